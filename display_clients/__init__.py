@@ -1,0 +1,1 @@
+"""What stands before people: the browser page."""

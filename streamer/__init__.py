@@ -1,0 +1,1 @@
+"""The streamer and the control plane of CaveCast."""

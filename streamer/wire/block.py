@@ -1,0 +1,245 @@
+"""A finished chunk: what a segmenter makes of a block, and the parts it becomes on the wire.
+
+Labels are local to the block: 1…``own`` have a voxel in the core, ``own``+1…``components`` live in the
+pad only.  The parts, each a zstd frame (or empty where nothing is in it):
+
+``labels``     the core, uint32, padded to the full chunk shape: a Zarr v3 chunk as it is
+``seam``       faces, uint32: the core's low ones (z, y, x), then the block's high ones where it has a pad
+``ids``        uint64, one for each own label: 1 + C-order index in the volume of its lowest voxel
+``stats``      rows of ``STAT``, sorted by (label, step): the core's voxels only
+``footprint``  cells of each own label seen along axis 0: counts uint32, cells uint32, areas float64 (km²)
+
+The streamer matches seams from ``seam`` alone; it never looks into a volume.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.wire.codec import Buffer, Labels, compress, crc32c, decode_labels, decompress, encode_labels
+from streamer.wire.grid import Box, Grid, Shared
+from streamer.wire.messages import Commit, PartInfo, Refused
+
+PARTS = ("labels", "seam", "ids", "stats", "footprint")
+
+STAT = np.dtype(
+    [
+        ("label", "<u4"),
+        ("step", "<u4"),  # index along axis 0, in the volume
+        ("voxels", "<u8"),
+        ("area_km2", "<f8"),  # sum of cell areas; 0 where cells have none
+        ("sum", "<f8"),  # of the field
+        ("max", "<f8"),
+        ("weight", "<f8"),  # sum of the centroid's weights: cell area, or 1
+        ("moment", "<f8", (4,)),  # weighted: on the sphere unit vector x, y, z, 0; else (a, b) for y and for x,
+        # where (a, b) is (coordinate, 0), or on a periodic axis (cos, sin) of its phase
+        ("y_min", "<u4"),
+        ("y_max", "<u4"),
+        ("x_min", "<u4"),
+        ("x_max", "<u4"),
+        ("x_min_high", "<u4"),  # smallest x in the volume's upper half of axis 2, or 0xFFFFFFFF
+        ("x_max_low", "<i4"),  # largest x in its lower half, or -1
+    ]
+)
+"""Statistics of one component at one step.  Sums and extremes: rows of one object add up in any order."""
+
+NOWHERE = 0xFFFFFFFF
+Stats = NDArray[np.void]
+Ids = NDArray[np.uint64]
+
+
+class Footprint(NamedTuple):
+    """The cells (y·nx + x of the volume) that each own label covers at any step, and their areas."""
+
+    counts: NDArray[np.uint32]
+    cells: NDArray[np.uint32]
+    areas_km2: NDArray[np.float64]
+
+
+class Segmented(NamedTuple):
+    """A block's result, before it is packed."""
+
+    block: Labels
+    """Labels of core and pad, (z, y, x) uint32, of ``grid.block_shape(chunk)``."""
+    own: int
+    components: int
+    ids: Ids
+    stats: Stats
+    footprint: Footprint | None
+
+
+class Seam(NamedTuple):
+    """The faces of a block that its neighbours touch or own; arrays are in the order of the axes left."""
+
+    low: tuple[Labels, Labels, Labels]
+    high: tuple[Labels | None, Labels | None, Labels | None]
+
+    def pad(self, shared: Shared) -> Labels:
+        """This block's labels on a piece of its pad, shape of ``shared.in_block``."""
+        return _on_face(self.high, shared.in_block, shared)
+
+    def owned(self, shared: Shared) -> Labels:
+        """The same voxels as their owner labels them; called on the owner's seam."""
+        return _on_face(self.low, shared.in_owner, shared)
+
+
+def _on_face(faces: tuple[Labels | None, ...], box: Box, shared: Shared) -> Labels:
+    """The voxels of a box, cut from the first face that holds them."""
+    axis = next(a for a, start in enumerate(shared.in_block.start) if start > 0)
+    face = faces[axis]
+    assert face is not None, "a piece of the pad lies on a face that the block has"
+    return np.expand_dims(face[box.slices[:axis] + box.slices[axis + 1 :]], axis)
+
+
+def pack(
+    grid: Grid, chunk: int, lease: int, done: Segmented, *, read_s: float = 0.0, segment_s: float = 0.0
+) -> tuple[Commit, list[bytes]]:
+    """A commit and its payloads, in the order of ``PARTS``.  Raises ValueError if the result does not fit the grid."""
+    if done.block.shape != grid.block_shape(chunk):
+        raise ValueError(f"chunk {chunk}: the block is {grid.block_shape(chunk)}, the labels are {done.block.shape}")
+    if len(done.ids) != done.own:
+        raise ValueError(f"chunk {chunk}: {done.own} own labels but {len(done.ids)} ids")
+    core = done.block[tuple(slice(0, n) for n in grid.core(chunk).shape)]
+    labels, constant = encode_labels(core, grid.chunk)
+    seam = seam_of(grid, chunk, done.block)
+    cells = done.footprint
+    payloads = [
+        labels,
+        pack_seam(seam),
+        compress(done.ids.astype("<u8")) if done.own else b"",
+        compress(done.stats.astype(STAT)) if len(done.stats) else b"",
+        b"" if cells is None or not len(cells.cells) else _pack_footprint(cells),
+    ]
+    infos = tuple(PartInfo(name, len(raw), crc32c(raw)) for name, raw in zip(PARTS, payloads, strict=True))
+    commit = Commit(
+        chunk=chunk,
+        lease=lease,
+        parts=infos,
+        own=done.own,
+        components=done.components,
+        stat_rows=len(done.stats),
+        footprint_cells=0 if cells is None else len(cells.cells),
+        labelled=int(np.count_nonzero(core)),
+        constant=constant,
+        read_s=read_s,
+        segment_s=segment_s,
+    )
+    return commit, payloads
+
+
+def check(grid: Grid, commit: Commit, payloads: list[Buffer]) -> None:
+    """Raises Refused, naming the chunk, unless the payloads are those that the commit announces."""
+    if not 0 <= commit.chunk < grid.size:
+        raise Refused(f"chunk {commit.chunk} is not one of the grid's {grid.size}")
+    if tuple(info.name for info in commit.parts) != PARTS:
+        raise Refused(f"chunk {commit.chunk}: parts {[info.name for info in commit.parts]}, expected {list(PARTS)}")
+    if len(payloads) != len(PARTS):
+        raise Refused(f"chunk {commit.chunk}: {len(payloads)} payloads for {len(PARTS)} parts")
+    z, y, x = grid.block_shape(commit.chunk)
+    if not 0 <= commit.own <= commit.components <= z * y * x or commit.stat_rows < commit.own:
+        raise Refused(f"chunk {commit.chunk}: {commit.own} of {commit.components} components in {z * y * x} voxels")
+    for info, raw in zip(commit.parts, payloads, strict=True):
+        if len(raw) != info.size:
+            raise Refused(f"chunk {commit.chunk}: part {info.name} has {len(raw)} bytes, announced were {info.size}")
+        if crc32c(raw) != info.crc:
+            raise Refused(f"chunk {commit.chunk}: part {info.name} arrived damaged (CRC-32C differs)")
+
+
+def seam_of(grid: Grid, chunk: int, block: Labels) -> Seam:
+    """The faces of a block."""
+    nz, ny, nx = grid.core(chunk).shape
+    pz, py, px = grid.pad(chunk)
+    core = block[:nz, :ny, :nx]
+    return Seam(
+        (core[0], core[:, 0], core[:, :, 0]),
+        (block[nz] if pz else None, block[:, ny] if py else None, block[:, :, nx] if px else None),
+    )
+
+
+def _face_shapes(grid: Grid, chunk: int) -> list[tuple[int, int]]:
+    core, block, pad = grid.core(chunk).shape, grid.block_shape(chunk), grid.pad(chunk)
+    low = [tuple(np.delete(core, axis).tolist()) for axis in range(3)]
+    high = [tuple(np.delete(block, axis).tolist()) for axis in range(3) if pad[axis]]
+    return [(a, b) for a, b in low + high]
+
+
+def pack_seam(seam: Seam) -> bytes:
+    """The part ``seam``; empty if no face carries a label."""
+    faces = [face for face in (*seam.low, *seam.high) if face is not None]
+    raw = np.concatenate([face.ravel() for face in faces]).astype("<u4", copy=False)
+    return compress(raw) if raw.any() else b""
+
+
+def unpack_seam(grid: Grid, chunk: int, raw: Buffer) -> Seam:
+    """The faces from the part ``seam``.  Raises Refused if they are not those of the chunk."""
+    shapes = _face_shapes(grid, chunk)
+    total = sum(a * b for a, b in shapes)
+    flat = (
+        np.frombuffer(decompress(raw, 4 * total, f"chunk {chunk}: seam"), "<u4") if len(raw) else np.zeros(total, "<u4")
+    )
+    faces: list[Labels] = []
+    at = 0
+    for a, b in shapes:
+        faces.append(flat[at : at + a * b].reshape(a, b))
+        at += a * b
+    highs = iter(faces[3:])
+    pad = grid.pad(chunk)
+    z, y, x = (next(highs) if p else None for p in pad)
+    return Seam((faces[0], faces[1], faces[2]), (z, y, x))
+
+
+def unpack_block(grid: Grid, commit: Commit, labels: Buffer, seam: Buffer) -> Labels:
+    """Core and pad as one array of ``grid.block_shape(chunk)``, (z, y, x) uint32, from the parts."""
+    nz, ny, nx = grid.core(commit.chunk).shape
+    block = np.zeros(grid.block_shape(commit.chunk), "<u4")
+    block[:nz, :ny, :nx] = decode_labels(labels, commit.constant, grid.chunk)[:nz, :ny, :nx]
+    faces = unpack_seam(grid, commit.chunk, seam).high
+    if faces[0] is not None:
+        block[nz] = faces[0]
+    if faces[1] is not None:
+        block[:, ny] = faces[1]
+    if faces[2] is not None:
+        block[:, :, nx] = faces[2]
+    return block
+
+
+def unpack_ids(commit: Commit, raw: Buffer) -> Ids:
+    """The provisional run-wide id of each own label, shape (own,), uint64."""
+    if not commit.own:
+        return np.zeros(0, "<u8")
+    return np.frombuffer(decompress(raw, 8 * commit.own, f"chunk {commit.chunk}: ids"), "<u8")
+
+
+def unpack_stats(commit: Commit, raw: Buffer) -> Stats:
+    """The rows of ``STAT``."""
+    if not commit.stat_rows:
+        return np.zeros(0, STAT)
+    size = STAT.itemsize * commit.stat_rows
+    return np.frombuffer(decompress(raw, size, f"chunk {commit.chunk}: stats"), STAT)
+
+
+def _pack_footprint(cells: Footprint) -> bytes:
+    return compress(
+        cells.counts.astype("<u4").tobytes()
+        + cells.cells.astype("<u4").tobytes()
+        + cells.areas_km2.astype("<f8").tobytes()
+    )
+
+
+def unpack_footprint(commit: Commit, raw: Buffer) -> Footprint | None:
+    """The cells of each own label, or None where cells have no area.  Raises Refused if they do not add up."""
+    if not commit.footprint_cells:
+        return None
+    own, cells = commit.own, commit.footprint_cells
+    flat = decompress(raw, 4 * own + 12 * cells, f"chunk {commit.chunk}: footprint")
+    counts = np.frombuffer(flat, "<u4", own)
+    if int(counts.sum()) != cells:
+        raise Refused(f"chunk {commit.chunk}: footprints of {int(counts.sum())} cells, announced were {cells}")
+    return Footprint(
+        counts,
+        np.frombuffer(flat, "<u4", cells, 4 * own),
+        np.frombuffer(flat, "<f8", cells, 4 * own + 4 * cells),
+    )
