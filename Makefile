@@ -1,0 +1,69 @@
+# Everything starts from here: make demo, make test, make lint, make bench.  Needs Python 3.11-3.13 and make, nothing else.
+# PYTHON=/path/to/python3.12 picks an interpreter; ARGS="…" passes options on to the command.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+.SILENT:
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types format bench install clean browser-libraries
+
+help:
+	echo "make demo     show a segmentation growing in the browser   (ARGS=\"--sample flood2021 --pace 0\")"
+	echo "make test     lint, types and all tests                    (ARGS=\"-k streamer\" selects)"
+	echo "make lint     ruff and mypy alone"
+	echo "make bench    the benchmarks, quickly                      (ARGS=\"--json\")"
+	echo "make install  set up .venv with everything"
+	echo "make clean    remove .venv and caches"
+
+# A name on the PATH need not start (version managers leave such behind), so each candidate is tried.
+$(BIN)/python:
+	for python in "$(PYTHON)" python3 python3.13 python3.12 python3.11 python; do \
+	  [ -n "$$python" ] || continue; \
+	  "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 || continue; \
+	  if ! "$$python" -c 'import venv, ensurepip' >/dev/null 2>&1; then \
+	    echo "$$python has no venv module: install the package python3-venv (Debian, Ubuntu), then run make again." >&2; exit 1; \
+	  fi; \
+	  rm -rf $(VENV); \
+	  "$$python" -m venv $(VENV) || exit 1; exit 0; \
+	done; \
+	echo "No Python 3.11, 3.12 or 3.13 found (TensorFlow has no package for newer ones): install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1
+
+# pip speaks to stderr, so that a recipe's stdout holds only what the command itself prints.
+$(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
+	echo "Setting up .venv (once; a minute or two) …" >&2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[render]" 1>&2
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.run | $(BIN)/python
+	echo "Adding the test tools to .venv …" >&2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[render,dev]" 1>&2
+	touch $@
+
+install: $(VENV)/.dev
+
+demo: $(VENV)/.run
+	exec $(BIN)/cavecast demo $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(VENV)/.dev browser-libraries lint
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/.dev
+	for name in $$(ls benchmarks | sed -n 's/^\([a-z][a-z]*\)\.py$$/\1/p'); do $(BIN)/python -m benchmarks.$$name --quick $(ARGS) || exit 1; done
+
+# The page's tests need a real Chromium, the pictures an OpenGL library.
+browser-libraries:
+	sh tests/system-packages.sh
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,17 @@
+#!/bin/sh
+# What the tests need from the system: a Chromium and an EGL library.  Installs them when it may, else says what to install.
+set -eu
+missing=""
+command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing="$missing chromium"
+if ! ldconfig -p 2>/dev/null | grep -q 'libEGL\.so\.1'; then missing="$missing libegl1 libegl-mesa0 libgl1-mesa-dri"; fi
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  echo "Installing$missing …" >&2
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq >&2
+  # shellcheck disable=SC2086
+  apt-get install -y -qq --no-install-recommends $missing >/dev/null
+  exit 0
+fi
+echo "The tests need these packages:$missing (Debian's names; Fedora: chromium mesa-libEGL). Install them and run make test again." >&2
+exit 1

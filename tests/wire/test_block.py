@@ -1,0 +1,115 @@
+"""A finished chunk on the wire: every part comes back, and anything damaged or dishonest is refused by name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.wire import block as b
+from streamer.wire.codec import Buffer, compress, decode_labels, decompress, encode_labels
+from streamer.wire.grid import Grid
+from streamer.wire.messages import Commit, Refused
+from tests.wire.test_grid import grids
+
+
+def segmented(grid: Grid, chunk: int, seed: int, *, background: bool = False) -> b.Segmented:
+    random = np.random.default_rng(seed)
+    block = random.integers(0, 1 if background else 4, grid.block_shape(chunk)).astype("<u4")
+    own, rows, cells = 3, 5, 4
+    stats = np.zeros(rows, b.STAT)
+    stats["sum"] = random.random(rows)
+    counts = np.array([1, 0, 3], "<u4")
+    footprint = b.Footprint(counts, random.integers(0, 9, cells).astype("<u4"), random.random(cells))
+    return b.Segmented(block, own, own, np.arange(1, own + 1, dtype="<u8"), stats, footprint)
+
+
+@given(grids(), st.integers(0, 2**32 - 1), st.booleans())
+def test_a_chunk_comes_back_as_it_was(grid: Grid, seed: int, background: bool) -> None:
+    chunk = seed % grid.size
+    done = segmented(grid, chunk, seed, background=background)
+    commit, payloads = b.pack(grid, chunk, 1, done)
+    labels, seam, ids, stats, footprint = payloads
+    assert np.array_equal(b.unpack_block(grid, commit, labels, seam), done.block)
+    assert np.array_equal(b.unpack_ids(commit, ids), done.ids)
+    assert np.array_equal(b.unpack_stats(commit, stats), done.stats)
+    cells = b.unpack_footprint(commit, footprint)
+    assert cells is not None
+    assert done.footprint is not None
+    assert [part.tolist() for part in cells] == [part.tolist() for part in done.footprint]
+    core = done.block[tuple(slice(0, n) for n in grid.core(chunk).shape)]
+    assert commit.labelled == np.count_nonzero(core)
+
+
+@given(grids(), st.integers(0, 2**32 - 1))
+def test_a_seam_gives_the_pad_and_the_owners_faces(grid: Grid, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    blocks = [random.integers(0, 9, grid.block_shape(c)).astype("<u4") for c in range(grid.size)]
+    seams = [b.unpack_seam(grid, c, b.pack_seam(b.seam_of(grid, c, blocks[c]))) for c in range(grid.size)]
+    for chunk in range(grid.size):
+        for piece in grid.shared(chunk):
+            assert np.array_equal(seams[chunk].pad(piece), blocks[chunk][piece.in_block.slices])
+            assert np.array_equal(seams[piece.owner].owned(piece), blocks[piece.owner][piece.in_owner.slices])
+
+
+GRID = Grid((4, 6, 8), (3, 4, 5), (False, False, True))
+
+
+def sound() -> tuple[Commit, list[bytes]]:
+    return b.pack(GRID, 0, 1, segmented(GRID, 0, 7))
+
+
+def test_a_sound_commit_passes() -> None:
+    commit, payloads = sound()
+    b.check(GRID, commit, list(payloads))
+
+
+def test_one_flipped_bit_is_refused_and_the_part_is_named() -> None:
+    commit, payloads = sound()
+    for i, name in enumerate(b.PARTS):
+        damaged: list[Buffer] = list(payloads)
+        raw = bytearray(payloads[i])
+        raw[len(raw) // 2] ^= 1
+        damaged[i] = raw
+        with pytest.raises(Refused, match=f"part {name} arrived damaged"):
+            b.check(GRID, commit, damaged)
+
+
+def test_a_chunk_outside_the_grid_a_missing_part_and_absurd_counts_are_refused() -> None:
+    from msgspec.structs import replace
+
+    commit, payloads = sound()
+    with pytest.raises(Refused, match="not one of the grid's"):
+        b.check(GRID, replace(commit, chunk=99), list(payloads))
+    with pytest.raises(Refused, match="4 payloads for 5 parts"):
+        b.check(GRID, commit, list(payloads[:4]))
+    with pytest.raises(Refused, match="parts"):
+        b.check(GRID, replace(commit, parts=commit.parts[::-1]), list(payloads))
+    with pytest.raises(Refused, match="components in"):
+        b.check(GRID, replace(commit, own=1 << 40, components=1 << 40), list(payloads))
+
+
+def test_a_bomb_is_refused_before_it_goes_off() -> None:
+    """Ten megabytes of zeros in a small frame, where forty bytes belong."""
+    bomb = compress(bytes(10_000_000))
+    with pytest.raises(Refused, match="states 10000000 bytes where 40 belong"):
+        decompress(bomb, 40, "seam")
+    lying = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(10_000_000))
+    with pytest.raises(Refused, match="where 40 belong"):
+        decompress(lying, 40, "seam")
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_decode_to_labels_by_accident(raw: bytes) -> None:
+    with pytest.raises(Refused, match="labels: "):
+        decode_labels(raw, -1, (2, 3, 4))
+
+
+def test_constant_chunks_carry_no_payload() -> None:
+    assert encode_labels(np.zeros((2, 2, 2), "<u4"), (4, 4, 4)) == (b"", 0)
+    assert encode_labels(np.full((4, 4, 4), 3, "<u4"), (4, 4, 4)) == (b"", 3)
+    raw, constant = encode_labels(np.full((2, 2, 2), 3, "<u4"), (4, 4, 4))
+    assert constant == -1
+    assert decode_labels(raw, constant, (4, 4, 4)).sum() == 24
