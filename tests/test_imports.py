@@ -1,0 +1,102 @@
+"""Imports go down only, and packages meet in `streamer.wire` alone.
+
+Each module of the four packages is given its floor below; a module without one fails, so that whoever
+adds a room says on which floor it is.  The imports are read from the source, those inside functions too.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("streamer", "renderers", "inference_workers", "display_clients")
+
+LANGUAGE, DECISION, ENGINE, SHELL, COMMAND = range(5)
+LANGUAGE_LIBRARIES = {"numpy", "msgspec", "zstandard", "google_crc32c"}
+DECISION_LIBRARIES = LANGUAGE_LIBRARIES | {"scipy", "cc3d"}
+"""cc3d labels arrays, as scipy does: arithmetic without state."""
+IMPURE = {"socket", "asyncio", "time", "os", "threading", "subprocess", "signal", "selectors", "multiprocessing"}
+"""What a decision does not touch of the standard library: sockets, clocks, the environment, processes."""
+
+FLOORS: dict[str, int] = {}
+
+
+def put(floor: int, package: str, names: str) -> None:
+    FLOORS.update({f"{package}.{name}".removesuffix(".__init__"): floor for name in names.split()})
+
+
+put(LANGUAGE, "streamer.wire", "__init__ grid volume messages codec block view colour")
+put(DECISION, "streamer", "__init__ seams merges objects assembly leases cursor pace hub status")
+put(ENGINE, "streamer", "log")
+put(SHELL, "streamer", "node")
+put(COMMAND, "streamer", "main cli")
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(name: str, path: Path) -> set[str]:
+    """All that a module names in import statements, as absolute dotted names (modules where they are ours)."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: a relative import; write the package's name"
+            assert node.module is not None
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found.add(whole if whole in MODULES else node.module)
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_module_imports_only_what_lies_below_it(name: str) -> None:
+    assert name in FLOORS, f"{name} stands on no floor: say in this test which one"
+    floor, package = FLOORS[name], name.partition(".")[0]
+    for other in imports(name, MODULES[name]):
+        top = other.partition(".")[0]
+        if top in PACKAGES:
+            wire = other == "streamer.wire" or other.startswith("streamer.wire.")
+            meets = top == package or wire or (package == "display_clients" and top == "renderers")
+            assert meets, f"{name} imports {other}: packages meet in streamer.wire only"
+            assert FLOORS.get(other, COMMAND) <= floor, f"{name} (floor {floor}) imports {other}, which is above it"
+        elif top in sys.stdlib_module_names:
+            assert floor > DECISION or top not in IMPURE, f"{name} decides, so it may not import {top}"
+        else:
+            allowed = {LANGUAGE: LANGUAGE_LIBRARIES, DECISION: DECISION_LIBRARIES}.get(floor)
+            assert allowed is None or top in allowed, f"{name} (floor {floor}) imports {top}"
+
+
+@pytest.mark.parametrize(("library", "rooms"), [
+    ("vtkmodules", "renderers.vtk_ renderers.coast"),
+    ("vtk", ""),
+    ("tensorflow", "inference_workers.ffn"),
+    ("xarray", "inference_workers.source streamer.archive"),
+    ("zarr", "inference_workers.source streamer.archive"),
+    ("kubernetes", "streamer.control"),
+])  # fmt: skip
+def test_a_large_library_is_known_in_its_own_rooms_only(library: str, rooms: str) -> None:
+    users = {name for name, path in MODULES.items() if library in {i.partition(".")[0] for i in imports(name, path)}}
+    assert all(name.startswith(tuple(rooms.split())) for name in users), sorted(users)
+
+
+def test_nothing_stands_on_a_floor_that_is_not_there() -> None:
+    assert set(FLOORS) <= set(MODULES), sorted(set(FLOORS) - set(MODULES))
+
+
+def test_no_package_has_a_utils() -> None:
+    assert not [name for name in MODULES if name.rpartition(".")[2] in ("utils", "util", "helpers", "common", "misc")]
