@@ -86,7 +86,7 @@ def label_whole(field: Field, threshold: float, connectivity: int, periodic: Fla
             lowest.setdefault(root(label), index + 1)
     for label in range(1, len(parent)):
         names[label] = lowest[root(label)]
-    return names[labels]
+    return np.asarray(names[labels], np.uint64)
 
 
 def object_statistics(
@@ -179,6 +179,6 @@ def globe_areas_km2(volume: Volume) -> Areas:
     return np.asarray(band[:, None] * np.radians(lon.widths)[None, :], np.float64)
 
 
-def _axis(name: str, kind: AxisKind, points: NDArray[np.float64], widths: NDArray[np.float64], units: str = "") -> Axis:
+def _axis(name: str, kind: AxisKind, points: NDArray[Any], widths: NDArray[Any], units: str = "") -> Axis:
     calendar = "proleptic_gregorian" if kind == "time" else ""
     return Axis(name, kind, floats(points), floats(widths), units, calendar)
