@@ -1,0 +1,100 @@
+"""The settings: flags over ``CAVECAST_…`` in the environment over a TOML file, read once, at the edge.
+
+The result is a frozen record that is passed in; no module reads the environment.  A value that is
+wrong is named together with the place that it came from.  ``docs/settings.md`` describes each.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+PREFIX = "CAVECAST_"
+CONFIG = f"{PREFIX}CONFIG"
+DEFAULT_FILE = "cavecast.toml"
+
+
+class WrongSetting(ValueError):
+    """A setting that cannot be used: what is wrong with it, and where it came from."""
+
+
+class Settings(BaseSettings):
+    """What can be set, whichever command reads it."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    host: Annotated[str, Field(description="The address that `cavecast serve` listens on; loopback only.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Field(ge=0, le=65535, description="Its port; 0 takes a free one.")] = 8750
+    dir: Annotated[
+        Path | None,
+        Field(description="Folder for the logs of runs; without it a private temporary one, removed at the end."),
+    ] = None
+    workers: Annotated[int, Field(ge=1, le=256, description="Workers of a run that does not say how many.")] = 2
+    max_workers: Annotated[int, Field(ge=1, le=256, description="The most workers that one run may ask for.")] = 32
+    max_runs: Annotated[
+        int, Field(ge=1, le=1000, description="Runs that may have processes at a time; cancel one to make room.")
+    ] = 8
+    ready_s: Annotated[float, Field(gt=0, le=600, description="Seconds in which a part must say that it is ready.")] = (
+        60.0
+    )
+    stop_s: Annotated[
+        float, Field(gt=0, le=60, description="Seconds between asking a part to end and ending it without asking.")
+    ] = 1.0
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="The least important lines that are logged.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "human", "json"], Field(description="`auto`: for people on a terminal, JSON otherwise.")
+    ] = "auto"
+
+
+def read(flags: Mapping[str, object], config: Path | None = None) -> Settings:
+    """The settings.  Flags that are None were not given.  Raises WrongSetting."""
+    path = config or (Path(os.environ[CONFIG]) if os.environ.get(CONFIG) else None)
+    if path is None and Path(DEFAULT_FILE).is_file():
+        path = Path(DEFAULT_FILE)
+    if path is not None and not path.is_file():
+        raise WrongSetting(f"there is no settings file {path}")
+
+    class Here(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **others: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del others
+            file = (TomlConfigSettingsSource(settings_cls, path),) if path else ()
+            return init_settings, EnvSettingsSource(settings_cls), *file
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Here(**given)
+    except ValidationError as why:
+        first = why.errors()[0]
+        name = str(first["loc"][0])
+        if first["type"] == "extra_forbidden":
+            raise WrongSetting(f"{name} in {path} is no setting; there are {', '.join(Settings.model_fields)}") from None
+        said = first["msg"][:1].lower() + first["msg"][1:]
+        raise WrongSetting(f"{_origin(name, given, path)} is {first['input']!r}: {said}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as why:
+        raise WrongSetting(f"the settings file {path} cannot be read as TOML: {why}") from None
+
+
+def _origin(name: str, given: Mapping[str, object], path: Path | None) -> str:
+    if name in given:
+        return f"--{name.replace('_', '-')}"
+    variable = PREFIX + name.upper()
+    return f"{variable} in the environment" if os.environ.get(variable) else f"{name} in {path}"
