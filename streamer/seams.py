@@ -1,0 +1,129 @@
+"""The front of a run: where committed chunks meet, and which of them nothing can touch any more.
+
+A block's pad shows a layer of voxels that its neighbours own.  As soon as both are there, in either
+order, the labels of the pad are matched with the owner's by the segmenter's rule.  A chunk is *closed*
+once it and all 26 around it are committed or failed; its seam is let go then, so memory follows the
+front and not the volume.  All is counted, never scanned: a commit costs no more late in a run than early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.wire.block import Seam
+from streamer.wire.codec import Labels
+from streamer.wire.grid import Grid
+from streamer.wire.messages import COMMITTED, FAILED, PENDING, Refused
+
+Pairs = NDArray[np.uint32]
+MatchRule = Callable[[Labels, Labels], Pairs]
+"""Labels of one piece of pad, once as the block has them and once as their owner has them, (z, y, x) → the labels
+(in the block, at the owner) that are one, shape (n, 2), each > 0."""
+
+
+def same_voxel(pad: Labels, owned: Labels) -> Pairs:
+    """Two labels at the same voxel are one: right where both blocks label it alike, as CONNECT does."""
+    both = (pad > 0) & (owned > 0)
+    if not both.any():
+        return np.empty((0, 2), np.uint32)
+    pairs = np.unique(pad[both].astype(np.uint64) << np.uint64(32) | owned[both])
+    return np.column_stack((pairs >> np.uint64(32), pairs & np.uint64(0xFFFF_FFFF))).astype(np.uint32)
+
+
+class Joined(NamedTuple):
+    """Labels of ``chunk``'s block that are one with labels of ``owner``'s, pairs (n, 2)."""
+
+    chunk: int
+    owner: int
+    pairs: Pairs
+
+
+class Advance(NamedTuple):
+    """What a commit or a failure brings: joins, and the committed chunks that are closed by it."""
+
+    joined: list[Joined]
+    closed: list[int]
+
+
+class Seams:
+    """The state of each chunk, and the seams of those that are committed but not closed."""
+
+    def __init__(self, grid: Grid, joins: MatchRule = same_voxel) -> None:
+        self._grid = grid
+        self._joins = joins
+        self._state = np.full(grid.size, PENDING, np.uint8)
+        self._waits_for = np.zeros(grid.size, np.int8)  # of committed chunks: pending ones around
+        self._held: dict[int, Seam] = {}
+
+    @property
+    def held(self) -> int:
+        """Seams kept for neighbours that are still to come."""
+        return len(self._held)
+
+    def check(self, chunk: int) -> None:
+        """Raises Refused unless the chunk is still to come."""
+        if not 0 <= chunk < self._grid.size:
+            raise Refused(f"chunk {chunk} is not one of the grid's {self._grid.size}")
+        if self._state[chunk] != PENDING:
+            word = "has failed" if self._state[chunk] == FAILED else "is committed"
+            raise Refused(f"chunk {chunk} {word} already")
+
+    def commit(self, chunk: int, seam: Seam | None) -> Advance:
+        """A chunk's seam; None if no face carries a label.  Raises Refused if the chunk is not pending."""
+        self.check(chunk)
+        around = self._grid.around(chunk)
+        joined: list[Joined] = []
+        if seam is not None:
+            self._held[chunk] = seam
+            joined = self._match(chunk)
+            for before in sorted(self._before(chunk)):
+                joined += self._match(before, chunk)
+        self._state[chunk] = COMMITTED
+        self._waits_for[chunk] = sum(self._state[other] == PENDING for other in around)
+        return Advance(joined, self._close(around, chunk))
+
+    def fail(self, chunk: int) -> Advance:
+        """The chunk will bring nothing.  Raises Refused if it is not pending."""
+        self.check(chunk)
+        self._state[chunk] = FAILED
+        return Advance([], self._close(self._grid.around(chunk), None))
+
+    def _match(self, chunk: int, only: int | None = None) -> list[Joined]:
+        """Joins between ``chunk``'s pad and the cores of its owners, or of one of them, as far as both are there."""
+        seam = self._held.get(chunk)
+        if seam is None:
+            return []
+        joined = []
+        for shared in self._grid.shared(chunk):
+            other = self._held.get(shared.owner) if only is None or shared.owner == only else None
+            if other is not None:
+                pairs = self._joins(seam.pad(shared), other.owned(shared))
+                if len(pairs):
+                    joined.append(Joined(chunk, shared.owner, pairs))
+        return joined
+
+    def _before(self, chunk: int) -> set[int]:
+        """The chunks whose pads lie on this one's low faces, without itself."""
+        grid = self._grid
+        found = set()
+        for step in product((0, 1), repeat=3):
+            z, y, x = (i - s for i, s in zip(grid.index(chunk), step, strict=True))
+            if all(wraps or i >= 0 for i, wraps in zip((z, y, x), grid.periodic, strict=True)):
+                found.add(grid.number((z, y, x)))
+        return found - {chunk}
+
+    def _close(self, around: frozenset[int], chunk: int | None) -> list[int]:
+        closed = [] if chunk is None or self._waits_for[chunk] else [chunk]
+        for other in around:
+            if self._state[other] == COMMITTED:
+                self._waits_for[other] -= 1
+                if not self._waits_for[other]:
+                    closed.append(other)
+        for done in closed:
+            self._held.pop(done, None)
+        return sorted(closed)
