@@ -59,7 +59,9 @@ def neighbours(connectivity: int) -> Iterator[Triple]:
 
 def label_whole(field: Field, threshold: float, connectivity: int, periodic: Flags) -> Ids:
     """Labels of a whole volume (z, y, x) as run-wide ids, uint64; 0 where the field is < threshold or NaN."""
-    labels = cc3d.connected_components(np.asarray(field >= threshold), connectivity=connectivity, out_dtype=np.uint32)
+    # A margin of background, since cc3d 4.1 raises on some tiny masks such as 1 0 1.
+    belongs = np.pad(np.asarray(field >= threshold), ((0, 1), (0, 1), (0, 1)))
+    labels = cc3d.connected_components(belongs, connectivity=connectivity, out_dtype=np.uint32)[:-1, :-1, :-1]
     parent = list(range(int(labels.max(initial=0)) + 1))
 
     def root(label: int) -> int:

@@ -1,0 +1,164 @@
+"""What a segmenter is, and how one is found by name.
+
+A segmenter is a class with a record of parameters (a msgspec Struct, whose types and ``msgspec.Meta``
+say what is allowed) that labels one block at a time.  Packages register theirs under the entry point
+group ``cavecast.segmenters``:
+
+    [project.entry-points."cavecast.segmenters"]
+    connect = "inference_workers.connect:Connect"
+
+Nothing else needs to be changed: the name then works in ``cavecast run --segmenter NAME``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.wire.grid import Box, Grid, Triple
+from streamer.wire.volume import Parameter, Volume
+
+GROUP = "cavecast.segmenters"
+
+
+class SegmenterError(ValueError):
+    """A segmenter that is not there or cannot be had so: which, and what is possible, in a sentence."""
+
+
+class Block(NamedTuple):
+    """What a segmenter is given: a chunk with all that lies around it.  Axes are (z, y, x)."""
+
+    grid: Grid
+    chunk: int
+    volume: Volume
+    field: NDArray[np.floating[Any]]
+    """Core, pad and halo; NaN where there is nothing; periodic axes wrap."""
+    inner: Box
+    """Where core and pad lie in ``field``."""
+    cell_area_km2: NDArray[np.float64] | None
+    """Areas of the cells of ``inner``, (y, x), or None where cells have none."""
+    beat: Callable[[], None]
+    """To be called often in long work: a worker that does not beat loses its lease."""
+
+    @property
+    def inner_field(self) -> NDArray[np.floating[Any]]:
+        """The field on core and pad, of ``grid.block_shape(chunk)``."""
+        return self.field[self.inner.slices]
+
+
+class Labelling(NamedTuple):
+    """What a segmenter returns."""
+
+    labels: NDArray[np.unsignedinteger[Any]]
+    """Labels of ``inner`` (z, y, x), 0 for background, any positive numbering, each label connected."""
+
+
+class Segmenter(Protocol):
+    """Labels blocks.  Made from its ``Parameters``; may raise anything: the chunk is then tried elsewhere."""
+
+    Parameters: ClassVar[type[msgspec.Struct]]
+    """The class of the one argument that the segmenter is made from."""
+
+    @property
+    def halo(self) -> Triple:
+        """Voxels wanted beyond core and pad, on both sides of each axis."""
+
+    def segment(self, block: Block) -> Labelling:
+        """Labels the block's core and pad."""
+
+
+def segmenters() -> dict[str, EntryPoint]:
+    """The segmenters that are installed, by name.  Loads none of them."""
+    return {
+        entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
+    }
+
+
+def load_segmenter(name: str, parameters: Mapping[str, Parameter]) -> Segmenter:
+    """The segmenter of that name with these parameters; those that are None keep their defaults.
+
+    Raises SegmenterError if there is none, if it cannot be loaded, or if it cannot take the parameters.
+    """
+    kind = _load(name)
+    record = take_parameters(name, kind.Parameters, parameters)
+    try:
+        made: Segmenter = kind(record)
+    except ValueError as why:
+        raise SegmenterError(f"segmenter {name}: {why}") from why
+    return made
+
+
+def schema(name: str) -> dict[str, Any]:
+    """The JSON Schema of a segmenter's parameters.  Raises SegmenterError."""
+    return _schema(_load(name).Parameters)
+
+
+def _load(name: str) -> Any:
+    """A segmenter's class; what a stranger's package holds is only known here to be one."""
+    there = segmenters()
+    if name not in there:
+        raise SegmenterError(f"there is no segmenter {name!r}; installed are: {', '.join(there) or 'none'}")
+    try:
+        kind = there[name].load()
+    except Exception as why:
+        raise SegmenterError(f"segmenter {name} ({there[name].value}) cannot be loaded: {_one_line(why)}") from why
+    record = getattr(kind, "Parameters", None)
+    if not (isinstance(record, type) and issubclass(record, msgspec.Struct) and hasattr(kind, "segment")):
+        raise SegmenterError(
+            f"segmenter {name} ({there[name].value}) is none: it needs a msgspec.Struct called Parameters"
+            " and a method segment(block)"
+        )
+    return kind
+
+
+def take_parameters(name: str, record: type[msgspec.Struct], parameters: Mapping[str, Parameter]) -> msgspec.Struct:
+    """The record of a segmenter's parameters.  Raises SegmenterError, naming the parameter and what it takes."""
+    given = {key: value for key, value in parameters.items() if value is not None}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(record)}
+    for key in given:
+        if key not in fields:
+            raise SegmenterError(f"segmenter {name} has no parameter {key!r}; it takes: {', '.join(fields) or 'none'}")
+    allowed = _schema(record).get("properties", {})
+    for key, field in fields.items():
+        if field.required and key not in given:
+            raise SegmenterError(f"segmenter {name} needs a {key}: {_says(allowed[key])}")
+        if key in given:
+            try:
+                msgspec.convert(given[key], field.type)
+            except msgspec.ValidationError:
+                raise SegmenterError(
+                    f"segmenter {name} cannot take {key}={given[key]!r}: {_says(allowed[key])}"
+                ) from None
+    try:
+        return msgspec.convert(given, record)
+    except msgspec.ValidationError as why:
+        raise SegmenterError(f"segmenter {name}: {re.sub(' - at `.*`$', '', str(why))}") from None
+
+
+def _schema(record: type[msgspec.Struct]) -> dict[str, Any]:
+    (whole,), named = msgspec.json.schema_components([record], ref_template="#/$defs/{name}")
+    return dict(named[whole["$ref"].rpartition("/")[2]]) if "$ref" in whole else dict(whole)
+
+
+def _says(allowed: Mapping[str, Any]) -> str:
+    """What a parameter takes, in words: ``neighbours of a voxel; one of 6, 18, 26``."""
+    bounds = {
+        "minimum": "≥ {}", "maximum": "≤ {}", "exclusiveMinimum": "> {}", "exclusiveMaximum": "< {}",
+        "minLength": "of {} characters or more", "maxLength": "of {} characters at most", "pattern": "like {}",
+        "multipleOf": "a multiple of {}",
+    }  # fmt: skip
+    limits = [words.format(allowed[key]) for key, words in bounds.items() if key in allowed]
+    kind = " ".join(["a", str(allowed["type"]), " and ".join(limits)]).strip() if "type" in allowed else ""
+    if "enum" in allowed:
+        kind = f"one of {', '.join(map(str, allowed['enum']))}"
+    return "; ".join(words for words in (str(allowed.get("description", "")), kind) if words)
+
+
+def _one_line(why: BaseException) -> str:
+    return " ".join(f"{type(why).__name__}: {why}".split())
