@@ -30,7 +30,7 @@ def put(floor: int, package: str, names: str) -> None:
 
 
 put(LANGUAGE, "streamer.wire", "__init__ grid volume messages codec block view colour")
-put(DECISION, "streamer", "__init__ seams merges objects assembly leases cursor pace hub status")
+put(DECISION, "streamer", "__init__ seams merges objects assembly leases cursor pace feed record workers hub status")
 put(ENGINE, "streamer", "log")
 put(SHELL, "streamer", "node")
 put(COMMAND, "streamer", "main cli")

@@ -250,6 +250,8 @@ class RunStatus(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...] = ()
     failures: dict[int, str] = {}
     """The first hundred failed chunks, and why."""
+    note: str = ""
+    """What the run waits for, in a sentence (a full disk); empty if all is well."""
 
 
 class LifeStep(msgspec.Struct, frozen=True):

@@ -1,0 +1,71 @@
+"""One subscriber: how far it has been served, and how much more it has asked for.
+
+There is no queue: a cursor points into the log, and credit says how far it may move.  Credit is
+cumulative and counts from Hello, so that a message lost or said twice changes nothing.  Bytes are
+those of an entry's payloads (its header is free); each entry counts as one message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NO_ROOM = -1
+
+
+@dataclass(slots=True)
+class Cursor:
+    """Where a subscriber stands in the log; numbers are those of entries."""
+
+    next: int
+    """The entry to be sent next."""
+    prev: int = -1
+    """The entry sent before it; for a newcomer the one before its first."""
+    read: int = 0
+    """The entry that the subscriber says it wants next: all before it have arrived."""
+    credit_bytes: int = 0
+    credit_messages: int = 0
+    sent_bytes: int = 0
+    sent_messages: int = 0
+    needs: int = 0
+    """Payload bytes of entry ``next``, once that has been found out."""
+
+    @classmethod
+    def at(cls, number: int) -> Cursor:
+        """A subscriber that has read all before ``number``, and has not given credit yet."""
+        return cls(next=number, prev=number - 1, read=number)
+
+    @property
+    def room(self) -> int:
+        """Bytes that may be sent now, or NO_ROOM if no message may."""
+        if self.sent_messages >= self.credit_messages:
+            return NO_ROOM
+        return self.credit_bytes - self.sent_bytes
+
+    def may_send(self, head: int) -> bool:
+        """Whether there is an entry to send and, as far as its size is known, credit for it."""
+        return self.next < head and self.room >= self.needs
+
+    def credit(self, total_bytes: int, messages: int, read: int, *, window: int) -> None:
+        """Up to these totals may be sent; never more than ``window`` bytes are taken as asked for at once."""
+        self.credit_bytes = max(self.credit_bytes, min(total_bytes, self.sent_bytes + window))
+        self.credit_messages = max(self.credit_messages, messages)
+        self.read = max(self.read, min(read, self.next))
+
+    @property
+    def starved(self) -> bool:
+        """Whether all that was sent has been read, and what is left of the window is too small for the next entry."""
+        return self.read == self.next and self.sent_messages < self.credit_messages and self.room < self.needs
+
+    def sent(self, size: int) -> None:
+        """Entry ``next``, of ``size`` payload bytes, is on its way."""
+        self.prev, self.next = self.next, self.next + 1
+        self.sent_bytes += size
+        self.sent_messages += 1
+        self.needs = 0
+
+    def unsent(self, prev: int, size: int) -> None:
+        """It is not: the peer's pipe was full.  Undoes the last ``sent``."""
+        self.next, self.prev = self.prev, prev
+        self.sent_bytes -= size
+        self.sent_messages -= 1
+        self.needs = size

@@ -1,0 +1,289 @@
+"""The run's decisions: facts in (a peer's message, or the time), messages out.  No sockets, no clock.
+
+Workers speak at one door (``streamer.workers``), subscribers at the other (``streamer.feed``); between
+them stands the record (``streamer.record``): the log and what follows from it.  Here is what concerns
+both doors: who may speak, commands, the passing of time, and how the run stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import inf
+
+import msgspec
+
+from streamer.feed import Door, Feed, Send
+from streamer.leases import Leases
+from streamer.record import LogLike, Record
+from streamer.status import Progress
+from streamer.wire.codec import Buffer
+from streamer.wire.messages import (
+    Ask,
+    AskStatus,
+    AskTable,
+    Beat,
+    Command,
+    Commit,
+    Credit,
+    Fail,
+    Goodbye,
+    Hello,
+    Message,
+    Pulse,
+    Refuse,
+    Refused,
+    RunStatus,
+    Status,
+    Table,
+)
+from streamer.wire.volume import RunSpec, encode_spec
+from streamer.workers import MOST_REASON, Workers
+
+__all__ = ["Door", "Hub", "HubSettings", "Send"]
+
+STRIKES = 3
+"""Bad messages in a row after which a peer is put aside."""
+MOST_STRANGERS = 1024
+"""Peers with bad messages that are remembered."""
+MOST_OBJECTS = 10_000
+"""Objects in one table."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubSettings:
+    """What can be set.  Times in seconds."""
+
+    lease_s: float = 30.0
+    leases_per_worker: int = 4
+    retries: int = 2
+    pace_s: float = 0.0
+    hold: bool = False
+    """Grant nothing before the command ``start``."""
+    most_workers: int = 1024
+    most_subscribers: int = 256
+    window_bytes: int = 256 << 20
+    """The most that is taken as asked for by one subscriber at a time, whatever it says."""
+    pulse_s: float = 2.0
+    """A peer that has been silent for so long is asked whether it is there."""
+    idle_s: float = 30.0
+    """A peer that has been silent for so long gives way to a new one when there are too many."""
+    aside_s: float = 60.0
+    """A peer that sent three bad messages in a row is not heard for so long."""
+    pipe_retry_s: float = 0.02
+    """When a full pipe is tried again."""
+    disk_retry_s: float = 0.5
+    """When a full disk is tried again."""
+
+
+@dataclass(slots=True)
+class _Bad:
+    strikes: int = 0
+    until: float = -inf
+
+
+class Hub:
+    """One run, its workers and its subscribers.  Raises BadLog if the log is of another run."""
+
+    def __init__(self, spec: RunSpec, log: LogLike, settings: HubSettings, now: float) -> None:
+        raw = encode_spec(spec)
+        self._settings, self._run_id = settings, spec.run_id
+        self._record = Record(log, spec)
+        self._leases = Leases(
+            spec.grid.size, lease_s=settings.lease_s, per_worker=settings.leases_per_worker, retries=settings.retries
+        )
+        self._leases.resume(self._record.committed, self._record.failed)
+        self._progress = Progress(now)
+        for chunk in self._record.failed:
+            self._progress.gave_up(chunk, "given up before the streamer was started again")
+        self._workers = Workers(
+            self._record, self._leases, self._progress,
+            spec=raw, pace_s=settings.pace_s, held_back=settings.hold and not log.head,
+            most=settings.most_workers, idle_s=settings.idle_s, now=now,
+        )  # fmt: skip
+        self._feed = Feed(
+            log, raw, most=settings.most_subscribers, window=settings.window_bytes,
+            retry_s=settings.pipe_retry_s, idle_s=settings.idle_s,
+        )  # fmt: skip
+        self._bad: dict[tuple[Door, bytes], _Bad] = {}
+        self._pulsed: dict[tuple[Door, bytes], float] = {}
+        self._next_probe = now + settings.pulse_s
+        self._next_settle = now + settings.disk_retry_s
+        self.refused = 0
+        """Messages that were refused."""
+        if self._record.end:
+            self._progress.end(now)
+        else:
+            self._workers.settled([], now)  # it may have died between the last chunk and the end
+
+    @property
+    def state(self) -> str:
+        """``waiting``, ``running``, ``complete`` or ``cancelled``."""
+        return self._record.end or ("waiting" if self._workers.held_back else "running")
+
+    @property
+    def conflicts(self) -> int:
+        """Second commits of a chunk that differed from the first."""
+        return self._workers.conflicts
+
+    # ------------------------------------------------------------ the doors
+
+    def ingest(self, peer: bytes, message: Message, payloads: Sequence[Buffer], now: float) -> list[Send]:
+        """A worker's message; what is to be sent because of it."""
+        if self._aside("ingest", peer, now):
+            return []
+        workers = self._workers
+        if isinstance(message, Goodbye):
+            self.forget("ingest", peer)
+            return workers.grant(now)
+        if peer not in workers:
+            why = workers.join(peer, now)
+            if why:
+                return [Send("ingest", peer, Refuse(why))]
+        workers.heard(peer, now)
+        match message:
+            case Hello() if message.role == "worker":
+                return workers.hello(peer, message)
+            case Hello():
+                return self._strike("ingest", peer, "this door is for workers: take the address of --feed", -1, now)
+            case Ask():
+                return workers.ask(peer, message.leases, now)
+            case Beat():
+                return workers.beat(peer, message.leases, now) + self._pulse("ingest", peer, now)
+            case Commit():
+                try:
+                    sends = workers.commit(peer, message, payloads, now)
+                except Refused as why_not:
+                    return self._strike("ingest", peer, str(why_not), message.chunk, now)
+                self._bad.pop(("ingest", peer), None)
+                return sends
+            case Fail():
+                return workers.fail(peer, message, now)
+            case Pulse():
+                return self._pulse("ingest", peer, now)
+        return self._strike("ingest", peer, f"a {type(message).__name__} has no meaning at this door", -1, now)
+
+    def feed(self, peer: bytes, message: Message, payloads: Sequence[Buffer], now: float) -> list[Send]:
+        """A subscriber's message, or one of the control plane; what is to be sent because of it."""
+        del payloads
+        if self._aside("feed", peer, now):
+            return []
+        known = self._feed.heard(peer, now)
+        match message:
+            case Hello():
+                return self._feed.hello(peer, message, now)
+            case Credit():
+                return self._feed.credit(peer, message, now)
+            case Pulse():
+                # A peer that is not known is not answered: silence makes it say Hello again.
+                return self._pulse("feed", peer, now) if known else []
+            case Goodbye():
+                self.forget("feed", peer)
+                return []
+            case AskStatus():
+                payload = [msgspec.msgpack.encode(self.status(now))]
+                if message.with_chunks:
+                    payload.append(self._leases.states)
+                return [Send("feed", peer, Status(message.request), payload)]
+            case AskTable():
+                page = self._record.assembly.page(max(1, min(message.limit, MOST_OBJECTS)), max(0, message.object_id))
+                return [Send("feed", peer, Table(message.request), [msgspec.msgpack.encode(page)])]
+            case Command(what="start"):
+                return self._start(now)
+            case Command(what="cancel"):
+                return [] if self._record.end else self._workers.finish("cancelled", now)
+            case Command():
+                why = f"the command {message.what[:64]!r} is unknown; there are start and cancel"
+                return [Send("feed", peer, Refuse(why))]
+        return self._strike("feed", peer, f"a {type(message).__name__} has no meaning at this door", -1, now)
+
+    def _start(self, now: float) -> list[Send]:
+        if self.state != "waiting":
+            return []
+        self._progress.begin(now)
+        return self._workers.start(now)
+
+    def drain_feed(self, now: float) -> Iterator[Send]:
+        """Entries that credit allows, one to each subscriber in turn.  What is given counts as sent (see ``stuck``)."""
+        return self._feed.drain(now)
+
+    def stuck(self, send: Send, now: float) -> None:
+        """The entry that ``drain_feed`` gave last could not be sent: the peer does not read.  It is tried again."""
+        self._feed.stuck(send, now)
+
+    def forget(self, door: Door, peer: bytes) -> None:
+        """A peer has gone; its leases are free at the next ``tick``."""
+        self._pulsed.pop((door, peer), None)
+        if door == "feed":
+            self._feed.forget(peer)
+        else:
+            self._workers.leave(peer)
+
+    # ------------------------------------------------------------ bad peers, silent peers
+
+    def garbled(self, door: Door, peer: bytes, why: str, now: float) -> list[Send]:
+        """A peer sent what is no message."""
+        return [] if self._aside(door, peer, now) else self._strike(door, peer, why, -1, now)
+
+    def _strike(self, door: Door, peer: bytes, why: str, chunk: int, now: float) -> list[Send]:
+        """Refuses a message; after three in a row the peer is put aside for a while."""
+        self.refused += 1
+        bad = self._bad.pop((door, peer), _Bad())
+        bad.strikes += 1
+        self._bad[door, peer] = bad
+        if len(self._bad) > MOST_STRANGERS:
+            del self._bad[next(iter(self._bad))]
+        if bad.strikes < STRIKES:
+            return [Send(door, peer, Refuse(why[:MOST_REASON], chunk))]
+        bad.until = now + self._settings.aside_s
+        self.forget(door, peer)
+        why = f"{why[:MOST_REASON]}; the third bad message in a row: not heard for {self._settings.aside_s:g} s"
+        return [Send(door, peer, Refuse(why, chunk)), *self._workers.grant(now)]
+
+    def _aside(self, door: Door, peer: bytes, now: float) -> bool:
+        bad = self._bad.get((door, peer))
+        if bad is None or bad.until == -inf:
+            return False
+        if bad.until > now:
+            return True
+        del self._bad[door, peer]
+        return False
+
+    def _pulse(self, door: Door, peer: bytes, now: float) -> list[Send]:
+        """A sign of life, seldom: two that answer each other's would never stop."""
+        if now - self._pulsed.get((door, peer), -inf) < self._settings.pulse_s / 4:
+            return []
+        self._pulsed[door, peer] = now
+        return [Send(door, peer, Pulse(self._record.log.head))]
+
+    # ------------------------------------------------------------ time
+
+    def tick(self, now: float) -> list[Send]:
+        """What the time brings: lapsed leases, the pace's next lease, room on the disk, silent peers."""
+        self._workers.expire(now)
+        sends: list[Send] = []
+        if self._record.waiting and now >= self._next_settle:
+            self._next_settle = now + self._settings.disk_retry_s
+            sends = self._workers.settled(self._record.settle(), now)
+        if now >= self._next_probe:
+            self._next_probe = now + self._settings.pulse_s
+            since = now - self._settings.pulse_s
+            for peer in self._workers.silent(since):
+                sends += self._pulse("ingest", peer, now)
+            for peer in self._feed.silent(since):
+                sends += self._pulse("feed", peer, now)
+        return sends + self._workers.grant(now)
+
+    def deadline(self) -> float:
+        """When ``tick`` wants to be called next."""
+        times = [self._next_probe, self._leases.next_expiry(), self._feed.deadline(), self._workers.next_grant]
+        if self._record.waiting:
+            times.append(self._next_settle)
+        return min(times)
+
+    def status(self, now: float) -> RunStatus:
+        """How the run stands."""
+        parts = self._workers.parts(now) + self._feed.parts(now)
+        return self._progress.status(
+            self._run_id, self.state, self._record, self._leases, parts, self._record.full, now
+        )
