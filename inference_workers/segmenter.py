@@ -127,7 +127,7 @@ def take_parameters(name: str, record: type[msgspec.Struct], parameters: Mapping
     allowed = _schema(record).get("properties", {})
     for key, field in fields.items():
         if field.required and key not in given:
-            raise SegmenterError(f"segmenter {name} needs a {key}: {_says(allowed[key])}")
+            raise SegmenterError(f"segmenter {name} needs {key}: {_says(allowed[key])}")
         if key in given:
             try:
                 msgspec.convert(given[key], field.type)
