@@ -1,0 +1,97 @@
+"""Where runs keep their logs and sockets: a folder that only this user can enter.
+
+Without ``--dir`` it is a fresh temporary one, removed at the end.  A lock is held on it while its
+owner lives, so that what a killed owner left behind is known as such and removed by the next start.
+Sockets are ``ipc://`` in there, which keeps other users of the machine out; where the path is too
+long for a socket's name (about 100 bytes) they are free loopback ports instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+PREFIX = "cavecast-"
+LOCK = "lock"
+LONGEST_SOCKET = 100
+_YOUNG_S = 60.0
+
+
+class InUse(RuntimeError):
+    """The folder belongs to a control plane that runs."""
+
+    exit_code = 1
+
+
+class Folder:
+    """The folder of one control plane.  ``close`` lets go of it, and removes it if it is temporary."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Raises InUse if another control plane holds ``path``, OSError if it cannot be made."""
+        self.temporary = path is None
+        if path is None:
+            sweep(Path(tempfile.gettempdir()), time.time())
+            path = Path(tempfile.mkdtemp(prefix=PREFIX))  # made with mode 0700
+        else:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path = path.resolve()
+        self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if not _take(self._lock):
+            os.close(self._lock)
+            raise InUse(f"{self.path} is in use by another cavecast serve: end it, or give another --dir")
+
+    def run(self, run_id: str) -> Path:
+        """The folder of a run, made if it is not there."""
+        path = self.path / run_id
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path
+
+    def close(self) -> None:
+        """Let go."""
+        if self.temporary:
+            shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+
+def address(folder: Path, name: str) -> str:
+    """Where a part shall listen: a socket in the run's folder, or a free loopback port."""
+    path = folder / name
+    if len(os.fsencode(path)) < LONGEST_SOCKET:
+        return f"ipc://{path}"
+    return "tcp://127.0.0.1:0"
+
+
+def sweep(parent: Path, now: float) -> list[Path]:
+    """Removes the temporary folders of this user whose owners are dead; returns them."""
+    gone = []
+    for path in parent.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            facts = path.lstat()
+            # A folder without a lock may belong to an owner that is about to take it.
+            if facts.st_uid != os.getuid() or not path.is_dir() or path.is_symlink():
+                continue
+            if not (path / LOCK).exists():
+                if now - facts.st_mtime > _YOUNG_S and not any(path.iterdir()):
+                    path.rmdir()
+                continue
+            lock = os.open(path / LOCK, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                if _take(lock):
+                    shutil.rmtree(path, ignore_errors=True)
+                    gone.append(path)
+            finally:
+                os.close(lock)
+    return gone
+
+
+def _take(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

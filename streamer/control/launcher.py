@@ -1,0 +1,177 @@
+"""Starts the parts of a run as child processes, listens to what they say, and ends them.
+
+A part is the console script beside this Python, so that a process list says ``cavecast worker …``.
+Its stdout brings one line of JSON when it is ready, before a deadline; its stderr becomes lines of
+this process's log, and the last few are kept, so that a part's end can be explained in its own
+words.  Nothing outlives its run: SIGTERM first, SIGKILL after a grace, and the lifeline for the
+case that this process is killed itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+import structlog
+
+from streamer.lifeline import Lifeline
+
+KEPT_LINES = 40
+LONGEST_LINE = 8192
+log = structlog.get_logger()
+
+
+class NotReady(RuntimeError):
+    """A part that did not say that it is ready in time: which, and what it said last."""
+
+
+def command(*arguments: str) -> list[str]:
+    """The command line of a part.  Raises FileNotFoundError if CaveCast is not installed beside this Python."""
+    beside = Path(sys.executable).parent / "cavecast"
+    script = str(beside) if beside.is_file() else shutil.which("cavecast")
+    if script is None:
+        raise FileNotFoundError(f"no command cavecast beside {sys.executable}: install the package there with pip")
+    return [script, *arguments]
+
+
+class Part:
+    """One child process.  ``start`` it; ``ended`` is set to its exit code when it has gone."""
+
+    def __init__(self, name: str, arguments: Sequence[str], lifeline: Lifeline, facts: Mapping[str, str]) -> None:
+        self.name = name
+        self.ready: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
+        self._arguments = list(arguments)
+        self._lifeline = lifeline
+        self._facts = dict(facts)
+        self._words: deque[str] = deque(maxlen=KEPT_LINES)
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def words(self) -> str:
+        """The last sentence that it said to people, else its last line."""
+        spoken = [line for line in self._words if line.startswith("cavecast: ")]
+        return (spoken or list(self._words) or [""])[-1]
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, once started."""
+        return self._process.pid if self._process else None
+
+    async def run(self) -> int:
+        """Starts the process and stays with it until it has ended; returns its exit code (negative: the signal).
+
+        Cancelling ends the process at once.
+        """
+        self._process = await asyncio.create_subprocess_exec(
+            *command(*self._arguments),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self._lifeline.environment(dict(os.environ)),
+            pass_fds=(self._lifeline.fd,),
+            start_new_session=True,  # Ctrl-C on the terminal is for the command in front, which ends us in order
+        )
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        try:
+            await asyncio.gather(self._listen(self._process.stdout), self._relay(self._process.stderr))
+            return await self._process.wait()
+        finally:
+            self.signal(signal.SIGKILL)
+            if not self.ready.done():
+                self.ready.cancel()
+
+    async def wait_ready(self, deadline_s: float) -> dict[str, object]:
+        """What it announced.  Raises NotReady, in its own words, if it ended or stayed silent instead."""
+        done, _ = await asyncio.wait([self.ready], timeout=deadline_s)
+        if not done:
+            raise NotReady(f"{self.name} was not ready after {deadline_s:g} s" + (f": {self.words}" * bool(self.words)))
+        if self.ready.cancelled():
+            raise NotReady(f"{self.name} ended before it was ready" + (f": {self.words}" * bool(self.words)))
+        return self.ready.result()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends a signal, if it still runs."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def _listen(self, stdout: asyncio.StreamReader) -> None:
+        async for line in lines(stdout):
+            announced = _record(line)
+            if announced is not None and "ready" in announced and not self.ready.done():
+                self.ready.set_result(announced)
+            else:
+                log.info(line, part=self.name, **self._facts)
+
+    async def _relay(self, stderr: asyncio.StreamReader) -> None:
+        async for line in lines(stderr):
+            record = _record(line)
+            if record is None:
+                self._words.append(line)
+                log.info(line, part=self.name, **self._facts)
+                continue
+            event = str(record.pop("event", ""))
+            level = str(record.pop("level", "info"))
+            record.pop("timestamp", None)
+            self._words.append(event)
+            say = {"debug": log.debug, "warning": log.warning, "error": log.error, "critical": log.error}
+            say.get(level, log.info)(event, **{**self._facts, "part": self.name, **record})
+
+
+def _record(line: str) -> dict[str, object] | None:
+    if not line.startswith("{"):
+        return None
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+async def lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
+    """The lines of a stream; a longer one than LONGEST_LINE is cut, so that no part can fill our memory."""
+    rest = b""
+    cut = False
+    while block := await stream.read(65536):
+        *whole, rest = (rest + block).split(b"\n")
+        for line in whole:
+            if not cut and line.strip():
+                yield line[:LONGEST_LINE].decode("utf-8", "replace").rstrip()
+            cut = False
+        if len(rest) > LONGEST_LINE:
+            if not cut:
+                yield rest[:LONGEST_LINE].decode("utf-8", "replace")
+            rest, cut = b"", True
+    if rest.strip() and not cut:
+        yield rest.decode("utf-8", "replace").rstrip()
+
+
+async def ask(arguments: Sequence[str], lifeline: Lifeline, deadline_s: float) -> tuple[int, bytes, str]:
+    """Runs a command to its end: (exit code, stdout, stderr).  Raises TimeoutError after the deadline, having ended it."""
+    process = await asyncio.create_subprocess_exec(
+        *command(*arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=lifeline.environment(dict(os.environ)),
+        pass_fds=(lifeline.fd,),
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(deadline_s):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return process.returncode, out, err.decode("utf-8", "replace")

@@ -1,0 +1,122 @@
+"""The control plane's line to a run's streamer: it asks, and the streamer answers.
+
+One question at a time and each with a deadline, so that neither side can be flooded.  A streamer
+that does not answer is asked again on a fresh connection, with a new Hello: it may have been
+restarted and know nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import count
+
+import msgspec
+import zmq
+import zmq.asyncio
+
+from streamer.wire.messages import (
+    MAX_PAYLOAD_BYTES,
+    VERSION,
+    AskStatus,
+    AskTable,
+    Command,
+    Hello,
+    Message,
+    ObjectPage,
+    Pulse,
+    Refuse,
+    Refused,
+    RunStatus,
+    Status,
+    Table,
+    Welcome,
+    decode,
+    encode,
+)
+
+DEADLINE_S = 5.0
+_status = msgspec.msgpack.Decoder(RunStatus)
+_page = msgspec.msgpack.Decoder(ObjectPage)
+
+
+class NoAnswer(RuntimeError):
+    """The streamer did not answer before the deadline, or answered with no: which question, and why."""
+
+
+class StreamerLink:
+    """Asks the streamer at ``address`` (its feed).  Close it when done."""
+
+    def __init__(self, context: zmq.asyncio.Context, address: str, name: str = "control") -> None:
+        self._context, self._address, self._name = context, address, name
+        self._socket: zmq.asyncio.Socket | None = None
+        self._turn = asyncio.Lock()
+        self._requests = count(1)
+
+    async def status(self, *, with_chunks: bool = False, deadline_s: float = DEADLINE_S) -> tuple[RunStatus, bytes]:
+        """How the run stands, and one byte of state per chunk if asked for (else empty).  Raises NoAnswer."""
+        number = next(self._requests)
+        payloads = await self._ask(AskStatus(number, with_chunks), Status(number), deadline_s)
+        return _status.decode(payloads[0]), bytes(payloads[1]) if len(payloads) > 1 else b""
+
+    async def table(self, limit: int, object_id: int = 0, *, deadline_s: float = DEADLINE_S) -> ObjectPage:
+        """The largest objects, or one with its life.  Raises NoAnswer."""
+        number = next(self._requests)
+        return _page.decode((await self._ask(AskTable(number, limit, object_id), Table(number), deadline_s))[0])
+
+    async def command(self, what: str, *, deadline_s: float = DEADLINE_S) -> RunStatus:
+        """``start`` or ``cancel``; returns the status after it.  Raises NoAnswer."""
+        number = next(self._requests)
+        questions = (Command(what), AskStatus(number))  # in order on one line, so the answer follows the deed
+        return _status.decode((await self._ask(questions, Status(number), deadline_s))[0])
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._socket is not None:
+            self._socket.close(linger=0)
+            self._socket = None
+
+    async def _ask(
+        self, question: Message | Sequence[Message], answer: Message, deadline_s: float
+    ) -> Sequence[bytes | memoryview]:
+        questions = (question,) if isinstance(question, Message) else question
+        try:
+            async with asyncio.timeout(deadline_s), self._turn:
+                try:
+                    socket = self._socket or await self._connect()
+                    for one in questions:
+                        await socket.send(encode(one))
+                    return await self._answer(socket, answer)
+                except BaseException:
+                    self.close()  # what is still on its way would be taken for the next answer
+                    raise
+        except TimeoutError:
+            asked = type(questions[-1]).__name__
+            raise NoAnswer(f"the streamer did not answer {asked} within {deadline_s:g} s") from None
+
+    async def _connect(self) -> zmq.asyncio.Socket:
+        self._socket = socket = self._context.socket(zmq.DEALER)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_PAYLOAD_BYTES)
+        socket.setsockopt(zmq.RECONNECT_IVL, 50)
+        socket.connect(self._address)
+        await socket.send(encode(Hello(VERSION, "control", self._name)))
+        while True:
+            message, _ = decode(await socket.recv_multipart())
+            if isinstance(message, Welcome):
+                return socket
+            if isinstance(message, Refuse):
+                raise NoAnswer(f"the streamer refused the control plane: {message.reason}")
+
+    async def _answer(self, socket: zmq.asyncio.Socket, answer: Message) -> Sequence[bytes | memoryview]:
+        while True:
+            try:
+                message, payloads = decode(await socket.recv_multipart())
+            except Refused as why:
+                raise NoAnswer(f"the streamer's answer is no message: {why}") from None
+            if message == answer:
+                return payloads
+            if isinstance(message, Refuse):
+                raise NoAnswer(f"the streamer refused: {message.reason}")
+            if isinstance(message, Pulse):
+                await socket.send(encode(Pulse()))

@@ -1,0 +1,237 @@
+"""One run on this machine: its processes, from the first to the last.
+
+A task per part starts it and asks ``runs.exited`` what its end means; one more asks the streamer how
+the run stands, five times a second.  Whatever changes becomes a new version of the run's record, and
+all who wait for news are woken.  Decisions are in ``runs``; here they are carried out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+
+import msgspec
+import structlog
+import zmq.asyncio
+
+from streamer.control import runs
+from streamer.control.launcher import NotReady, Part
+from streamer.control.link import NoAnswer, StreamerLink
+from streamer.control.parts import Addresses, Plan, arguments
+from streamer.control.runs import Run
+from streamer.lifeline import Lifeline
+from streamer.settings import Settings
+from streamer.wire.messages import RunStatus
+
+POLL_S = 0.2
+POLL_AFTER_S = 1.0
+ARCHIVE_S = 20.0
+"""How long a cancelled run waits for what is committed to be written."""
+log = structlog.get_logger()
+
+
+class LocalRun:
+    """A run and its processes.  ``live`` is its life; the rest may be called meanwhile."""
+
+    def __init__(
+        self,
+        record: Run,
+        plan: Plan,
+        at: Addresses,
+        settings: Settings,
+        lifeline: Lifeline,
+        context: zmq.asyncio.Context,
+    ) -> None:
+        self.plan, self.version = plan, 0
+        self.closed = asyncio.Event()
+        """Set once no process is left."""
+        self._record, self._at, self._settings, self._lifeline = record, at, settings, lifeline
+        self._context = context
+        self._life = runs.new(plan.parts, archive=plan.out is not None)
+        self._status = record.status
+        self._viewers = 0
+        self._parts: dict[str, Part] = {}
+        self._news = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._meeting = asyncio.Event()
+        if at.known:
+            self._meeting.set()
+        self._link: StreamerLink | None = None
+        self._views: asyncio.Future[tuple[str, asyncio.Event]] = asyncio.get_running_loop().create_future()
+
+    # ------------------------------------------------------------ what others ask
+
+    @property
+    def record(self) -> Run:
+        """The run as it stands."""
+        return msgspec.structs.replace(
+            self._record,
+            state=self._life.state,
+            error=self._life.error,
+            remarks=(*self._record.remarks, *self._life.remarks),
+            status=self._status,
+            restarts=self._life.restarted,
+            viewers=self._viewers,
+        )
+
+    @property
+    def link(self) -> StreamerLink | None:
+        """The line to the streamer; None before it is ready and after the run was closed."""
+        return None if self._closing.is_set() else self._link
+
+    @property
+    def closing(self) -> asyncio.Event:
+        """Set when the run's processes are being ended."""
+        return self._closing
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """The process ids of the parts that have been started."""
+        return {name: part.pid for name, part in self._parts.items() if part.pid is not None}
+
+    async def newer(self, version: int) -> int:
+        """Waits until the record is newer than ``version``; returns the version that it has then."""
+        while self.version <= version:
+            await self._news.wait()
+        return self.version
+
+    async def views(self) -> tuple[str, asyncio.Event]:
+        """Where the renderer waits for viewers, and an event that says when that renderer has gone."""
+        return await asyncio.shield(self._views)
+
+    def viewer_came(self) -> None:
+        """A browser is there: a run that was held back for one begins."""
+        self._viewers += 1
+        self._publish()
+
+    def viewer_went(self) -> None:
+        """A browser has gone."""
+        self._viewers -= 1
+        self._publish()
+
+    async def cancel(self) -> None:
+        """Stops the run in order: no more work, what is committed is written, all processes end."""
+        if not self._life.over and self.link is not None:
+            try:
+                self._status = await self.link.command("cancel", deadline_s=2.0)
+                self._told(self._status)
+                async with asyncio.timeout(ARCHIVE_S):
+                    while not self._life.over:
+                        await self.newer(self.version)
+            except (NoAnswer, TimeoutError) as why:
+                log.warning("cancelled without waiting for all parts", run=self._record.run_id, why=str(why))
+        self.close()
+        await self.closed.wait()
+
+    def close(self) -> None:
+        """Ends all processes now; a run that is not over is cancelled by it."""
+        self._life = runs.cancelled(self._life)
+        self._closing.set()
+        self._publish()
+
+    def fail(self, sentence: str) -> None:
+        """Something of ours broke: the run ends with this sentence."""
+        self._life = runs.failed(self._life, sentence)
+        self._publish()
+
+    # ------------------------------------------------------------ its life
+
+    async def live(self) -> None:
+        """Starts all parts and stays until they have been ended."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                keepers = [tasks.create_task(self._keep(name)) for name in self.plan.parts]
+                watching = tasks.create_task(self._watch())
+                await self._closing.wait()
+                watching.cancel()
+                for part in self._parts.values():
+                    part.signal(signal.SIGTERM)
+                await asyncio.wait(keepers, timeout=self._settings.stop_s)
+                for keeper in keepers:
+                    keeper.cancel()
+        finally:
+            if self._link is not None:
+                self._link.close()
+            if not self._views.done():
+                self._views.cancel()
+            self.closed.set()
+            self._publish()
+
+    async def _keep(self, name: str) -> None:
+        """Starts a part, and again if its end was not meant."""
+        role = self.plan.parts[name]
+        if role != "streamer":
+            await self._meeting.wait()
+        while not self._closing.is_set():
+            facts = {"run": self._record.run_id}
+            part = self._parts[name] = Part(name, arguments(name, role, self.plan, self._at), self._lifeline, facts)
+            async with asyncio.TaskGroup() as tasks:
+                running = tasks.create_task(part.run())
+                tasks.create_task(self._greet(part, role))
+            code = running.result()
+            words = part.words
+            self._life, verdict = runs.exited(self._life, name, code, words, time.monotonic())
+            self._publish()
+            if role == "renderer":
+                self._renderer_gone()
+            if self._life.state == "failed":
+                log.error("run failed", run=self._record.run_id, why=self._life.error)
+                self._closing.set()
+            if verdict is None:
+                return
+            log.warning("started again", run=self._record.run_id, why=runs.gone(name, code, words))
+            try:
+                async with asyncio.timeout(verdict.after_s):
+                    await self._closing.wait()
+            except TimeoutError:
+                continue
+
+    async def _greet(self, part: Part, role: runs.Role) -> None:
+        """Takes note of where a part is to be met, once it is ready; ends one that stays silent."""
+        try:
+            ready = await part.wait_ready(self._settings.ready_s)
+        except NotReady as why:
+            log.warning("not ready", run=self._record.run_id, why=str(why))
+            part.signal(signal.SIGKILL)
+            return
+        if role == "streamer":
+            self._at = self._at._replace(ingest=str(ready["ingest"]), feed=str(ready["feed"]))
+            if self._link is None:
+                self._link = StreamerLink(self._context, self._at.feed)
+            self._meeting.set()
+        elif role == "renderer" and not self._views.done():
+            self._at = self._at._replace(views=str(ready["views"]))
+            self._views.set_result((self._at.views, asyncio.Event()))
+
+    def _renderer_gone(self) -> None:
+        if self._views.done() and not self._views.cancelled():
+            self._views.result()[1].set()
+            self._views = asyncio.get_running_loop().create_future()
+
+    async def _watch(self) -> None:
+        """Asks the streamer how the run stands, for as long as there is a run."""
+        await self._meeting.wait()
+        while True:
+            link = self._link
+            if link is not None:
+                try:
+                    if self._status.state == "waiting" and self._viewers and self.plan.hold:
+                        status = await link.command("start")
+                    else:
+                        status, _ = await link.status()
+                    self._told(status)
+                except NoAnswer as why:
+                    log.warning("no answer", run=self._record.run_id, why=str(why))
+            await asyncio.sleep(POLL_AFTER_S if self._life.over else POLL_S)
+
+    def _told(self, status: RunStatus) -> None:
+        life = runs.told(self._life, status.state)
+        if (life, status) != (self._life, self._status):
+            self._life, self._status = life, status
+            self._publish()
+
+    def _publish(self) -> None:
+        self.version += 1
+        news, self._news = self._news, asyncio.Event()
+        news.set()

@@ -1,0 +1,73 @@
+"""The API's description for machines: FastAPI's, with the schemas of the records that are answered.
+
+Records are msgspec structs, so their schemas come from msgspec; the two are put together here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from streamer.control.runs import Run
+from streamer.wire.grid import Triple
+from streamer.wire.messages import ObjectPage, RunStatus
+
+PROBLEM = "application/problem+json"
+_REF = "#/components/schemas/{name}"
+
+
+class Chunks(msgspec.Struct, frozen=True):
+    """The state of every chunk."""
+
+    counts: Triple
+    """Chunks along (z, y, x)."""
+    states: list[int]
+    """In C order: 0 pending, 1 leased, 2 committed, 3 failed."""
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The control plane answers."""
+
+    status: str
+    version: str
+
+
+RECORDS: tuple[type, ...] = (Run, RunStatus, ObjectPage, Chunks, Health)
+
+
+def answers(record: type | None, *refusals: int, status: int = 200, many: bool = False) -> dict[int | str, Any]:
+    """The ``responses`` of a route: a record, and the problems that it may answer with."""
+    schema: dict[str, Any] = {"$ref": _REF.format(name=record.__name__)} if record else {}
+    if many:
+        schema = {"type": "array", "items": schema}
+    found: dict[int | str, Any] = {}
+    if record:
+        found[status] = {"description": "As asked.", "content": {"application/json": {"schema": schema}}}
+    said = {
+        403: "A foreign Host or Origin.",
+        404: "There is no such thing.",
+        409: "There is no room for it, or it is not the time.",
+        413: "The body is too large.",
+        422: "The request cannot be carried out as it is.",
+        503: "The run's streamer does not answer.",
+        504: "It took too long.",
+    }
+    for code in refusals:
+        content = {PROBLEM: {"schema": {"$ref": _REF.format(name="Problem")}}}
+        found[code] = {"description": said[code], "content": content}
+    return found
+
+
+def document(app: FastAPI, problem: dict[str, Any]) -> dict[str, Any]:
+    """The whole OpenAPI document.  ``problem`` is the schema of a refusal."""
+    found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    _, schemas = msgspec.json.schema_components(RECORDS, ref_template=_REF)
+    components = found.setdefault("components", {}).setdefault("schemas", {})
+    components.update(schemas)
+    components["Problem"] = problem
+    components.pop("HTTPValidationError", None)
+    components.pop("ValidationError", None)
+    return found

@@ -1,0 +1,232 @@
+"""All runs of this control plane: what is asked for becomes a run, and every run has an owner.
+
+A request is answered with a run only after ``cavecast inspect`` has found the input to be usable;
+whatever it says against it is the answer otherwise, and nothing has been started or written then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import structlog
+import zmq.asyncio
+
+from streamer.control import launcher, runs
+from streamer.control.folder import Folder, address
+from streamer.control.local import LocalRun
+from streamer.control.parts import SPEC_FILE, Addresses, Plan
+from streamer.control.runs import Run
+from streamer.control.schema import Problem, RunRequest
+from streamer.lifeline import Lifeline
+from streamer.settings import Settings
+from streamer.wire.grid import Grid
+from streamer.wire.volume import Keep, Parameter, RunSpec, Source, Volume
+
+INSPECT_S = 120.0
+KEPT_RECORDS = 1000
+log = structlog.get_logger()
+
+
+class Inspection(msgspec.Struct, frozen=True):
+    """What ``cavecast inspect --json`` prints."""
+
+    source: Source
+    volume: Volume
+    grid: Grid
+    notes: tuple[str, ...] = ()
+    suggested: dict[str, Parameter] = {}
+    title: str = ""
+
+
+class Registry:
+    """The runs, newest last.  Made by ``open_registry``."""
+
+    def __init__(self, settings: Settings, folder: Folder, tasks: asyncio.TaskGroup) -> None:
+        self.settings, self.folder = settings, folder
+        self.context = zmq.asyncio.Context()
+        self.context.set(zmq.MAX_SOCKETS, 4096)
+        self.closing = asyncio.Event()
+        self._tasks, self._lifeline = tasks, Lifeline()
+        self._runs: dict[str, LocalRun] = {}
+        self._starting = 0
+
+    def all(self) -> list[LocalRun]:
+        """Every run, oldest first."""
+        return list(self._runs.values())
+
+    def find(self, run_id: str) -> LocalRun:
+        """A run.  Raises Problem 404."""
+        try:
+            return self._runs[run_id]
+        except KeyError:
+            raise Problem(404, f"there is no run {run_id}") from None
+
+    async def start(self, request: RunRequest) -> LocalRun:
+        """A new run, its parts being started.  Raises Problem with a sentence; then nothing is left of it."""
+        workers = request.workers or self.settings.workers
+        if workers > self.settings.max_workers:
+            raise Problem(422, f"{workers} workers; this server allows {self.settings.max_workers} (max_workers)")
+        if request.start == "first_viewer" and not request.view:
+            raise Problem(422, "start is first_viewer, but the run has no view: nobody could ever start it")
+        if request.out is not None:
+            _check_store(request.out)
+        busy = [run for run in self.all() if not run.closed.is_set()]
+        if len(busy) + self._starting >= self.settings.max_runs:
+            raise Problem(
+                409, f"{len(busy)} runs have processes and max_runs is {self.settings.max_runs}: cancel one first"
+            )
+        self._starting += 1
+        try:
+            found = await self._inspect(request)
+            return self._begin(request, found, workers)
+        finally:
+            self._starting -= 1
+
+    async def close(self) -> None:
+        """Ends all runs and their processes."""
+        self.closing.set()
+        for run in self.all():
+            run.close()
+        for run in self.all():
+            await run.closed.wait()
+        self._lifeline.close()
+
+    async def _inspect(self, request: RunRequest) -> Inspection:
+        asked = inspection_arguments(request)
+        try:
+            code, out, err = await launcher.ask(asked, self._lifeline, INSPECT_S)
+        except TimeoutError:
+            raise Problem(504, f"{request.input} could not be looked at within {INSPECT_S:g} s") from None
+        if code != 0:
+            said = [line.removeprefix("cavecast: ") for line in err.splitlines() if line.startswith("cavecast: ")]
+            if said and code in (1, 2):
+                raise Problem(422, said[-1])
+            raise Problem(500, f"looking at {request.input} ended with exit code {code}: {err.strip()[-300:]}")
+        try:
+            return msgspec.json.decode(out, type=Inspection)
+        except msgspec.MsgspecError as why:
+            raise Problem(500, f"cavecast inspect printed what is no inspection: {why}") from None
+
+    def _begin(self, request: RunRequest, found: Inspection, workers: int) -> LocalRun:
+        run_id = f"{_slug(request.input)}-{secrets.token_hex(4)}"
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        keep = Keep(request.min_duration_h, request.core_threshold)
+        spec = RunSpec(
+            run_id=run_id,
+            source=found.source,
+            volume=found.volume,
+            grid=found.grid,
+            segmenter=request.segmenter,
+            parameters=parameters(request, found),
+            keep=keep,
+            created=created,
+        )
+        folder = self.folder.run(run_id)
+        (folder / SPEC_FILE).write_bytes(msgspec.json.encode(spec))
+        z, y, x = found.volume.axes
+        record = Run(
+            run_id=run_id,
+            remarks=found.notes,
+            title=found.title or found.volume.title or Path(request.input).name,
+            created=created,
+            input=request.input,
+            variable=found.volume.variable,
+            units=found.volume.units,
+            segmenter=request.segmenter,
+            parameters=spec.parameters,
+            keep=keep,
+            workers=workers,
+            pace_s=request.pace_s,
+            shape=found.grid.shape,
+            chunk=found.grid.chunk,
+            counts=found.grid.counts,
+            periodic=found.grid.periodic,
+            dims=(z.name, y.name, x.name),
+            on_sphere=found.volume.on_sphere,
+            has_time=found.volume.has_time,
+            status=runs.not_begun(run_id, found.grid),
+            view_url=f"/view/{run_id}" if request.view else None,
+            out=request.out,
+        )
+        plan = Plan(folder, workers, request.view, request.out, request.start == "first_viewer", request.pace_s)
+        at = Addresses(address(folder, "ingest"), address(folder, "feed"), address(folder, "views"))
+        run = LocalRun(record, plan, at, self.settings, self._lifeline, self.context)
+        self._runs[run_id] = run
+        self._forget()
+        self._tasks.create_task(self._live(run), name=run_id)
+        log.info("run starts", run=run_id, input=request.input, chunks=found.grid.size, workers=workers)
+        return run
+
+    async def _live(self, run: LocalRun) -> None:
+        """The outermost loop of a run: what fails here fails this run alone."""
+        try:
+            await run.live()
+        except* Exception as why:
+            log.error("run failed", run=run.record.run_id, exc_info=why)
+            run.fail(f"the control plane could not go on with it: {why.exceptions[0]}")
+        finally:
+            if self.folder.temporary:
+                shutil.rmtree(run.plan.folder, ignore_errors=True)
+        log.info("run ended", run=run.record.run_id, state=run.record.state)
+
+    def _forget(self) -> None:
+        """Keeps the list of past runs bounded."""
+        past = [run_id for run_id, run in self._runs.items() if run.closed.is_set()]
+        for run_id in past[: max(0, len(self._runs) - KEPT_RECORDS)]:
+            del self._runs[run_id]
+
+
+@asynccontextmanager
+async def open_registry(settings: Settings, folder: Folder) -> AsyncIterator[Registry]:
+    """A registry that ends all of its runs on leaving."""
+    async with asyncio.TaskGroup() as tasks:
+        registry = Registry(settings, folder, tasks)
+        try:
+            yield registry
+        finally:
+            await registry.close()
+    registry.context.destroy(linger=0)
+
+
+def inspection_arguments(request: RunRequest) -> list[str]:
+    """How ``cavecast inspect`` is asked."""
+    asked = ["inspect", "--json", "--periodic", request.periodic]
+    if request.variable is not None:
+        asked += ["--variable", request.variable]
+    if request.chunk is not None:
+        asked += ["--chunk", ",".join(map(str, request.chunk))]
+    if request.spacing is not None:
+        asked += ["--spacing", ",".join(map(repr, request.spacing))]
+    return [*asked, "--", request.input]
+
+
+def parameters(request: RunRequest, found: Inspection) -> dict[str, Parameter]:
+    """What the segmenter is asked for.  Raises Problem 422 if a threshold is missing and nothing suggests one."""
+    threshold = request.threshold if request.threshold is not None else found.suggested.get("threshold")
+    if threshold is None:
+        units = f" (in {found.volume.units})" if found.volume.units else ""
+        raise Problem(422, f"give --threshold{units}: nothing in {request.input} suggests one for {found.volume.variable}")
+    return {**found.suggested, "threshold": threshold, "connectivity": request.connectivity}
+
+
+def _check_store(out: str) -> None:
+    path = Path(out)
+    if not path.is_absolute():
+        raise Problem(422, f"out is {out}: give an absolute path, since the server's folder is not yours")
+    if path.exists():
+        raise Problem(422, f"{out} is there already: remove it, or give another --out")
+    if not path.parent.is_dir():
+        raise Problem(422, f"there is no folder {path.parent} to write {path.name} into: make it first")
+
+
+def _slug(source: str) -> str:
+    name = re.split(r"[/:\\]", source.rstrip("/*"))[-1].split(".")[0].lower()
+    return re.sub(r"[^a-z0-9]+", "-", name).strip("-")[:20] or "run"

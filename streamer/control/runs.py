@@ -1,0 +1,212 @@
+"""What a run is to the control plane, and what follows when something happens to it.  Pure.
+
+A run is ``starting`` until its streamer answers, ``waiting`` while the streamer holds the work back
+for a first viewer, ``running``, and in the end ``complete``, ``failed`` or ``cancelled``.  It is
+complete when the streamer has said so *and* the archive, if there is one, has written all of it.
+Chunks that could not be segmented do not fail a run: it completes and lists them.
+
+A part that ends before its time is started again, later each time, and given up after a few times
+within a minute: a lost worker is then left out while others work on, any other part fails the run.
+A part that was refused for wrong use (exit code 2) would be refused again, so it is not retried.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from streamer.wire.grid import Flags, Grid, Triple
+from streamer.wire.messages import RunStatus
+from streamer.wire.volume import Keep, Parameter
+
+State = Literal["starting", "waiting", "running", "complete", "failed", "cancelled"]
+Role = Literal["streamer", "worker", "renderer", "archive"]
+STATES: tuple[State, ...] = ("starting", "waiting", "running", "complete", "failed", "cancelled")
+ENDED = frozenset(("complete", "failed", "cancelled"))
+
+RESTARTS = 5
+"""So many restarts of one part within WINDOW_S are tried."""
+WINDOW_S = 60.0
+FIRST_WAIT_S = 0.1
+LONGEST_WAIT_S = 5.0
+WRONG_USE = 2
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as the API shows it."""
+
+    run_id: str
+    state: State = "starting"
+    error: str | None = None
+    """Why it failed, in a sentence."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know: the reader's notes on the input, parts that were lost."""
+    title: str
+    created: str
+    """ISO 8601, UTC."""
+    input: str
+    variable: str
+    units: str
+    segmenter: str
+    parameters: dict[str, Parameter]
+    keep: Keep
+    workers: int
+    pace_s: float
+    shape: Triple
+    chunk: Triple
+    counts: Triple
+    """Chunks along (z, y, x)."""
+    periodic: Flags
+    dims: tuple[str, str, str]
+    """Names of the dimensions, (z, y, x)."""
+    on_sphere: bool
+    """Whether the volume is latitude by longitude, so that objects have an area."""
+    has_time: bool
+    status: RunStatus
+    """As the streamer told it last; all zero before it has."""
+    restarts: dict[str, int] = {}
+    """Restarts of each part that needed any, since the beginning."""
+    viewers: int = 0
+    view_url: str | None = None
+    """Path of the viewer's page; None if the run has no renderer."""
+    out: str | None = None
+    """The Zarr store that is written."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part of the run, as its process goes."""
+
+    role: Role
+    alive: bool = True
+    restarts: tuple[float, ...] = ()
+    """When it was restarted; the last ones."""
+
+
+class Life(msgspec.Struct, frozen=True):
+    """All that decides what becomes of a run."""
+
+    state: State = "starting"
+    error: str | None = None
+    remarks: tuple[str, ...] = ()
+    parts: dict[str, Part] = {}
+    ended: str = ""
+    """The streamer's last word, ``complete`` or ``cancelled``; empty until then."""
+    archived: bool = True
+    """Whether nothing is left to be written to a store."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the state will not change any more."""
+        return self.state in ENDED
+
+    @property
+    def restarted(self) -> dict[str, int]:
+        """Restarts of each part that needed any."""
+        return {name: len(part.restarts) for name, part in self.parts.items() if part.restarts}
+
+
+class Restart(NamedTuple):
+    """Start the part again, this many seconds from now."""
+
+    after_s: float
+
+
+def new(parts: dict[str, Role], *, archive: bool) -> Life:
+    """The beginning: all parts are being started."""
+    return Life(parts={name: Part(role) for name, role in parts.items()}, archived=not archive)
+
+
+def told(life: Life, streamer_state: str) -> Life:
+    """The streamer has said how the run stands: ``waiting``, ``running``, ``complete`` or ``cancelled``."""
+    if life.over:
+        return life
+    if streamer_state == "waiting" or streamer_state == "running":
+        return msgspec.structs.replace(life, state=streamer_state)
+    if streamer_state in ("complete", "cancelled"):
+        return _settle(msgspec.structs.replace(life, ended=streamer_state))
+    return life
+
+
+def failed(life: Life, sentence: str) -> Life:
+    """The run cannot go on."""
+    return life if life.over else msgspec.structs.replace(life, state="failed", error=sentence)
+
+
+def cancelled(life: Life) -> Life:
+    """The run was stopped; what is committed stays."""
+    return life if life.over else msgspec.structs.replace(life, state="cancelled")
+
+
+def exited(life: Life, name: str, code: int, words: str, now: float) -> tuple[Life, Restart | None]:
+    """A part's process has ended with ``code``; ``words`` is the last that it said.  What now?"""
+    part = life.parts[name]
+    if code == 0 and part.role == "archive":
+        return _settle(msgspec.structs.replace(_put(life, name, alive=False), archived=True)), None
+    if code == 0 and part.role == "worker" and life.ended:
+        return _put(life, name, alive=False), None
+    if life.state in ("failed", "cancelled") or (life.state == "complete" and part.role in ("worker", "archive")):
+        return _put(life, name, alive=False), None
+    recent = [at for at in part.restarts if now - at < WINDOW_S]
+    if code == WRONG_USE or len(recent) >= RESTARTS:
+        return _give_up(_put(life, name, alive=False), name, code, words, len(recent)), None
+    wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** len(recent))
+    return _put(life, name, alive=True, restarts=(*part.restarts, now)), Restart(wait)
+
+
+def _settle(life: Life) -> Life:
+    if life.ended == "complete" and life.archived and not life.over:
+        return msgspec.structs.replace(life, state="complete")
+    if life.ended == "cancelled" and life.archived:
+        return cancelled(life)
+    return life
+
+
+def _put(life: Life, name: str, *, alive: bool, restarts: tuple[float, ...] | None = None) -> Life:
+    part = life.parts[name]
+    changed = msgspec.structs.replace(part, alive=alive, restarts=part.restarts if restarts is None else restarts)
+    return msgspec.structs.replace(life, parts={**life.parts, name: changed})
+
+
+def _give_up(life: Life, name: str, code: int, words: str, times: int) -> Life:
+    role = life.parts[name].role
+    sentence = gone(name, code, words, times)
+    if role == "worker":
+        others = any(part.role == "worker" and part.alive for part in life.parts.values())
+        if others and code != WRONG_USE:
+            return _remark(life, f"{sentence}; the other workers go on")
+        return failed(life, sentence)
+    if role == "renderer" and life.state != "waiting":
+        return _remark(life, f"{sentence}; the run goes on without a view")
+    return failed(life, sentence)
+
+
+def _remark(life: Life, sentence: str) -> Life:
+    return msgspec.structs.replace(life, remarks=(*life.remarks, sentence))
+
+
+def gone(name: str, code: int, words: str, restarts: int = 0) -> str:
+    """A part's end in a sentence."""
+    said = words.strip().removeprefix("cavecast: ").rstrip(".")
+    if code == WRONG_USE and said:
+        return f"{name} could not start: {said}"
+    how = f"was ended by {_signal(-code)}" if code < 0 else f"ended with exit code {code}"
+    often = f" again, after {restarts} restarts within a minute" if restarts else ""
+    return f"{name} {how}{often}" + (f": {said}" if said else "")
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def not_begun(run_id: str, grid: Grid) -> RunStatus:
+    """What is shown until the streamer has told more."""
+    return RunStatus(
+        run_id=run_id, state="starting", chunks=grid.size, committed=0, leased=0, failed=0, voxels=grid.voxels,
+        voxels_done=0, labelled_voxels=0, objects=0, seconds=0.0, voxels_per_second=0.0, eta_s=None,
+        log_position=0, log_bytes=0,
+    )  # fmt: skip

@@ -1,0 +1,137 @@
+"""What may be asked of the API, and how it says no.
+
+A request is checked field by field before anything is started; all that is wrong with it becomes one
+sentence in a problem document (RFC 9457), which the command line prints as it is.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+SEGMENTERS = "cavecast.segmenters"
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class RunRequest(BaseModel):
+    """A run to be started."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"input": "/data/flood2021.nc", "variable": "ivt", "threshold": 500, "out": "/data/flood.zarr"}]
+        },
+    )
+
+    input: Annotated[str, Field(min_length=1, max_length=4096, description="A path, a glob or a URL; paths absolute.")]
+    variable: Annotated[str | None, Field(max_length=256, description="Needed if there is more than one to choose.")] = (
+        None
+    )
+    segmenter: Annotated[str, Field(max_length=64, description="By its name in the registry.")] = "connect"
+    threshold: Annotated[
+        Finite | None, Field(description="Voxels at or above it are labelled; suggested by some inputs.")
+    ] = None
+    connectivity: Annotated[int, Field(description="Neighbours that connect: 6 (faces), 18 (edges) or 26 (corners).")] = (
+        26
+    )
+    min_duration_h: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="Objects that live shorter are dropped; 0 keeps all. Hours.")
+    ] = 0.0
+    core_threshold: Annotated[
+        Finite | None, Field(description="Objects whose maximum does not reach it are dropped.")
+    ] = None
+    chunk: Annotated[
+        tuple[int, int, int] | None, Field(description="Voxels of a chunk along (z, y, x); chosen if not given.")
+    ] = None
+    workers: Annotated[int | None, Field(ge=1, description="Worker processes; the setting `workers` if not given.")] = (
+        None
+    )
+    periodic: Annotated[
+        str, Field(max_length=256, description="`auto`, `none`, or the name of the axis that closes on itself.")
+    ] = "auto"
+    spacing: Annotated[
+        tuple[Finite, Finite, Finite] | None, Field(description="Voxel size along (z, y, x), for .npy files.")
+    ] = None
+    out: Annotated[
+        str | None, Field(max_length=4096, description="A Zarr store to write, absolute; must not exist yet.")
+    ] = None
+    view: Annotated[bool, Field(description="Whether a renderer draws the run for browsers.")] = True
+    pace_s: Annotated[
+        float, Field(ge=0, le=86400, allow_inf_nan=False, description="Spread the work over so many seconds; 0: do not.")
+    ] = 0.0
+    start: Annotated[
+        Literal["at_once", "first_viewer"], Field(description="When the work begins; `first_viewer` needs a view.")
+    ] = "at_once"
+
+    @field_validator("segmenter")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        known = sorted(entry.name for entry in entry_points(group=SEGMENTERS))
+        if name not in known:
+            raise ValueError(f"there is no segmenter {name!r}; installed are {', '.join(known) or 'none'}")
+        return name
+
+    @field_validator("connectivity")
+    @classmethod
+    def _neighbours(cls, number: int) -> int:
+        if number not in (6, 18, 26):
+            raise ValueError(f"connectivity {number} means nothing in three dimensions; give 6, 18 or 26")
+        return number
+
+    @field_validator("chunk")
+    @classmethod
+    def _some(cls, chunk: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
+        if chunk is not None and min(chunk) < 1:
+            raise ValueError(f"a chunk of {','.join(map(str, chunk))} voxels is empty; each number must be 1 or more")
+        return chunk
+
+    @field_validator("spacing")
+    @classmethod
+    def _positive(cls, spacing: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
+        if spacing is not None and min(spacing) <= 0:
+            raise ValueError(f"a spacing of {','.join(map(str, spacing))}; each number must be above 0")
+        return spacing
+
+
+class ProblemBody(BaseModel):
+    """Why a request was refused (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"type": "about:blank", "title": "Unprocessable Content", "status": 422, "detail": "there is no file /x.nc"}
+            ]
+        }
+    )
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    """One sentence for people."""
+
+
+class Problem(Exception):
+    """An answer that is a refusal: its HTTP status, and one sentence."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.detail = status, detail
+
+
+def sentence(errors: list[dict[str, Any]]) -> str:
+    """What pydantic found wrong with a request, first thing first, in one sentence."""
+    first = errors[0]
+    where = ".".join(str(step) for step in first["loc"] if step not in ("body", "query", "path"))
+    said = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "value_error":
+        return said
+    if first["type"] == "extra_forbidden":
+        return f"{where} is no field of this request"
+    if first["type"] == "missing":
+        return f"{where or 'the body'} is missing"
+    shown = repr(first.get("input"))[:80]
+    return f"{where or 'the request'} is {shown}: {said[:1].lower()}{said[1:]}"
