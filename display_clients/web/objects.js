@@ -1,0 +1,122 @@
+/**
+ * The table of objects as facts: which columns a run has, what stands in them, and in which order.
+ */
+
+import { area, count, date, latitude, lifetime, longitude, value } from "./format.js";
+
+/**
+ * @typedef {object} ObjectRow an object and its totals (streamer/wire/messages.py), times as ISO text
+ * @property {number} id
+ * @property {number} first_step
+ * @property {number} last_step
+ * @property {number | null} lifetime_h
+ * @property {number} voxels
+ * @property {number} mean
+ * @property {number} max
+ * @property {number | null} footprint_km2
+ * @property {number | null} area_time_km2_h
+ * @property {number} y
+ * @property {number} x
+ * @property {boolean} touches_edge
+ * @property {boolean} final
+ * @property {string} [first_time]
+ * @property {string} [last_time]
+ */
+/**
+ * @typedef {object} Column
+ * @property {string} key
+ * @property {string} label
+ * @property {string} unit
+ * @property {string} hint
+ * @property {(row: ObjectRow) => number} sort NaN counts as smallest
+ * @property {(row: ObjectRow) => string} text
+ */
+/** @typedef {{key: string, descending: boolean}} Order */
+
+/** The largest first, as they come. @type {Order} */
+export const LARGEST_FIRST = { key: "voxels", descending: true };
+
+/** @param {ObjectRow} row */
+const steps = (row) => row.last_step - row.first_step + 1;
+
+/**
+ * The columns that make sense for a run.
+ * @param {{has_time: boolean, on_sphere: boolean, units: string, dims: string[], variable: string}} run
+ * @returns {Column[]}
+ */
+export function columns(run) {
+  const all = [
+    column("id", "Object", "", "Number of the object in this run", (row) => row.id, count),
+    run.has_time
+      ? column("life", "Life", "", "Lifetime, first to last step", (row) => row.lifetime_h, lifetime)
+      : column("life", "Steps", "", `Steps along ${run.dims[0] ?? "axis 0"}`, steps, count),
+    column("voxels", "Voxels", "", "Size in voxels", (row) => row.voxels, count),
+    column("max", "Max", run.units, `Largest ${run.variable} in it`, (row) => row.max, value),
+    column("mean", "Mean", run.units, `Mean ${run.variable} in it`, (row) => row.mean, value),
+  ];
+  if (!run.on_sphere) return all;
+  return [...all, column("footprint", "Footprint", "km²", "Area that it ever covered", (row) => row.footprint_km2, area)];
+}
+
+/**
+ * @param {string} key
+ * @param {string} label
+ * @param {string} unit
+ * @param {string} hint
+ * @param {(row: ObjectRow) => number | null} get
+ * @param {(n: number | null) => string} write
+ * @returns {Column}
+ */
+function column(key, label, unit, hint, get, write) {
+  return { key, label, unit, hint, sort: (row) => get(row) ?? NaN, text: (row) => write(get(row)) };
+}
+
+/**
+ * The rows in order; equal ones by id, so that the table does not shuffle while it grows.
+ * @param {readonly ObjectRow[]} rows
+ * @param {readonly Column[]} cols
+ * @param {Order} order
+ * @returns {ObjectRow[]}
+ */
+export function sorted(rows, cols, order) {
+  const by = cols.find((c) => c.key === order.key) ?? cols[0];
+  const sign = order.descending ? -1 : 1;
+  const keyed = rows.map((row) => {
+    const n = by.sort(row);
+    return { row, n: Number.isNaN(n) ? -Infinity : n };
+  });
+  keyed.sort((a, b) => (a.n === b.n ? a.row.id - b.row.id : sign * (a.n < b.n ? -1 : 1)));
+  return keyed.map(({ row }) => row);
+}
+
+/**
+ * The order after a click on a column's head: numbers start with the largest, ids with the smallest.
+ * @param {Order} order
+ * @param {string} key
+ * @returns {Order}
+ */
+export function clicked(order, key) {
+  if (order.key === key) return { key, descending: !order.descending };
+  return { key, descending: key !== "id" };
+}
+
+/**
+ * What else is known of an object, as one line.
+ * @param {ObjectRow} row
+ * @param {{has_time: boolean, on_sphere: boolean}} run
+ */
+export function details(row, run) {
+  const parts = [];
+  if (run.has_time && row.first_time) parts.push(`${date(row.first_time)} to ${date(row.last_time)}`);
+  if (run.on_sphere) parts.push(`around ${latitude(row.y)}, ${longitude(row.x)}`);
+  if (row.touches_edge) parts.push("reaches the edge of the data");
+  parts.push(row.final ? "final" : "may still grow");
+  return parts.join(" · ");
+}
+
+/** A title for the table. @param {number} shown @param {number} total */
+export function caption(shown, total) {
+  if (total === 0) return "No object yet";
+  if (shown < total) return `The largest ${count(shown)} of ${count(total)}`;
+  return total === 1 ? "One object" : `All ${count(total)}`;
+}

@@ -1,0 +1,157 @@
+/**
+ * Follows one run: its events, and what of its objects and chunks has changed since they were last asked for.
+ *
+ * The events come by EventSource.  Objects and chunks are asked for when the status says that they are other
+ * than before, at most once a second, and once more when the run has ended.
+ */
+
+import { Pace } from "./pace.js";
+import { waitSeconds } from "./reconnect.js";
+import { isOver } from "./words.js";
+
+/** @typedef {import("./words.js").Run} Run */
+/** @typedef {{total: number, objects: import("./objects.js").ObjectRow[]}} ObjectPage */
+/** @typedef {{counts: number[], states: number[]}} Chunks */
+
+/** The table shows this many objects at most. */
+export const LIMIT = 200;
+
+/** The server said no, and why. */
+export class Answer extends Error {
+  /** @param {number} status @param {string} sentence */
+  constructor(status, sentence) {
+    super(sentence);
+    this.status = status;
+  }
+}
+
+/**
+ * Asks the control plane.  Throws Answer if it says no, TypeError if it cannot be reached.
+ * @param {URL} address
+ * @param {RequestInit} [how]
+ * @returns {Promise<any>}
+ */
+export async function ask(address, how) {
+  const response = await fetch(address, { headers: { Accept: "application/json" }, ...how });
+  const body = await response.json().catch(() => null);
+  if (response.ok) return body;
+  const detail = typeof body?.detail === "string" ? body.detail : body?.error;
+  throw new Answer(response.status, detail || `The server answered ${response.status} ${response.statusText}`.trim());
+}
+
+export class Follower {
+  /**
+   * @param {URL} address of the run in the API
+   * @param {object} on
+   * @param {(run: Run) => void} on.run
+   * @param {(page: ObjectPage) => void} on.objects
+   * @param {(chunks: Chunks) => void} on.chunks
+   * @param {(sentence: string) => void} on.trouble empty when all is well again
+   * @param {(sentence: string) => void} on.missing there is no such run
+   */
+  constructor(address, on) {
+    this.address = address;
+    this.on = on;
+    this.run = /** @type {Run | null} */ (null);
+    this.attempt = 0;
+    this.source = /** @type {EventSource | null} */ (null);
+    this.asked = {
+      objects: { pace: new Pace(1000), timer: 0, busy: false },
+      chunks: { pace: new Pace(500), timer: 0, busy: false },
+    };
+  }
+
+  /** @param {string} what */
+  at(what) {
+    return new URL(`${this.address.href}/${what}`);
+  }
+
+  /** Asks for the run and follows its events, again and again until it has ended. */
+  async start() {
+    try {
+      this.heard(await ask(this.address));
+      this.listen();
+    } catch (why) {
+      if (why instanceof Answer && why.status === 404) this.on.missing(why.message);
+      else this.again();
+    }
+  }
+
+  listen() {
+    this.source?.close();
+    const source = new EventSource(this.at("events"));
+    this.source = source;
+    source.addEventListener("run", (event) => this.heard(JSON.parse(/** @type {MessageEvent} */ (event).data)));
+    source.addEventListener("end", () => {
+      source.close();
+      this.ended();
+    });
+    source.onerror = () => {
+      source.close();
+      this.again();
+    };
+  }
+
+  /** The events have ended: because the run has, or because the server goes down and may come back. */
+  ended() {
+    if (!this.run || !isOver(this.run)) this.again();
+  }
+
+  again() {
+    const wait = waitSeconds(this.attempt, Math.random());
+    this.attempt += 1;
+    if (this.attempt > 1) this.on.trouble("The control plane is out of reach; the numbers may be old.");
+    window.setTimeout(() => this.start(), wait * 1000);
+  }
+
+  /** @param {Run} run */
+  heard(run) {
+    this.attempt = 0;
+    this.on.trouble("");
+    this.run = run;
+    this.on.run(run);
+    this.refresh("objects");
+    this.refresh("chunks");
+  }
+
+  /** What the answer depends on. @param {"objects" | "chunks"} what */
+  key(what) {
+    const run = /** @type {Run} */ (this.run);
+    const status = run.status;
+    const over = isOver(run);
+    if (!status?.chunks) return over ? "over" : null;
+    const { objects, log_position: position, committed, leased, failed } = status;
+    return what === "objects" ? `${objects} ${position} ${over}` : `${committed} ${leased} ${failed} ${over}`;
+  }
+
+  /** @param {"objects" | "chunks"} what */
+  async refresh(what) {
+    const asked = this.asked[what];
+    const key = this.key(what);
+    if (key === null || asked.busy) return;
+    clearTimeout(asked.timer);
+    const due = asked.pace.due(key, performance.now());
+    if (due === null) return;
+    if (due > 0) {
+      asked.timer = window.setTimeout(() => this.refresh(what), due);
+      return;
+    }
+    asked.busy = true;
+    asked.pace.done(key, performance.now());
+    try {
+      const answer = await ask(this.at(what === "objects" ? `objects?limit=${LIMIT}` : "chunks"));
+      if (what === "objects") this.on.objects(answer);
+      else this.on.chunks(answer);
+    } catch {
+      // The events say what is wrong with the server; this question is asked again with the next one.
+      asked.pace.failed();
+    }
+    asked.busy = false;
+    if (asked.pace.asked !== null) this.refresh(what);
+  }
+
+  /** Asks for the run to be cancelled.  Throws as ask() does. */
+  async cancel() {
+    await ask(this.at("cancel"), { method: "POST" });
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Owns the canvas on which the states of the chunks are drawn; where they stand is decided in chunks.js.
+ */
+
+import { corner, FAILED, layout, stateAt } from "./chunks.js";
+
+const TALLEST = 132;
+const NAMES = ["pending", "leased", "done", "failed"];
+
+export class ChunkStrip {
+  /** @param {HTMLCanvasElement} canvas */
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.counts = [1, 1, 1];
+    this.states = /** @type {number[]} */ ([]);
+    new ResizeObserver(() => this.draw()).observe(/** @type {Element} */ (canvas.parentElement));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+  }
+
+  /** @param {{counts: number[], states: number[]}} chunks */
+  fill({ counts, states }) {
+    this.counts = counts;
+    this.states = states;
+    this.draw();
+  }
+
+  /** @param {string} words */
+  say(words) {
+    if (this.canvas.getAttribute("aria-label") !== words) this.canvas.setAttribute("aria-label", words);
+  }
+
+  draw() {
+    const { canvas, counts, states } = this;
+    const width = /** @type {Element} */ (canvas.parentElement).clientWidth;
+    if (!width || !states.length) return;
+    const strip = layout(counts, width, TALLEST);
+    const ratio = window.devicePixelRatio || 1;
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(strip.height * ratio);
+    canvas.style.height = `${strip.height}px`;
+    const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    const style = getComputedStyle(canvas);
+    const colours = NAMES.map((name) => style.getPropertyValue(`--chunk-${name}`).trim());
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const side = strip.cell > 4 ? strip.cell - 1.5 : strip.cell > 2 ? strip.cell - 0.5 : strip.cell;
+    for (let slab = 0; slab < strip.slabs; slab += 1) {
+      for (let y = 0; y < counts[1]; y += 1) {
+        for (let x = 0; x < counts[2]; x += 1) {
+          const state = stateAt(states, counts, strip, slab, y, x);
+          const { left, top } = corner(strip, counts, slab, y, x);
+          pen.fillStyle = colours[state];
+          pen.beginPath();
+          pen.roundRect(left, top, side, side, side > 5 ? 2 : 0);
+          pen.fill();
+          if (state === FAILED && side > 5) cross(pen, left, top, side);
+        }
+      }
+    }
+  }
+}
+
+/** A failed chunk is told by its shape too, not by colour alone. */
+/** @param {CanvasRenderingContext2D} pen @param {number} left @param {number} top @param {number} side */
+function cross(pen, left, top, side) {
+  const inset = side * 0.28;
+  pen.strokeStyle = "#fff";
+  pen.lineWidth = 1.3;
+  pen.beginPath();
+  pen.moveTo(left + inset, top + inset);
+  pen.lineTo(left + side - inset, top + side - inset);
+  pen.moveTo(left + side - inset, top + inset);
+  pen.lineTo(left + inset, top + side - inset);
+  pen.stroke();
+}

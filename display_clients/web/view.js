@@ -1,0 +1,230 @@
+/**
+ * Owns the canvas: what the pointer, the wheel, the fingers and the keys do to the camera, and the picture itself.
+ *
+ * It keeps the camera; whenever that or the size changes, it says so with the time of the event that caused it.
+ * Moving ends a moment after the last change, so that the renderer may then refine the picture.
+ */
+
+import * as turn from "./camera.js";
+import { Frames } from "./frames.js";
+import { PNG } from "./wire.js";
+
+/** @typedef {import("./wire.js").Camera} Camera */
+/** @typedef {import("./frames.js").Arrival} Arrival */
+/** @typedef {{x: number, y: number}} Point from the picture's middle, in CSS pixels, y down */
+
+/** After wheel and keys, the view counts as moving for this long. */
+const REST_MS = 160;
+
+export class View {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {object} on
+   * @param {(at: number) => void} on.change the camera, the size or whether it moves, because of an event at `at`
+   * @param {(arrival: Arrival) => void} on.shown
+   * @param {(frame: number, decodeMs: number) => void} on.acknowledge
+   * @param {(sentence: string) => void} on.trouble
+   */
+  constructor(canvas, on) {
+    this.canvas = canvas;
+    this.on = on;
+    this.frames = new Frames();
+    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false }));
+    this.fingers = /** @type {Map<number, Point>} */ (new Map());
+    this.panning = false;
+    this.moving = false;
+    this.hasPicture = false;
+    this.resting = 0;
+    this.generation = 0;
+    this.size = turn.pictureSize(this.box(), 1);
+    this.camera = turn.fit(this.box());
+    this.fitted = true;
+    this.listen();
+    new ResizeObserver(() => this.resized()).observe(canvas);
+    this.resized();
+  }
+
+  /** The canvas in CSS pixels. */
+  box() {
+    return { width: Math.max(1, this.canvas.clientWidth), height: Math.max(1, this.canvas.clientHeight) };
+  }
+
+  /** @returns {{width: number, height: number, moving: boolean, camera: Camera}} */
+  state() {
+    return { ...this.size, moving: this.moving, camera: this.camera };
+  }
+
+  // ------------------------------------------------------------------ pictures
+
+  /** A new connection: what was on its way on the old one is of no interest. */
+  reset() {
+    this.generation += 1;
+    this.frames.reset();
+  }
+
+  /** @param {Arrival} arrival */
+  receive(arrival) {
+    const next = this.frames.arrive(arrival);
+    if (next) this.show(next);
+  }
+
+  /** @param {Arrival} first */
+  async show(first) {
+    const generation = this.generation;
+    for (let now = /** @type {Arrival | null} */ (first); now !== null; ) {
+      const started = performance.now();
+      try {
+        const type = now.frame.codec === PNG ? "image/png" : "image/jpeg";
+        const picture = await createImageBitmap(new Blob([/** @type {BlobPart} */ (now.payload)], { type }));
+        if (generation === this.generation) this.paint(picture, now);
+        picture.close();
+      } catch (why) {
+        this.on.trouble(`Picture ${now.frame.frame} could not be decoded (${why instanceof Error ? why.message : why}).`);
+      }
+      if (generation !== this.generation) return;
+      const decodeMs = performance.now() - started;
+      const { acks, next } = this.frames.settle();
+      for (const frame of acks) this.on.acknowledge(frame, decodeMs);
+      now = next;
+    }
+  }
+
+  /** @param {ImageBitmap} picture @param {Arrival} arrival */
+  paint(picture, arrival) {
+    const { canvas } = this;
+    if (canvas.width !== picture.width || canvas.height !== picture.height) {
+      canvas.width = picture.width;
+      canvas.height = picture.height;
+    }
+    this.context.drawImage(picture, 0, 0);
+    this.hasPicture = true;
+    this.on.shown(arrival);
+  }
+
+  /** What is on the canvas as a PNG. @returns {Promise<Blob>} */
+  screenshot() {
+    return new Promise((resolve, reject) =>
+      this.canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the browser made no picture"))), "image/png"),
+    );
+  }
+
+  // ------------------------------------------------------------------ the camera
+
+  fit() {
+    this.move(turn.fit(this.box()), performance.now());
+    this.fitted = true;
+  }
+
+  /** @param {0 | 1 | 2} axis */
+  along(axis) {
+    this.move(turn.along(axis, this.box()), performance.now());
+    this.fitted = true;
+  }
+
+  /**
+   * The camera moves, for a moment unless a finger or a button is down.
+   * @param {Camera} camera
+   * @param {number} at
+   */
+  move(camera, at) {
+    this.camera = camera;
+    this.fitted = false;
+    this.moving = true;
+    clearTimeout(this.resting);
+    if (!this.fingers.size) this.resting = window.setTimeout(() => this.rest(performance.now()), REST_MS);
+    this.on.change(at);
+  }
+
+  /** @param {number} at */
+  rest(at) {
+    clearTimeout(this.resting);
+    if (!this.moving) return;
+    this.moving = false;
+    this.on.change(at);
+  }
+
+  resized() {
+    const box = this.box();
+    const size = turn.pictureSize(box, window.devicePixelRatio || 1);
+    if (size.width === this.size.width && size.height === this.size.height) return;
+    this.size = size;
+    // A view that nobody has moved stays fitted; one that somebody has chosen is left alone.
+    if (this.fitted) this.camera = { ...this.camera, distance: turn.fitDistance(box) };
+    this.on.change(performance.now());
+  }
+
+  // ------------------------------------------------------------------ what people do
+
+  listen() {
+    const { canvas } = this;
+    canvas.addEventListener("pointerdown", (event) => this.down(event));
+    canvas.addEventListener("pointermove", (event) => this.drag(event));
+    for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
+      canvas.addEventListener(end, (event) => this.up(/** @type {PointerEvent} */ (event)));
+    }
+    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    canvas.addEventListener("dblclick", () => this.fit());
+    canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    canvas.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  /** @param {MouseEvent} event @returns {Point} */
+  point(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return { x: event.clientX - box.left - box.width / 2, y: event.clientY - box.top - box.height / 2 };
+  }
+
+  /** @param {PointerEvent} event */
+  down(event) {
+    if (event.button > 2 || this.fingers.size >= 2) return;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.fingers.set(event.pointerId, this.point(event));
+    this.panning = event.button !== 0 || event.shiftKey;
+    this.canvas.classList.add("grabbed");
+    if (event.button === 1) event.preventDefault(); // no auto-scroll
+  }
+
+  /** @param {PointerEvent} event */
+  drag(event) {
+    const from = this.fingers.get(event.pointerId);
+    if (!from) return;
+    const to = this.point(event);
+    if (from.x === to.x && from.y === to.y) return;
+    const before = [...this.fingers.values()];
+    this.fingers.set(event.pointerId, to);
+    const after = [...this.fingers.values()];
+    this.move(this.dragged(before, after), event.timeStamp);
+  }
+
+  /** @param {Point[]} before @param {Point[]} after @returns {Camera} */
+  dragged(before, after) {
+    const box = this.box();
+    if (before.length === 2) return turn.pinch(this.camera, [before[0], before[1]], [after[0], after[1]], box);
+    const [dx, dy] = [after[0].x - before[0].x, after[0].y - before[0].y];
+    return this.panning ? turn.pan(this.camera, dx, dy, box) : turn.orbit(this.camera, dx, dy, box);
+  }
+
+  /** @param {PointerEvent} event */
+  up(event) {
+    if (!this.fingers.delete(event.pointerId) || this.fingers.size) return;
+    this.canvas.classList.remove("grabbed");
+    this.rest(event.timeStamp);
+  }
+
+  /** @param {WheelEvent} event */
+  wheel(event) {
+    event.preventDefault();
+    const factor = turn.wheelFactor(event.deltaY, event.deltaMode);
+    this.move(turn.zoom(this.camera, factor, this.point(event), this.box()), event.timeStamp);
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const camera = turn.press(this.camera, event.key, event.shiftKey, this.box());
+    if (!camera) return;
+    event.preventDefault();
+    this.move(camera, event.timeStamp);
+    this.fitted = event.key === "0" || event.key.toLowerCase() === "r";
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * How a run and a connection stand, in words that a stranger understands.
+ */
+
+import { count, duration, plural } from "./format.js";
+
+/**
+ * @typedef {object} RunStatus what the streamer says (streamer/wire/messages.py)
+ * @property {string} state
+ * @property {number} chunks
+ * @property {number} committed
+ * @property {number} leased
+ * @property {number} failed
+ * @property {number} voxels
+ * @property {number} voxels_done
+ * @property {number} objects
+ * @property {number} seconds
+ * @property {number} voxels_per_second
+ * @property {number | null} eta_s
+ * @property {number} log_position
+ * @property {Record<string, string>} [failures]
+ */
+/**
+ * @typedef {object} Run what the control plane says
+ * @property {string} run_id
+ * @property {string} state
+ * @property {string | null} [error]
+ * @property {string} title
+ * @property {string} variable
+ * @property {string} units
+ * @property {number[]} shape
+ * @property {number[]} chunk
+ * @property {string[]} dims
+ * @property {boolean} on_sphere
+ * @property {boolean} has_time
+ * @property {readonly string[]} [remarks]
+ * @property {string | null} [view_url] null if the run has no renderer
+ * @property {RunStatus | null} [status]
+ */
+/** @typedef {{kind: "connecting" | "live" | "waiting" | "ended", inSeconds?: number, reason?: string}} Connection */
+
+const OVER = new Set(["complete", "cancelled", "failed"]);
+
+/** Whether nothing more will be computed. @param {Run} run */
+export function isOver(run) {
+  return OVER.has(run.state);
+}
+
+/** One word for a badge. @param {string} state */
+export function badge(state) {
+  const words = /** @type {Record<string, string>} */ ({
+    starting: "Starting",
+    waiting: "Waiting",
+    running: "Computing",
+    complete: "Complete",
+    cancelled: "Cancelled",
+    failed: "Failed",
+  });
+  return words[state] ?? state.charAt(0).toUpperCase() + state.slice(1);
+}
+
+/** A sentence about the run. @param {Run} run */
+export function sentence(run) {
+  const status = run.status;
+  const failed = status?.failed ? ` ${plural(status.failed, "chunk")} could not be computed.` : "";
+  switch (run.state) {
+    case "starting":
+      return "The parts of the run are starting.";
+    case "waiting":
+      return "Ready; computing starts with the first viewer.";
+    case "running": {
+      if (!status) return "Computing.";
+      if (status.state === "complete") return `All chunks are done; the store is being written.${failed}`;
+      if (status.committed === 0) return `The first chunks are being computed.${failed}`;
+      const left = status.eta_s === null || status.eta_s === undefined ? "" : `; about ${duration(status.eta_s)} left`;
+      return `Computing for ${duration(status.seconds)}${left}.${failed}`;
+    }
+    case "complete":
+      return status ? `Done in ${duration(status.seconds)}.${failed}` : "Done.";
+    case "cancelled":
+      return `Cancelled. What was computed stays.${failed}`;
+    case "failed":
+      return run.error || "The run has failed; the log of the control plane says why.";
+    default:
+      return run.error || `The run is ${run.state}.`;
+  }
+}
+
+/** What of the run is done, 0…1. @param {RunStatus | null | undefined} status */
+export function fraction(status) {
+  return status?.chunks ? status.committed / status.chunks : 0;
+}
+
+/** Chunks in words, for those who do not see the strip. @param {RunStatus | null | undefined} status */
+export function chunksInWords(status) {
+  if (!status?.chunks) return "No chunk is known yet.";
+  const parts = [`${count(status.committed)} of ${plural(status.chunks, "chunk")} done`];
+  if (status.leased) parts.push(`${count(status.leased)} being computed`);
+  if (status.failed) parts.push(`${count(status.failed)} failed`);
+  return parts.join(", ");
+}
+
+/** The connection in a word or two, for its pill. @param {Connection} connection */
+export function pill({ kind, inSeconds }) {
+  switch (kind) {
+    case "connecting":
+      return "Connecting";
+    case "live":
+      return "Live";
+    case "waiting":
+      return inSeconds ? `Reconnecting in ${inSeconds} s` : "Reconnecting";
+    default:
+      return "Ended";
+  }
+}
+
+/**
+ * What is wrong with the picture, in a sentence; empty if nothing is.
+ * @param {Connection} connection
+ * @param {boolean} hasPicture
+ */
+export function trouble({ kind, inSeconds, reason }, hasPicture) {
+  if (kind === "ended") return withFullStop(capital(reason || "there are no more pictures"));
+  if (kind !== "waiting") return "";
+  const what = capital(reason || "the connection was lost").replace(/[.!]$/, "");
+  const when = inSeconds ? `trying again in ${inSeconds} s` : "trying again now";
+  return `${what}; ${when}.${hasPicture ? " The picture may be old." : ""}`;
+}
+
+/** @param {string} text */
+function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** @param {string} text */
+function withFullStop(text) {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
+/**
+ * What to say as long as there is no picture: a heading and a sentence.
+ * @param {Run | null} run
+ * @param {Connection} connection
+ * @returns {{heading: string, detail: string}}
+ */
+export function waitingText(run, connection) {
+  if (connection.kind === "ended") return { heading: "No picture", detail: trouble(connection, false) };
+  if (connection.kind === "waiting") return { heading: "Waiting for the renderer", detail: trouble(connection, false) };
+  if (run?.state === "failed") return { heading: "No picture", detail: sentence(run) };
+  if (connection.kind === "connecting") return { heading: "Connecting", detail: "The page is calling the renderer." };
+  return { heading: "The first picture is on its way", detail: "The renderer is setting up the scene." };
+}
+
+/**
+ * What a person should know besides: notes on the input, parts that were lost, chunks that failed and why.
+ * @param {Run} run
+ * @returns {string[]}
+ */
+export function remarks(run) {
+  const failures = Object.entries(run.status?.failures ?? {}).slice(0, 5);
+  return [...(run.remarks ?? []), ...failures.map(([chunk, why]) => `Chunk ${chunk}: ${why}`)];
+}
+
+/** What looking along an axis is called. @param {string[]} dims @param {number} axis @param {boolean} onSphere */
+export function axisView(dims, axis, onSphere) {
+  const others = dims.filter((_, i) => i !== axis);
+  const name = axis === 0 ? (onSphere ? "Map" : "Top") : axis === 1 ? "Front" : "Side";
+  const along = dims[axis] ?? `axis ${axis}`;
+  return { name, hint: `Look along ${along}${others.length === 2 ? `: ${others[1]} across, ${others[0]} up` : ""}` };
+}

@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Frames, INPUT_SPACING_MS, LINK_RETRY_MS, Outbox } from "../../../display_clients/web/frames.js";
+import { Meter } from "../../../display_clients/web/meter.js";
+import { Pace } from "../../../display_clients/web/pace.js";
+import { attemptAfter, LONGEST_S, reasonOf, STEADY_S, waitSeconds, worthTrying } from "../../../display_clients/web/reconnect.js";
+
+const arrival = (/** @type {number} */ frame) => ({ frame: { frame }, payload: new Uint8Array(), arrived: 0 });
+
+test("the newest frame wins, and the skipped ones are acknowledged with it", () => {
+  const frames = new Frames();
+  assert.equal(frames.arrive(arrival(1))?.frame.frame, 1);
+  assert.equal(frames.arrive(arrival(2)), null);
+  assert.equal(frames.arrive(arrival(3)), null);
+  assert.equal(frames.arrive(arrival(4)), null);
+  const first = frames.settle();
+  assert.equal(first.next?.frame.frame, 4);
+  const second = frames.settle();
+  assert.equal(second.next, null);
+  assert.deepEqual([...first.acks, ...second.acks].sort(), [1, 2, 3, 4]);
+  assert.equal(second.acks.at(-1), 4);
+});
+
+test("a page that is slow in decoding holds two frames at most, whatever comes", () => {
+  const frames = new Frames();
+  for (let n = 1; n <= 1000; n += 1) frames.arrive(arrival(n));
+  assert.equal(frames.decoding?.frame.frame, 1);
+  assert.equal(frames.waiting?.frame.frame, 1000);
+});
+
+test("a frame older than one that came before is never shown, but acknowledged", () => {
+  const frames = new Frames();
+  frames.arrive(arrival(5));
+  assert.equal(frames.arrive(arrival(4)), null);
+  const { acks, next } = frames.settle();
+  assert.deepEqual(acks, [4, 5]);
+  assert.equal(next, null);
+});
+
+test("after a new connection frame 1 is new again", () => {
+  const frames = new Frames();
+  frames.arrive(arrival(90));
+  frames.reset();
+  assert.equal(frames.arrive(arrival(1))?.frame.frame, 1);
+});
+
+test("the slot keeps the latest input and the trailing one is always sent", () => {
+  const outbox = new Outbox();
+  const sent = [];
+  let now = 0;
+  for (let move = 1; move <= 100; move += 1) {
+    now += 1;
+    outbox.offer({ move });
+    if (outbox.due(now, 0) === 0) sent.push(outbox.take(now));
+  }
+  const wait = outbox.due(now, 0);
+  if (wait !== null) sent.push(outbox.take(now + wait));
+  assert.equal(sent.at(-1).move, 100);
+  assert.equal(outbox.due(now + 100, 0), null);
+  assert.ok(sent.length <= 2 + 100 / INPUT_SPACING_MS);
+  assert.deepEqual(sent.map((state) => state.sequence), sent.map((_, i) => i + 1));
+});
+
+test("nothing is put on a link that has not taken the last input", () => {
+  const outbox = new Outbox();
+  outbox.offer({ move: 1 });
+  assert.equal(outbox.due(0, 36), LINK_RETRY_MS);
+  outbox.offer({ move: 2 });
+  assert.equal(outbox.due(10, 0), 0);
+  assert.equal(outbox.take(10).move, 2);
+});
+
+test("the back-off doubles from half a second to eight, with jitter that only shortens", () => {
+  const longest = [0, 1, 2, 3, 4, 5, 60].map((attempt) => waitSeconds(attempt, 1));
+  assert.deepEqual(longest, [0.5, 1, 2, 4, 8, 8, 8]);
+  assert.ok(waitSeconds(4, 0) >= 0.7 * LONGEST_S && waitSeconds(4, 0) < LONGEST_S);
+});
+
+test("a connection that stood for a while starts the series anew", () => {
+  assert.equal(attemptAfter(null, 0), 0);
+  assert.equal(attemptAfter(0, 0), 1);
+  assert.equal(attemptAfter(4, STEADY_S - 1), 5);
+  assert.equal(attemptAfter(4, STEADY_S), 0);
+});
+
+test("a refusal is final, a loss is not", () => {
+  for (const code of [1000, 1001, 1006, 1011, 1012, 4503]) assert.ok(worthTrying(code), String(code));
+  for (const code of [4401, 4403, 4404]) assert.ok(!worthTrying(code), String(code));
+  assert.equal(reasonOf(4503, "anything", true), "The renderer has gone");
+  assert.equal(reasonOf(1006, "", true), "The connection was lost");
+  assert.equal(reasonOf(1006, "", false), "The renderer does not answer");
+  assert.equal(reasonOf(4404, "this run has no view", true), "this run has no view");
+});
+
+test("latency runs from the event to the first picture that shows it", () => {
+  const meter = new Meter();
+  meter.input(1, 100);
+  meter.input(2, 110);
+  meter.shown(0, 120);
+  assert.equal(meter.latency(), null);
+  meter.shown(2, 150);
+  assert.equal(meter.latency(), 40);
+  meter.shown(2, 500);
+  assert.equal(meter.latency(), 40, "a picture of new data answers no input");
+  meter.input(3, 600);
+  meter.forget();
+  meter.shown(9, 5000);
+  assert.equal(meter.latency(), 40, "what an old connection left unanswered does not count");
+});
+
+test("the rate counts two seconds and is silent at rest", () => {
+  const meter = new Meter();
+  for (let now = 0; now <= 3000; now += 50) meter.shown(0, now);
+  assert.ok(Math.abs(meter.rate(3000) - 20) < 0.01);
+  assert.equal(meter.rate(6000), null);
+  assert.ok(meter.shownAt.length < 50);
+});
+
+test("a question is asked once per change and once per interval, and the last change counts", () => {
+  const pace = new Pace(1000);
+  assert.equal(pace.due("a", 0), 0);
+  pace.done("a", 0);
+  assert.equal(pace.due("a", 5000), null);
+  assert.equal(pace.due("b", 400), 600);
+  assert.equal(pace.due("c", 999), 1);
+  assert.equal(pace.due("c", 1000), 0);
+  pace.done("c", 1000);
+  pace.failed();
+  assert.equal(pace.due("c", 1500), 500);
+});
