@@ -195,4 +195,5 @@ class Feed:
                 (head - subscriber.cursor.read) / rate if rate > 0 else None,
             )
             for subscriber in self._subscribers.values()
+            if subscriber.role != "control"
         ]

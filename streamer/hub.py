@@ -126,6 +126,18 @@ class Hub:
         """Second commits of a chunk that differed from the first."""
         return self._workers.conflicts
 
+    def counts(self, now: float) -> dict[str, int]:
+        """Figures for a line of the process's own log."""
+        status = self.status(now)
+        return {
+            "committed": status.committed,
+            "failed": status.failed,
+            "objects": status.objects,
+            "entries": status.log_position,
+            "refused": self.refused,
+            "conflicts": self.conflicts,
+        }
+
     # ------------------------------------------------------------ the doors
 
     def ingest(self, peer: bytes, message: Message, payloads: Sequence[Buffer], now: float) -> list[Send]:

@@ -99,7 +99,7 @@ class Record:
 
         Raises Refused, and nothing has changed, if the payloads are not what the commit announces.
         """
-        check(self.grid, commit, list(payloads))
+        self._check(commit, payloads)
         outcome = self.assembly.commit(commit, payloads)
         self._numbers[commit.chunk] = WAITS
         self._count(commit)
@@ -141,6 +141,21 @@ class Record:
         """Whether a second commit of a chunk in the log has the payloads of the first."""
         return self._commit_of(self.log.read(self._numbers[commit.chunk])[1]).parts == commit.parts
 
+    def _check(self, commit: Commit, payloads: Sequence[Buffer]) -> None:
+        """Raises Refused unless these are the payloads, and what they unpack to is bounded by the chunk's size."""
+        check(self.grid, commit, list(payloads))
+        z, y, x = self.grid.core(commit.chunk).shape
+        rows, cells, labelled = commit.stat_rows, commit.footprint_cells, commit.labelled
+        if not 0 <= max(rows, cells) <= labelled <= z * y * x or min(rows, cells) < 0:
+            raise Refused(
+                f"chunk {commit.chunk}: {rows} rows of statistics and {cells} cells "
+                f"of {labelled} labelled voxels in {z * y * x}"
+            )
+        if not -1 <= commit.constant <= commit.own or (commit.constant >= 0) != (not commit.parts[0].size):
+            raise Refused(
+                f"chunk {commit.chunk}: labels of {commit.parts[0].size} bytes for a constant of {commit.constant}"
+            )
+
     def _count(self, commit: Commit) -> None:
         z, y, x = self.grid.core(commit.chunk).shape
         self.voxels_done += z * y * x
@@ -166,7 +181,7 @@ class Record:
             try:
                 if kind == "chunk":
                     commit = self._commit_of(payloads)
-                    check(self.grid, commit, list(payloads[1:]))
+                    self._check(commit, payloads[1:])
                     follows(self.assembly.commit(commit, payloads[1:]))
                     self._numbers[commit.chunk] = number
                     self._count(commit)

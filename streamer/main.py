@@ -1,0 +1,119 @@
+"""``cavecast streamer``: reads its options once, opens the log, listens, and says so on one line."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import structlog
+import typer
+
+from streamer import logs
+from streamer.hub import Hub, HubSettings
+from streamer.log import Log, LogDamaged, LogInUse
+from streamer.node import Node, check_address, clock
+from streamer.record import BadLog, LogFull
+from streamer.settings import read
+from streamer.wire.volume import RunSpec
+
+SPEC_FILE = "run.json"
+"""Lies beside the log, and says of which run it is."""
+
+
+class CannotServe(RuntimeError):
+    """Why the streamer does not start, in a sentence."""
+
+    exit_code = 1
+
+
+class WrongUse(CannotServe):
+    """The options do not fit."""
+
+    exit_code = 2
+
+
+def streamer(
+    run: Annotated[Path, typer.Option("--run", metavar="RUN.json", help="The run's specification, as JSON.")],
+    log: Annotated[Path, typer.Option("--log", metavar="DIR", help="Folder of the run's log; made if need be.")],
+    ingest: Annotated[
+        str, typer.Option(help="Where workers connect: ipc://PATH, or tcp://127.0.0.1:PORT (0: a free one).")
+    ] = "tcp://127.0.0.1:0",
+    feed: Annotated[str, typer.Option(help="Where subscribers and the control plane connect.")] = "tcp://127.0.0.1:0",
+    hold: Annotated[bool, typer.Option("--hold", help="Give out no work before the command to start.")] = False,
+    pace: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Take at least so long for the whole run.")
+    ] = 0.0,
+    lease_s: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="A worker that is silent for so long loses its chunks.")
+    ] = 30.0,
+) -> int:
+    """The log of one run: leases go out, commits come in, entries go on to whoever asks.
+
+    Prints one line of JSON with the addresses when it is ready.  Started again on the same folder it goes on
+    where it stopped.  After the run's end it serves the log until it is told to stop (SIGTERM).
+    """
+    settings = read({})
+    logs.configure(settings.log_level, settings.log_format)
+    spec = read_spec(run)
+    logs.bind(run=spec.run_id, part="streamer")
+    check_address(ingest)
+    check_address(feed)
+    with closing(_open(log, spec)) as opened:
+        try:
+            hub = Hub(spec, opened, HubSettings(lease_s=lease_s, pace_s=pace, hold=hold), clock())
+        except BadLog as why:
+            raise CannotServe(f"{log}: {why}") from None
+        node = Node(hub, spec.grid, ingest, feed, clock)
+        with closing(node):
+            at_ingest, at_feed = node.addresses
+            structlog.get_logger("streamer").info(
+                "ready", ingest=at_ingest, feed=at_feed, log=str(log), entries=opened.head
+            )
+            print(json.dumps({"ready": "streamer", "ingest": at_ingest, "feed": at_feed}), flush=True)
+            return node.run()
+
+
+def read_spec(path: Path) -> RunSpec:
+    """A run's specification from a JSON file.  Raises WrongUse."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RunSpec)
+    except OSError as why:
+        raise WrongUse(f"the run's specification {path} cannot be read: {why.strerror}") from None
+    except (msgspec.MsgspecError, ValueError) as why:
+        raise WrongUse(f"{path} is not the specification of a run: {why}") from None
+
+
+def _open(folder: Path, spec: RunSpec) -> Log:
+    """The log, which is that of this run; raises CannotServe."""
+    try:
+        log = Log.open(folder)
+    except (LogInUse, LogDamaged, LogFull) as why:
+        raise CannotServe(str(why)) from None
+    except OSError as why:
+        raise CannotServe(f"the log in {folder} cannot be opened: {why.strerror}") from None
+    try:
+        _same_run(folder / SPEC_FILE, spec, log.head)
+    except BaseException:
+        log.close()
+        raise
+    if log.cut:
+        structlog.get_logger("streamer").warning("log cut", what=log.cut)
+    return log
+
+
+def _same_run(path: Path, spec: RunSpec, entries: int) -> None:
+    """Notes beside a new log of which run it is; raises CannotServe if an old one is of another."""
+    raw = msgspec.json.encode(spec)
+    if entries and path.exists():
+        if path.read_bytes() != raw:
+            raise CannotServe(f"the log in {path.parent} is of another run (see {path}): take another folder")
+        return
+    try:
+        beside = path.with_suffix(".new")
+        beside.write_bytes(raw)
+        beside.replace(path)
+    except OSError as why:
+        raise CannotServe(f"{path} cannot be written: {why.strerror}") from None

@@ -1,0 +1,223 @@
+"""The streamer's shell: two ROUTER sockets, one thread, and the hub that decides.
+
+A peer whose pipe is full only stays where it is: its entry is tried again.  A peer that is gone is
+forgotten when something is to be sent to it.  What waits for one peer in ZeroMQ is bounded by a few
+messages, because credit and not the high-water mark is what lets entries go.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
+from math import ceil
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+import structlog
+import zmq
+
+from streamer.hub import Door, Hub, Send
+from streamer.wire.codec import Buffer
+from streamer.wire.grid import Grid
+from streamer.wire.messages import MAX_PAYLOAD_BYTES, Entry, Refused, decode, encode
+
+BATCH = 64
+"""Messages that are taken from a door, and entries that are given out, before the others have their turn."""
+FEED_PIPE, INGEST_PIPE = 16, 64
+"""Messages that may wait for one peer."""
+MAX_QUESTION = 1 << 16
+"""Bytes of a frame from a subscriber."""
+LONGEST_S = 1.0
+LONGEST_IPC = 100
+_LOOPBACK = ("localhost", "::1", "[::1]")
+_GONE = (zmq.EHOSTUNREACH,)
+
+
+class BadAddress(ValueError):
+    """An address that the streamer cannot listen at: which, and why."""
+
+    exit_code = 2
+
+
+class Node:
+    """Listens at two addresses for one hub.  Raises BadAddress."""
+
+    def __init__(self, hub: Hub, grid: Grid, ingest: str, feed: str, clock: Callable[[], float]) -> None:
+        self._hub, self._clock = hub, clock
+        self._log = structlog.get_logger("streamer")
+        self.counts: Counter[str] = Counter()
+        with ExitStack() as undo:
+            self._context = zmq.Context()
+            undo.callback(self._context.destroy, linger=0)
+            self._sockets: dict[Door, zmq.Socket[bytes]] = {
+                "ingest": _router(self._context, ingest, INGEST_PIPE, largest_part(grid)),
+                "feed": _router(self._context, feed, FEED_PIPE, MAX_QUESTION),
+            }
+            undo.pop_all()
+
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """Where it listens, in words that a peer can connect to: (ingest, feed)."""
+        ingest, feed = (self._sockets[door].getsockopt_string(zmq.LAST_ENDPOINT) for door in ("ingest", "feed"))
+        return ingest, feed
+
+    def close(self) -> None:
+        """Hangs up; what peers have not read yet is dropped, and they will ask again."""
+        self._context.destroy(linger=0)
+
+    def run(self) -> int:
+        """Serves until SIGTERM (returns 0) or SIGINT (returns 130).  To be called from the main thread."""
+        with _signals() as (wake, caught):
+            poller = zmq.Poller()
+            poller.register(wake, zmq.POLLIN)
+            for socket in self._sockets.values():
+                poller.register(socket, zmq.POLLIN)
+            more, state = False, ""
+            while not caught:
+                wait_s = 0.0 if more else min(max(self._hub.deadline() - self._clock(), 0.0), LONGEST_S)
+                ready = dict(poller.poll(ceil(wait_s * 1000)))
+                more = False
+                for door, socket in self._sockets.items():
+                    if socket in ready:
+                        more |= self._receive(door, socket)
+                now = self._clock()
+                if now >= self._hub.deadline():
+                    self._send(self._hub.tick(now))
+                more |= self._drain(now)
+                if self._hub.state != state:
+                    state = self._hub.state
+                    self._log.info("run", state=state, **self._hub.counts(now))
+        return 130 if caught[0] == signal.SIGINT else 0
+
+    def _receive(self, door: Door, socket: zmq.Socket[bytes]) -> bool:
+        """Takes what has come, up to a batch; returns whether there may be more."""
+        for _ in range(BATCH):
+            try:
+                frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return False
+            peer = frames[0].bytes
+            try:
+                self._send(self._take(door, peer, [frame.buffer for frame in frames[1:]]))
+            except Exception:
+                # One peer's message must not end the run for all the others.
+                self._log.exception("dropped", door=door, peer=peer.hex())
+                self.counts["dropped"] += 1
+                self._hub.forget(door, peer)
+        return True
+
+    def _take(self, door: Door, peer: bytes, frames: Sequence[memoryview]) -> list[Send]:
+        now = self._clock()
+        try:
+            message, payloads = decode(frames)
+        except Refused as why:
+            self.counts["undecodable"] += 1
+            self._log.warning("undecodable", door=door, peer=peer.hex(), why=str(why))
+            return self._hub.garbled(door, peer, str(why), now)
+        if message is None:
+            return []  # a name that a later version knows
+        decide = self._hub.ingest if door == "ingest" else self._hub.feed
+        return decide(peer, message, payloads, now)
+
+    def _drain(self, now: float) -> bool:
+        """Gives out entries, up to a batch; returns whether there may be more."""
+        return self._send(islice(self._hub.drain_feed(now), BATCH)) == BATCH
+
+    def _send(self, sends: Iterable[Send]) -> int:
+        """Sends all; returns how many there were."""
+        number = 0
+        for send in sends:
+            number += 1
+            frames: list[Buffer] = [send.peer, encode(send.message), *send.payloads]
+            try:
+                self._sockets[send.door].send_multipart(frames, zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                self.counts["full"] += 1
+                # All but entries are said again when they are asked for again.
+                self._hub.stuck(send, self._clock())
+            except zmq.ZMQError as why:
+                if why.errno not in _GONE:
+                    raise
+                self.counts["gone"] += 1
+                if not isinstance(send.message, Entry):
+                    self._log.info("peer gone", door=send.door, peer=send.peer.hex())
+                self._hub.forget(send.door, send.peer)
+        return number
+
+
+def largest_part(grid: Grid) -> int:
+    """The most bytes that one part of a chunk may have: its statistics if each voxel were a component of its own."""
+    z, y, x = grid.chunk
+    return min(max(1 << 20, 128 * z * y * x), MAX_PAYLOAD_BYTES)
+
+
+def _router(context: zmq.Context[zmq.Socket[bytes]], address: str, pipe: int, largest: int) -> zmq.Socket[bytes]:
+    check_address(address)
+    socket = context.socket(zmq.ROUTER)
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.SNDHWM, pipe)
+    socket.setsockopt(zmq.RCVHWM, pipe)
+    socket.setsockopt(zmq.MAXMSGSIZE, largest)
+    try:
+        socket.bind(address)
+    except zmq.ZMQError as why:
+        socket.close()
+        raise BadAddress(f"the streamer cannot listen at {address}: {why.strerror}") from None
+    return socket
+
+
+def check_address(address: str) -> None:
+    """Raises BadAddress unless it is an ipc or a loopback tcp address: beyond that, peers would need keys."""
+    parts = urlsplit(address)
+    if parts.scheme == "ipc":
+        path = address.removeprefix("ipc://")
+        if len(path.encode()) > LONGEST_IPC:
+            raise BadAddress(
+                f"the path of {address} has {len(path.encode())} bytes; a socket's has {LONGEST_IPC} at most: "
+                "take a folder with a shorter name"
+            )
+        if path.startswith("/") and not Path(path).parent.is_dir():
+            raise BadAddress(f"there is no folder {Path(path).parent} for the socket {address}")
+        return
+    if parts.scheme != "tcp":
+        raise BadAddress(f"{address} is no address to listen at: it begins with tcp:// or ipc://")
+    host = address.removeprefix("tcp://").rpartition(":")[0]
+    if host not in _LOOPBACK and not host.startswith("127."):
+        raise BadAddress(
+            f"{address} can be reached from other machines, and peers are not asked for keys yet: "
+            "listen at 127.0.0.1 or at an ipc:// address"
+        )
+
+
+@contextmanager
+def _signals() -> Iterator[tuple[int, list[int]]]:
+    """A descriptor that becomes readable at SIGTERM or SIGINT, and the signals that came."""
+    caught: list[int] = []
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+
+    def note(number: int, _: FrameType | None) -> None:
+        caught.append(number)
+        with suppress(BlockingIOError):
+            os.write(write, b"\0")
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield read, caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(read)
+        os.close(write)
+
+
+def clock() -> float:
+    """Seconds from some fixed point."""
+    return time.monotonic()
