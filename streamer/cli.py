@@ -145,6 +145,10 @@ def explain(why: Exception) -> int:
         return 1
     import structlog
 
+    from streamer import logs
+
+    if not structlog.is_configured():
+        logs.configure()
     structlog.get_logger().error("unexpected", exc_info=why)
     complain(f"an error that should not have happened: {type(why).__name__}: {why}")
     return 1

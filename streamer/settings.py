@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -73,20 +72,27 @@ def read(flags: Mapping[str, object], config: Path | None = None) -> Settings:
     class Here(Settings):
         @classmethod
         def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **others: Any
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            del others
+            del dotenv_settings, file_secret_settings
             file = (TomlConfigSettingsSource(settings_cls, path),) if path else ()
-            return init_settings, EnvSettingsSource(settings_cls), *file
+            return init_settings, env_settings, *file
 
-    given = {name: value for name, value in flags.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     try:
         return Here(**given)
     except ValidationError as why:
         first = why.errors()[0]
         name = str(first["loc"][0])
         if first["type"] == "extra_forbidden":
-            raise WrongSetting(f"{name} in {path} is no setting; there are {', '.join(Settings.model_fields)}") from None
+            raise WrongSetting(
+                f"{name} in {path} is no setting; there are {', '.join(Settings.model_fields)}"
+            ) from None
         said = first["msg"][:1].lower() + first["msg"][1:]
         raise WrongSetting(f"{_origin(name, given, path)} is {first['input']!r}: {said}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as why:

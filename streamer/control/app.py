@@ -58,7 +58,7 @@ def make_app(registry: Registry) -> FastAPI:
 def _runs(app: FastAPI, registry: Registry) -> None:
     @app.post(f"{API}/runs", status_code=201, responses=answers(Run, 409, 413, 422, 504, status=201))
     async def start_run(request: RunRequest) -> Response:
-        """Start a run. The input is looked at first; what is wrong with it is the answer, and nothing is started then."""
+        """Start a run. Its input is looked at first; what is wrong with it is the answer, and nothing is started."""
         run = await registry.start(request)
         return as_json(run.record, 201, {"location": f"{API}/runs/{run.record.run_id}"})
 
@@ -75,10 +75,13 @@ def _runs(app: FastAPI, registry: Registry) -> None:
     @app.get(
         f"{API}/runs/{{run_id}}/events",
         response_class=StreamingResponse,
-        responses={200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}, **answers(None, 404, 422)},
+        responses={
+            200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}},
+            **answers(None, 404, 422),
+        },
     )
     async def watch_run(run_id: RunId) -> Response:
-        """Its course as server-sent events: `run` with the record whenever it changes, at most five a second, then `end`."""
+        """Its course as server-sent events: `run` with the record as it changes, at most five a second, then `end`."""
         stream = course(registry.find(run_id), registry.closing)
         return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
@@ -117,7 +120,9 @@ def _runs(app: FastAPI, registry: Registry) -> None:
 def _link(run: LocalRun) -> StreamerLink:
     if run.link is None:
         state = run.record.state
-        raise Problem(409, f"run {run.record.run_id} is {state} and its streamer does not run" + " yet" * (state == "starting"))
+        raise Problem(
+            409, f"run {run.record.run_id} is {state} and its streamer does not run" + " yet" * (state == "starting")
+        )
     return run.link
 
 
@@ -155,7 +160,9 @@ def _about(app: FastAPI, registry: Registry) -> None:
         return as_json(Health("ok", app.version))
 
     @app.get(
-        "/metrics", response_class=Response, responses={200: {"description": "Prometheus text.", "content": {"text/plain": {}}}}
+        "/metrics",
+        response_class=Response,
+        responses={200: {"description": "Prometheus text.", "content": {"text/plain": {}}}},
     )
     async def prometheus() -> Response:
         """Metrics for Prometheus."""
@@ -202,15 +209,15 @@ def _pages(app: FastAPI) -> None:
 
 def _refusals(app: FastAPI) -> None:
     @app.exception_handler(Problem)
-    async def refused(request: Request, why: Problem) -> Response:
+    async def refused(_: Request, why: Problem) -> Response:
         return problem(why.status, why.detail)
 
     @app.exception_handler(NoAnswer)
-    async def silent(request: Request, why: NoAnswer) -> Response:
+    async def silent(_: Request, why: NoAnswer) -> Response:
         return problem(503, str(why))
 
     @app.exception_handler(RequestValidationError)
-    async def wrong(request: Request, why: RequestValidationError) -> Response:
+    async def wrong(_: Request, why: RequestValidationError) -> Response:
         return problem(422, sentence(list(why.errors())))
 
     @app.exception_handler(HTTPException)

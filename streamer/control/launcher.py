@@ -156,7 +156,7 @@ async def lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
 
 
 async def ask(arguments: Sequence[str], lifeline: Lifeline, deadline_s: float) -> tuple[int, bytes, str]:
-    """Runs a command to its end: (exit code, stdout, stderr).  Raises TimeoutError after the deadline, having ended it."""
+    """Runs a command to its end: (exit code, stdout, stderr).  Raises TimeoutError after the deadline."""
     process = await asyncio.create_subprocess_exec(
         *command(*arguments),
         stdin=asyncio.subprocess.DEVNULL,

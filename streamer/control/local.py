@@ -175,7 +175,7 @@ class LocalRun:
             self._publish()
             if role == "renderer":
                 self._renderer_gone()
-            if self._life.state == "failed":
+            if self._life.state == "failed" and not self._closing.is_set():
                 log.error("run failed", run=self._record.run_id, why=self._life.error)
                 self._closing.set()
             if verdict is None:

@@ -38,18 +38,28 @@ class CannotListen(RuntimeError):
 class _Server(uvicorn.Server):
     """Uvicorn without its own idea of signals: they are ours, since children must be ended first."""
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Says where, as soon as it listens."""
+        await super().startup(sockets)
+        if sockets and self.started:
+            print(json.dumps({"ready": "serve", "url": _url(sockets[0])}), flush=True)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; this machine only.", show_default="127.0.0.1")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; this machine only.", show_default="127.0.0.1")
+    ] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.", show_default="8750")] = None,
     dir: Annotated[
         Path | None, typer.Option(help="Folder for the runs' logs.", show_default="temporary, removed at the end")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file with settings.", show_default="cavecast.toml")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file with settings.", show_default="cavecast.toml")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.", show_default="info")] = None,
 ) -> None:
     """The control plane: the HTTP API under /api/v1, the viewer, and the processes of the runs.
@@ -77,7 +87,7 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as why:
         found.close()
         raise CannotListen(
-            f"cannot listen on {settings.host} port {settings.port}: {why.strerror}; give another --port (0 takes a free one)"
+            f"cannot listen on {settings.host} port {settings.port}: {why.strerror}; give another --port, or 0"
         ) from None
     return found
 
@@ -104,10 +114,6 @@ async def _serve(settings: Settings, folder: Folder, listening: socket.socket) -
             loop.add_signal_handler(number, stop.set)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         stopping = asyncio.create_task(stop.wait())
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.005)  # uvicorn has no event for it
-        if server.started:
-            print(json.dumps({"ready": "serve", "url": _url(listening)}), flush=True)
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         await registry.close()
         server.should_exit = True

@@ -35,8 +35,7 @@ def describe(document: dict[str, Any]) -> str:
         '<p>The same for machines: <a href="/openapi.json">openapi.json</a>.</p><main>',
     ]
     for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            parts.append(_operation(path, method, operation))
+        parts += [_operation(path, method, operation) for method, operation in methods.items()]
     parts.append("</main><h2>Records</h2>")
     for name, schema in sorted(document.get("components", {}).get("schemas", {}).items()):
         parts.append(_schema(name, schema))
@@ -58,7 +57,8 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     lines.append("<dl>")
     for status, answer in operation.get("responses", {}).items():
         kinds = ", ".join(
-            f"{_text(kind)} {_reference(content.get('schema', {}))}" for kind, content in answer.get("content", {}).items()
+            f"{_text(kind)} {_reference(content.get('schema', {}))}"
+            for kind, content in answer.get("content", {}).items()
         )
         lines.append(f"<dt>{_text(status)}</dt><dd>{_text(answer.get('description', ''))} {kinds}</dd>")
     return "".join(lines) + "</dl></section>"
@@ -71,7 +71,8 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
     )
     table = f"<table><tr><th>field<th>type<th>meaning{rows}</table>" if rows else ""
     examples = "".join(f"<pre>{_text(json.dumps(one, indent=1))}</pre>" for one in schema.get("examples", ()))
-    return f"<section><h3 id='{_text(name)}'>{_text(name)}</h3><p>{_text(schema.get('description', ''))}</p>{table}{examples}</section>"
+    heading = f"<h3 id='{_text(name)}'>{_text(name)}</h3><p>{_text(schema.get('description', ''))}</p>"
+    return f"<section>{heading}{table}{examples}</section>"
 
 
 def _reference(schema: dict[str, Any]) -> str:
@@ -93,7 +94,8 @@ def _text(value: object) -> str:
 
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color-scheme: light dark }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+:root { color-scheme: light dark }
 h2 b { color: #b45f06 } section { border-top: 1px solid #8886; margin-top: 1.5rem }
 h2 { font-size: 1.1rem } dt { font-weight: 600; float: left; clear: left; width: 3rem } dd { margin-left: 3.5rem }
 table { border-collapse: collapse } td, th { text-align: left; padding: .2rem 1rem .2rem 0; vertical-align: top }

@@ -54,9 +54,10 @@ def arguments(name: str, role: Role, plan: Plan, at: Addresses) -> list[str]:
     """The arguments of ``cavecast`` for a part."""
     match role:
         case "streamer":
-            log = ["--dir", str(plan.folder), "--ingest", at.ingest, "--feed", at.feed]
+            log = ["--run", str(plan.folder / SPEC_FILE), "--log", str(plan.folder / "log")]
+            doors = ["--ingest", at.ingest, "--feed", at.feed]
             pace = ["--pace", f"{plan.pace_s:g}"] if plan.pace_s else []
-            return ["streamer", *log, *pace, *(["--hold"] if plan.hold else [])]
+            return ["streamer", *log, *doors, *pace, *(["--hold"] if plan.hold else [])]
         case "worker":
             return ["worker", "--ingest", at.ingest, "--name", name]
         case "renderer":

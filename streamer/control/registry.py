@@ -213,7 +213,9 @@ def parameters(request: RunRequest, found: Inspection) -> dict[str, Parameter]:
     threshold = request.threshold if request.threshold is not None else found.suggested.get("threshold")
     if threshold is None:
         units = f" (in {found.volume.units})" if found.volume.units else ""
-        raise Problem(422, f"give --threshold{units}: nothing in {request.input} suggests one for {found.volume.variable}")
+        raise Problem(
+            422, f"give --threshold{units}: nothing in {request.input} suggests one for {found.volume.variable}"
+        )
     return {**found.suggested, "threshold": threshold, "connectivity": request.connectivity}
 
 

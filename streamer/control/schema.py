@@ -22,23 +22,26 @@ class RunRequest(BaseModel):
         extra="forbid",
         frozen=True,
         json_schema_extra={
-            "examples": [{"input": "/data/flood2021.nc", "variable": "ivt", "threshold": 500, "out": "/data/flood.zarr"}]
+            "examples": [
+                {"input": "/data/flood2021.nc", "variable": "ivt", "threshold": 500, "out": "/data/flood.zarr"}
+            ]
         },
     )
 
     input: Annotated[str, Field(min_length=1, max_length=4096, description="A path, a glob or a URL; paths absolute.")]
-    variable: Annotated[str | None, Field(max_length=256, description="Needed if there is more than one to choose.")] = (
-        None
-    )
+    variable: Annotated[
+        str | None, Field(max_length=256, description="Needed if there is more than one to choose.")
+    ] = None
     segmenter: Annotated[str, Field(max_length=64, description="By its name in the registry.")] = "connect"
     threshold: Annotated[
         Finite | None, Field(description="Voxels at or above it are labelled; suggested by some inputs.")
     ] = None
-    connectivity: Annotated[int, Field(description="Neighbours that connect: 6 (faces), 18 (edges) or 26 (corners).")] = (
-        26
-    )
+    connectivity: Annotated[
+        int, Field(description="Neighbours that connect: 6 (faces), 18 (edges) or 26 (corners).")
+    ] = 26
     min_duration_h: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="Objects that live shorter are dropped; 0 keeps all. Hours.")
+        float,
+        Field(ge=0, allow_inf_nan=False, description="Objects that live shorter are dropped; 0 keeps all. Hours."),
     ] = 0.0
     core_threshold: Annotated[
         Finite | None, Field(description="Objects whose maximum does not reach it are dropped.")
@@ -60,7 +63,8 @@ class RunRequest(BaseModel):
     ] = None
     view: Annotated[bool, Field(description="Whether a renderer draws the run for browsers.")] = True
     pace_s: Annotated[
-        float, Field(ge=0, le=86400, allow_inf_nan=False, description="Spread the work over so many seconds; 0: do not.")
+        float,
+        Field(ge=0, le=86400, allow_inf_nan=False, description="Spread the work over so many seconds; 0: do not."),
     ] = 0.0
     start: Annotated[
         Literal["at_once", "first_viewer"], Field(description="When the work begins; `first_viewer` needs a view.")
@@ -102,7 +106,12 @@ class ProblemBody(BaseModel):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"type": "about:blank", "title": "Unprocessable Content", "status": 422, "detail": "there is no file /x.nc"}
+                {
+                    "type": "about:blank",
+                    "title": "Unprocessable Content",
+                    "status": 422,
+                    "detail": "there is no file /x.nc",
+                }
             ]
         }
     )

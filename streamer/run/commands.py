@@ -1,0 +1,303 @@
+"""``cavecast demo`` and ``cavecast run``: a control plane of one's own, one run, and its progress.
+
+Both ask over HTTP as any other client would.  stdout carries the one JSON object of ``--json`` and
+nothing else; what is said to a person goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import webbrowser
+from pathlib import Path
+from typing import Annotated, NamedTuple, NoReturn
+
+import typer
+
+from streamer.control.runs import Run
+
+DEMO_PACE_S = 30.0
+PLAIN_EVERY_S = 2.0
+SAMPLES = ("rivers", "flood2021", "blocking1980")
+
+
+class WrongUse(ValueError):
+    """An option that cannot be understood."""
+
+    exit_code = 2
+
+
+class Wish(NamedTuple):
+    """What to do around a run."""
+
+    request: dict[str, object]
+    view: bool
+    browser: bool
+    """Open the viewer's address, if there is a screen."""
+    stay: bool
+    """Keep the viewer open after the end, until Ctrl-C."""
+    as_json: bool
+
+
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, metavar="N", help="Worker processes.", show_default="2, or as set")
+]
+NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Start at once, and only print the viewer's address.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object about the finished run, alone on stdout.")]
+
+
+def demo(
+    sample: Annotated[str, typer.Option(metavar="|".join(SAMPLES), help="Which sample to segment.")] = "rivers",
+    workers: Workers = None,
+    no_browser: NoBrowser = False,
+    exit_when_complete: Annotated[
+        bool, typer.Option("--exit-when-complete", help="End after the last chunk instead of at Ctrl-C.")
+    ] = False,
+    as_json: Json = False,
+    pace: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Spread the work over so long; 0: full speed.")
+    ] = DEMO_PACE_S,
+) -> None:
+    """Watch a sample being segmented, in the browser: control plane, streamer, workers and renderer on this machine.
+
+    The work begins when the first viewer connects, or at once with --no-browser, and is slowed down to about half a
+    minute, so that there is something to see; --pace 0 switches that off.  Ctrl-C ends all of it.
+    """
+    if sample not in SAMPLES:
+        raise WrongUse(f"there is no sample {sample!r}; there are {', '.join(SAMPLES)}")
+    _check_opengl()
+    if pace:
+        _say(
+            f"The work is spread over about {pace:g} s, so that there is something to watch; --pace 0 switches that off."
+        )
+    request: dict[str, object] = {
+        "input": f"sample:{sample}",
+        "workers": workers,
+        "pace_s": pace,
+        "start": "at_once" if no_browser else "first_viewer",
+    }
+    _carry_out(Wish(request, True, not no_browser, not exit_when_complete, as_json))
+
+
+def run(
+    input: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="What xarray opens (NetCDF, HDF5, Zarr, OPeNDAP), a .npy file, or a quoted glob of files.",
+            show_default=False,
+        ),
+    ],
+    variable: Annotated[
+        str | None, typer.Option(metavar="V", help="The variable, if there are several.", show_default=False)
+    ] = None,
+    segmenter: Annotated[str, typer.Option(metavar="NAME", help="How to segment.")] = "connect",
+    threshold: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Voxels at or above it are labelled.", show_default="suggested by the data"),
+    ] = None,
+    connectivity: Annotated[int, typer.Option(metavar="6|18|26", help="Neighbours that connect two voxels.")] = 26,
+    min_duration: Annotated[
+        float, typer.Option(min=0, metavar="HOURS", help="Drop objects that live shorter; 0 keeps all.")
+    ] = 0.0,
+    core_threshold: Annotated[
+        float | None,
+        typer.Option(metavar="Y", help="Drop objects whose maximum does not reach it.", show_default="off"),
+    ] = None,
+    chunk: Annotated[
+        str | None, typer.Option(metavar="T,Y,X", help="Voxels of a chunk.", show_default="chosen")
+    ] = None,
+    workers: Workers = None,
+    periodic: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|none|AXIS", help="The axis that closes on itself; auto: longitude around the globe."
+        ),
+    ] = "auto",
+    spacing: Annotated[
+        str | None, typer.Option(metavar="T,Y,X", help="Voxel size, for .npy files.", show_default="1,1,1")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="STORE.zarr", help="Write the result; must not exist yet.", show_default="nowhere"),
+    ] = None,
+    no_view: Annotated[bool, typer.Option("--no-view", help="No renderer and no viewer: just compute.")] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open the viewer's address, only print it.")
+    ] = False,
+    as_json: Json = False,
+    pace: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Spread the work over so many seconds; 0: full speed.")
+    ] = 0.0,
+) -> None:
+    """Segment your own data, and watch it in the browser, or keep the result, or both.
+
+    For example:  cavecast run ivt.nc --threshold 500 --out rivers.zarr
+
+    On a terminal the viewer stays open after the end until Ctrl-C; with --no-view, with --json, or in a script the
+    command ends with the run.  Exit status 0 only if every chunk was committed.
+    """
+    request: dict[str, object] = {
+        "input": absolute(input),
+        "variable": variable,
+        "segmenter": segmenter,
+        "threshold": threshold,
+        "connectivity": connectivity,
+        "min_duration_h": min_duration,
+        "core_threshold": core_threshold,
+        "chunk": None if chunk is None else [int(n) for n in three("--chunk", chunk, whole=True)],
+        "workers": workers,
+        "periodic": periodic,
+        "spacing": None if spacing is None else three("--spacing", spacing),
+        "out": None if out is None else str(out.absolute()),
+        "view": not no_view,
+        "pace_s": pace,
+    }
+    if not no_view:
+        _check_opengl()
+    stay = not no_view and not as_json and sys.stdout.isatty() and sys.stderr.isatty()
+    _carry_out(Wish(request, not no_view, not no_browser and not as_json, stay, as_json))
+
+
+def three(option: str, text: str, *, whole: bool = False) -> list[float]:
+    """Three numbers with commas.  Raises WrongUse."""
+    kind = "three whole numbers above 0" if whole else "three numbers above 0"
+    try:
+        numbers = [int(part) if whole else float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 3 or not all(0 < n < float("inf") for n in numbers):
+        raise WrongUse(f"{option} {text} is not {kind}: give them along (time, y, x) with commas, such as 24,32,32")
+    return [float(n) for n in numbers]
+
+
+def absolute(source: str) -> str:
+    """A path made absolute, since the server may stand elsewhere; URLs and ``sample:NAME`` stay."""
+    if "://" in source or source.startswith("sample:"):
+        return source
+    return str(Path(source).expanduser().absolute())
+
+
+def summary(run: Run) -> dict[str, object]:
+    """What ``--json`` prints of a finished run.  ``seconds`` since its work began; ``voxels`` of the whole volume."""
+    status = run.status
+    return {
+        "run_id": run.run_id,
+        "shape": list(run.shape),
+        "chunks": status.chunks,
+        "objects": status.objects,
+        "voxels": status.voxels,
+        "labelled_voxels": status.labelled_voxels,
+        "seconds": round(status.seconds, 3),
+        "voxels_per_second": round(status.voxels_per_second, 1),
+        "out": run.out,
+    }
+
+
+def verdict(run: Run) -> tuple[int, str]:
+    """The exit code for a run that has ended, and a sentence about it."""
+    status = run.status
+    if run.state != "complete":
+        return 1, run.error or f"run {run.run_id} was {run.state}"
+    if status.committed < status.chunks:
+        first = next(iter(status.failures.items()), None)
+        why = f"; chunk {first[0]}: {first[1]}" if first else ""
+        return 1, f"{status.chunks - status.committed} of {status.chunks} chunks could not be segmented{why}"
+    kept = f", written to {run.out}" if run.out else ""
+    return 0, f"Complete: {status.objects:,} objects in {status.voxels:,} voxels, {status.seconds:.1f} s{kept}."
+
+
+def _carry_out(wish: Wish) -> NoReturn:
+    signal.signal(signal.SIGTERM, _terminated)
+    raise typer.Exit(_on_terminal(wish) if sys.stderr.isatty() else _plainly(wish))
+
+
+def _on_terminal(wish: Wish) -> int:
+    from rich.console import Console
+    from rich.live import Live
+
+    from streamer.run.progress import picture
+    from streamer.run.server import Server
+
+    console = Console(stderr=True)
+    with (
+        Live("starting …", console=console, refresh_per_second=8, transient=False) as live,
+        Server(lambda line: console.print(line, style="yellow", markup=False, highlight=False)) as server,
+    ):
+        run = server.start(wish.request)
+        address = _address(server.url, run)
+        live.update(picture(run, address))
+        _open(wish, address, run)
+        for now in server.follow(run.run_id):
+            run = now
+            live.update(picture(run, address))
+        live.stop()
+        return _finish(wish, run, server.wait)
+
+
+def _plainly(wish: Wish) -> int:
+    from streamer.run.progress import plain
+    from streamer.run.server import Server
+
+    with Server() as server:
+        run = server.start(wish.request)
+        address = _address(server.url, run)
+        if address:
+            _say(f"The viewer is at {address}")
+        _open(wish, address, run)
+        said, due = "", 0.0
+        for latest in server.follow(run.run_id):
+            run, line, now = latest, plain(latest), time.monotonic()
+            if line != said and now >= due:
+                _say(line)
+                said, due = line, now + PLAIN_EVERY_S
+        return _finish(wish, run, server.wait)
+
+
+def _finish(wish: Wish, run: Run, wait: object) -> int:
+    code, sentence = verdict(run)
+    _say(sentence if code == 0 else f"cavecast: {sentence}")
+    if wish.as_json and run.state == "complete":
+        print(json.dumps(summary(run)), flush=True)
+    if wish.stay and run.state == "complete":
+        _say("The viewer stays open; Ctrl-C ends it.")
+        assert callable(wait)
+        wait()
+    return code
+
+
+def _address(base: str, run: Run) -> str | None:
+    return f"{base}{run.view_url}" if run.view_url else None
+
+
+def _open(wish: Wish, address: str | None, run: Run) -> None:
+    if address is None or not wish.browser:
+        return
+    if not (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        if run.state in ("starting", "waiting") and wish.request.get("start") == "first_viewer":
+            _say("There is no screen here: open the address in a browser, and the work begins.")
+        return
+    webbrowser.open(address)
+
+
+def _check_opengl() -> None:
+    """Ends the command, with the renderer's own sentence, if pictures cannot be made here."""
+    from streamer.control.launcher import command
+
+    done = subprocess.run(command("renderer", "--check"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()[-1:] or ["the renderer cannot draw here, and does not say why"]
+        _say(f"cavecast: {said[0].removeprefix('cavecast: ')}")
+        raise typer.Exit(1)
+
+
+def _terminated(number: int, _: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
