@@ -1,0 +1,204 @@
+"""What has arrived and what it means, as of a position in the log: the scene before anything is drawn.
+
+Chunks bring local labels with provisional ids; merges join ids (the smaller one speaks); verdicts drop
+objects.  Because every id knows the chunks that carry it, a merge names exactly the chunks whose colours
+change, and no geometry is made twice.  A label that a chunk has in its pad only gets its id from the
+chunk that owns those voxels, as soon as that has arrived; until then it is not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from heapq import nlargest
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.wire.block import Ids, unpack_seam
+from streamer.wire.codec import Buffer, Labels
+from streamer.wire.colour import object_colour
+from streamer.wire.grid import Grid
+
+
+class Piece(NamedTuple):
+    """A chunk as it comes from the feed, unpacked."""
+
+    chunk: int
+    block: Labels
+    """Core and pad, (z, y, x) uint32."""
+    own: int
+    components: int
+    ids: Ids
+    """Provisional id of each own label, (own,)."""
+    seam: Buffer
+    """The part ``seam`` as it came; unpacked only where it is looked at."""
+    voxels: NDArray[np.int64]
+    """Voxels of the core that carry each label, (components + 1,)."""
+
+
+class Look(NamedTuple):
+    """How a chunk's labels look: rows by local label, 0 (background) to ``components``."""
+
+    colours: NDArray[np.uint8]
+    """(components + 1, 3)."""
+    visible: NDArray[np.bool_]
+    """(components + 1,): belongs to an object that is known and not dropped."""
+
+
+class _Chunk(NamedTuple):
+    own: int
+    ids: Ids
+    """(components + 1,): provisional id of each label; 0 while it is not known."""
+    seam: Buffer
+    voxels: NDArray[np.int64]
+
+
+class Scene:
+    """The scene of one run.  Methods that change it return the chunks whose look has changed."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.position = 0
+        """All entries of the log before this one are in the scene."""
+        self.state = ""
+        self.failed: set[int] = set()
+        self._chunks: dict[int, _Chunk] = {}
+        self._parent: dict[int, int] = {}
+        self._voxels: dict[int, int] = {}
+        self._where: dict[int, set[int]] = {}
+        self._dropped: set[int] = set()
+
+    # ------------------------------------------------------------------ what happens
+
+    def arrive(self, piece: Piece) -> frozenset[int]:
+        """A chunk has come, perhaps instead of an earlier pass over it.  The chunk itself is among the changed ones."""
+        self._forget(piece.chunk)
+        ids = np.zeros(piece.components + 1, np.uint64)
+        ids[1 : piece.own + 1] = piece.ids
+        self._chunks[piece.chunk] = _Chunk(piece.own, ids, piece.seam, piece.voxels)
+        self.failed.discard(piece.chunk)
+        for label, object_id in enumerate(piece.ids.tolist(), start=1):
+            root = self.speaks(object_id)
+            self._voxels[root] = self._voxels.get(root, 0) + int(piece.voxels[label])
+            self._where.setdefault(root, set()).add(piece.chunk)
+        changed = {piece.chunk}
+        self._name_pad(piece.chunk, only=None)
+        for neighbour in self.grid.around(piece.chunk):
+            if neighbour in self._chunks and self._name_pad(neighbour, only=piece.chunk):
+                changed.add(neighbour)
+        return frozenset(changed)
+
+    def merge(self, pairs: NDArray[np.uint64]) -> frozenset[int]:
+        """Objects turned out to be one: rows of (id that speaks, id that is gone)."""
+        changed: set[int] = set()
+        for a, b in pairs.tolist():
+            one, other = self.speaks(a), self.speaks(b)
+            if one == other:
+                continue
+            root, gone = min(one, other), max(one, other)
+            self._parent[gone] = root
+            self._voxels[root] = self._voxels.get(root, 0) + self._voxels.pop(gone, 0)
+            chunks = self._where.pop(gone, set())
+            changed |= chunks
+            self._where.setdefault(root, set()).update(chunks)
+            if gone in self._dropped:
+                self._dropped.discard(gone)
+                self._dropped.add(root)
+                changed |= self._where[root]
+        return frozenset(changed)
+
+    def judge(self, verdicts: NDArray[np.uint64]) -> frozenset[int]:
+        """Objects are final: rows of (id, 1 if kept else 0).  Those that are not kept are hidden."""
+        changed: set[int] = set()
+        for object_id, kept in verdicts.tolist():
+            root = self.speaks(object_id)
+            if bool(kept) == (root not in self._dropped):
+                continue
+            (self._dropped.discard if kept else self._dropped.add)(root)
+            changed |= self._where.get(root, set())
+        return frozenset(changed)
+
+    def fail(self, chunks: Iterable[int]) -> None:
+        """Chunks that will bring nothing."""
+        self.failed.update(c for c in chunks if c not in self._chunks)
+
+    # ------------------------------------------------------------------ what is so
+
+    def speaks(self, object_id: int) -> int:
+        """The id that speaks for an id."""
+        parent = self._parent
+        root = object_id
+        while (above := parent.get(root)) is not None:
+            root = above
+        while object_id != root:
+            parent[object_id], object_id = root, parent[object_id]
+        return root
+
+    def look(self, chunk: int) -> Look:
+        """How the labels of an arrived chunk look now."""
+        ids = self._chunks[chunk].ids
+        colours = np.zeros((len(ids), 3), np.uint8)
+        visible = np.zeros(len(ids), bool)
+        for label, object_id in enumerate(ids.tolist()):
+            if object_id:
+                root = self.speaks(object_id)
+                colours[label] = object_colour(root)
+                visible[label] = root not in self._dropped
+        return Look(colours, visible)
+
+    def ids(self, chunk: int) -> Ids:
+        """Run-wide ids now of an arrived chunk's labels, (components + 1,); 0 where not known or dropped."""
+        roots = [self.speaks(i) if i else 0 for i in self._chunks[chunk].ids.tolist()]
+        return np.array([0 if root in self._dropped else root for root in roots], np.uint64)
+
+    def largest(self, count: int) -> tuple[tuple[int, int], ...]:
+        """(id, voxels) of the largest objects so far, the largest first."""
+        rows = ((n, -i) for i, n in self._voxels.items() if n and i not in self._dropped)
+        return tuple((-i, n) for n, i in nlargest(count, rows))
+
+    @property
+    def objects(self) -> int:
+        """Objects that are not dropped."""
+        return sum(1 for i, n in self._voxels.items() if n and i not in self._dropped)
+
+    @property
+    def arrived(self) -> frozenset[int]:
+        """The chunks in the scene."""
+        return frozenset(self._chunks)
+
+    @property
+    def pending(self) -> frozenset[int]:
+        """The chunks that may still come."""
+        return frozenset(range(self.grid.size)) - self._chunks.keys() - self.failed
+
+    def _forget(self, chunk: int) -> None:
+        old = self._chunks.pop(chunk, None)
+        if old is None:
+            return
+        for label in range(1, old.own + 1):
+            root = self.speaks(int(old.ids[label]))
+            self._voxels[root] = self._voxels.get(root, 0) - int(old.voxels[label])
+            self._where.get(root, set()).discard(chunk)
+
+    def _name_pad(self, chunk: int, only: int | None) -> bool:
+        """Gives ids to pad-only labels from the chunks that own their voxels (or from one of them).  True if any."""
+        here = self._chunks[chunk]
+        if not len(here.ids) > here.own + 1 or here.ids[here.own + 1 :].all():
+            return False
+        seam = unpack_seam(self.grid, chunk, here.seam)
+        found = False
+        for shared in self.grid.shared(chunk):
+            owner = self._chunks.get(shared.owner)
+            if owner is None or only not in (None, shared.owner):
+                continue
+            mine = seam.pad(shared)
+            theirs = unpack_seam(self.grid, shared.owner, owner.seam).owned(shared)
+            new = (mine > here.own) & (here.ids[mine] == 0) & (theirs > 0) & (theirs <= owner.own)
+            if new.any():
+                named = mine[new]
+                here.ids[named] = owner.ids[theirs[new]]
+                for object_id in np.unique(here.ids[named]).tolist():
+                    self._where.setdefault(self.speaks(object_id), set()).add(chunk)
+                found = True
+        return found

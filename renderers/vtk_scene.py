@@ -1,0 +1,159 @@
+"""The cube view of a run: surfaces of the chunks that have arrived, in a box with axes, coastlines and a legend.
+
+One object owns the window and everything in it; all calls come from one thread.  Geometry is made once
+per chunk (``put``), colours whenever the scene says so (``recolour``), and a chunk's softening is brought
+up to date when neighbours have come (``polish``), which is work for quiet moments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from renderers.axes import scales_of
+from renderers.camera import eye_of
+from renderers.dates import dates
+from renderers.geometry import Room, room_of
+from renderers.layout import Edge, facing_edges, font_size, place, project
+from renderers.legend import Facts, arrange
+from renderers.scene import Look, Piece
+from renderers.soften import Occupancy, Soft, soften
+from renderers.vtk_decor import Decor
+from renderers.vtk_stage import Mesh, Stage
+from renderers.vtk_surface import surface
+from renderers.vtk_window import Pixels, Reader
+from renderers.vtk_words import Words
+from streamer.wire.grid import Grid
+from streamer.wire.view import Camera
+from streamer.wire.volume import RunSpec
+
+
+class Theatre:
+    """A window with the scene of one run."""
+
+    def __init__(self, window: Any, spec: RunSpec) -> None:
+        self._window = window
+        self._grid: Grid = spec.grid
+        self.room: Room = room_of(spec.volume)
+        self.scales = scales_of(spec.volume, self.room, dates)
+        self._stage = Stage(window)
+        self._decor = Decor(self._stage.renderer, spec.volume, spec.grid, self.room, self.scales)
+        self._words = Words(self._stage.renderer)
+        self._reader = Reader()
+        self._occupancy = Occupancy(spec.grid)
+        self._halves: dict[int, NDArray[np.int16]] = {}
+        self._stale: set[int] = set()
+        self.extractions = 0
+        """How many surfaces have been made."""
+
+    # ------------------------------------------------------------------ what is on the stage
+
+    def put(self, piece: Piece, look: Look) -> None:
+        """Makes the surface of a chunk that has come and shows it."""
+        core = tuple(slice(0, n) for n in self._grid.core(piece.chunk).shape)
+        made = surface(self._grid, piece.chunk, piece.block)
+        self.extractions += 1
+        self._occupancy.put(piece.chunk, piece.block[core] != 0)
+        self._halves[piece.chunk] = made.halves
+        triangles = made.triangles[:, ::-1] if self.room.mirrored else made.triangles
+        points, normals = self._placed(soften(self._grid, self._occupancy, piece.chunk, made.halves))
+        mesh = Mesh(points, normals, made.labels, np.ascontiguousarray(triangles))
+        self._stage.put(piece.chunk, mesh, look.colours, look.visible)
+        self._stale.update(c for c in self._grid.around(piece.chunk) if len(self._halves.get(c, ())))
+
+    def recolour(self, chunk: int, look: Look) -> None:
+        """New colours for a chunk on the stage."""
+        self._stage.colour(chunk, look.colours, look.visible)
+
+    def polish(self, *, all_neighbours: bool) -> int | None:
+        """Softens again one chunk whose neighbourhood has changed; returns it, or None if there is none to do.
+
+        With ``all_neighbours`` only chunks are looked at whose neighbours have all come, so that none is done twice.
+        """
+        chunk = next((c for c in self._stale if not all_neighbours or self._surrounded(c)), None)
+        if chunk is None:
+            return None
+        self._stale.discard(chunk)
+        points, normals = self._placed(soften(self._grid, self._occupancy, chunk, self._halves[chunk]))
+        self._stage.move(chunk, points, normals)
+        return chunk
+
+    def pending(self, chunks: Iterable[int]) -> None:
+        """Outlines the chunks that may still come."""
+        self._decor.pending(chunks)
+
+    def close(self) -> None:
+        """Takes everything off the window, which may then be used for another run."""
+        self._stage.clear()
+        self._window.RemoveRenderer(self._stage.renderer)
+
+    @property
+    def triangles(self) -> int:
+        """Triangles shown."""
+        return self._stage.triangles
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the surfaces in memory, without what OpenGL keeps."""
+        return self._stage.nbytes + sum(halves.nbytes for halves in self._halves.values())
+
+    def _surrounded(self, chunk: int) -> bool:
+        return all(c in self._occupancy for c in self._grid.around(chunk))
+
+    def _placed(self, soft: Soft) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return self.room.points(soft.points), self.room.normals(soft.outward, soft.points)
+
+    # ------------------------------------------------------------------ pictures
+
+    def draw(
+        self, camera: Camera, width: int, height: int, facts: Facts, shift: tuple[float, float] = (0.0, 0.0)
+    ) -> Pixels:
+        """A picture, (height, width, 3) RGB, the top row first; valid until the next one is drawn.
+
+        ``shift`` moves the scene (not the words) by parts of a pixel: the mean of some such pictures has smooth edges.
+        """
+        window = self._window
+        if tuple(window.GetSize()) != (width, height):
+            window.SetSize(width, height)
+        eye = eye_of(camera)
+        matrix = self._stage.look(eye, width, height, shift)
+        self._decor.face(eye.position)
+        legend = arrange(facts, width, height)
+        self._words.legend(legend)
+        self._words.marks(place(
+            self._edges(eye.position, matrix, width, height),
+            tuple(project(np.zeros((1, 3)), matrix, width, height)[0]),
+            font_size(width, height), (width, height), [legend.panel],
+        ))  # fmt: skip
+        window.Render()
+        return self._reader.read(window)
+
+    def _edges(
+        self, position: tuple[float, float, float], matrix: NDArray[np.float64], width: int, height: int
+    ) -> list[Edge]:
+        """The box's edges that carry words, on the screen: two along the floor's front, one upright at the left."""
+        hx, hy, hz = self.room.half
+        side_x, side_y = facing_edges(position)
+        corners = np.array([[sx * hx, sy * hy, 0.0] for sx in (-1, 1) for sy in (-1, 1)])
+        on_screen = project(corners, matrix, width, height)
+        left = corners[int(np.argmin(np.where(np.isnan(on_screen[:, 0]), np.inf, on_screen[:, 0])))]
+        starts = (
+            np.array([-hx, side_y * hy, -hz]),
+            np.array([side_x * hx, -hy, -hz]),
+            np.array([left[0], left[1], -hz]),
+        )
+        edges = []
+        for axis, (start, half) in enumerate(zip(starts, self.room.half, strict=True)):
+            scale, ruler = self.scales[axis], self.room.rulers[axis]
+            along = np.array([-half, half, *(ruler.of(tick.value) for tick in scale.ticks)])
+            points = np.repeat(start[None], len(along), axis=0)
+            points[:, axis] = along
+            pixels = project(points, matrix, width, height)
+            if np.isnan(pixels).any():
+                continue
+            marks = [(x, y, tick.text) for (x, y), tick in zip(pixels[2:], scale.ticks, strict=True)]
+            edges.append(Edge(scale.title, marks, (tuple(pixels[0]), tuple(pixels[1]))))
+        return edges

@@ -1,0 +1,160 @@
+"""The stage: one actor per chunk, lights that stand at the head, and a camera.
+
+A chunk's points, normals and triangles are put in once; colours are set apart from them, so a merge
+touches colours only, and an object that is dropped takes its triangles with it.  Lights are ordinary
+scene lights that are carried along with the eye: the same on every screen of a wall.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from vtkmodules.util.numpy_support import numpy_to_vtk
+from vtkmodules.vtkCommonCore import VTK_TYPE_INT32, vtkPoints
+from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+from vtkmodules.vtkRenderingCore import vtkActor, vtkLight, vtkPolyDataMapper, vtkRenderer
+
+from renderers.camera import VIEW_ANGLE, Eye
+
+TOP, BOTTOM = (0.035, 0.055, 0.095), (0.012, 0.017, 0.030)
+"""The background above and below."""
+LIGHTS = ((-0.45, 0.75, 0.9, 0.86), (0.9, -0.2, 0.7, 0.34), (0.1, 0.3, -1.0, 0.25))
+"""Right, up, back (towards the eye) and strength of each light, seen from the eye."""
+
+
+class Mesh(NamedTuple):
+    """A chunk's surface in the room."""
+
+    points: NDArray[np.float32]
+    normals: NDArray[np.float32]
+    labels: NDArray[np.uint32]
+    triangles: NDArray[np.int32]
+
+
+@dataclass
+class _Prop:
+    actor: Any
+    surface: Any
+    labels: NDArray[np.uint32]
+    triangles: NDArray[np.int32]
+    shown: int
+
+
+class Stage:
+    """The chunks on the stage.  All calls come from the thread that owns the window."""
+
+    def __init__(self, window: Any) -> None:
+        self._window = window
+        self.renderer = vtkRenderer()
+        self.renderer.SetBackground(*BOTTOM)
+        self.renderer.SetBackground2(*TOP)
+        self.renderer.GradientBackgroundOn()
+        self.renderer.AutomaticLightCreationOff()
+        # Nothing may vanish because a culler thinks that the view is symmetric.
+        self.renderer.GetCullers().RemoveAllItems()
+        window.AddRenderer(self.renderer)
+        self._lights = []
+        for *_, strength in LIGHTS:
+            light = vtkLight()
+            light.SetLightTypeToSceneLight()
+            light.SetIntensity(strength)
+            self.renderer.AddLight(light)
+            self._lights.append(light)
+        self._props: dict[int, _Prop] = {}
+
+    def put(self, chunk: int, mesh: Mesh, colours: NDArray[np.uint8], visible: NDArray[np.bool_]) -> None:
+        """A chunk's surface, instead of an earlier one; ``colours`` (labels, 3) and ``visible`` (labels,) by label."""
+        self.remove(chunk)
+        if not len(mesh.triangles):
+            return
+        surface = vtkPolyData()
+        mapper = vtkPolyDataMapper()
+        mapper.SetInputData(surface)
+        mapper.SetColorModeToDirectScalars()
+        mapper.SetStatic(True)
+        actor = vtkActor()
+        actor.SetMapper(mapper)
+        shine = actor.GetProperty()
+        shine.SetInterpolationToPhong()
+        shine.SetAmbient(0.12)
+        shine.SetDiffuse(0.86)
+        shine.SetSpecular(0.16)
+        shine.SetSpecularPower(24)
+        self._props[chunk] = _Prop(actor, surface, mesh.labels, mesh.triangles, -1)
+        self.move(chunk, mesh.points, mesh.normals)
+        self.colour(chunk, colours, visible)
+        self.renderer.AddActor(actor)
+
+    def move(self, chunk: int, points: NDArray[np.float32], normals: NDArray[np.float32]) -> None:
+        """The same surface with its points elsewhere."""
+        prop = self._props.get(chunk)
+        if prop is None:
+            return
+        there = vtkPoints()
+        there.SetData(numpy_to_vtk(points))
+        prop.surface.SetPoints(there)
+        prop.surface.GetPointData().SetNormals(numpy_to_vtk(normals))
+        prop.surface.Modified()
+
+    def colour(self, chunk: int, colours: NDArray[np.uint8], visible: NDArray[np.bool_]) -> None:
+        """New colours for the chunk's labels; triangles of labels that are not visible are left out."""
+        prop = self._props.get(chunk)
+        if prop is None:
+            return
+        prop.surface.GetPointData().SetScalars(numpy_to_vtk(colours[prop.labels]))
+        stay = visible[prop.labels[prop.triangles[:, 0]]]
+        shown = int(np.count_nonzero(stay))
+        if shown != prop.shown:
+            triangles = prop.triangles if shown == len(prop.triangles) else prop.triangles[stay]
+            cells = vtkCellArray()
+            cells.SetData(3, numpy_to_vtk(triangles.ravel(), array_type=VTK_TYPE_INT32))
+            prop.surface.SetPolys(cells)
+            prop.shown = shown
+            prop.actor.SetVisibility(shown > 0)
+        prop.surface.Modified()
+
+    def remove(self, chunk: int) -> None:
+        """The chunk's surface is gone."""
+        prop = self._props.pop(chunk, None)
+        if prop is not None:
+            self.renderer.RemoveActor(prop.actor)
+            prop.actor.ReleaseGraphicsResources(self._window)
+
+    def clear(self) -> None:
+        """An empty stage."""
+        for chunk in list(self._props):
+            self.remove(chunk)
+
+    @property
+    def triangles(self) -> int:
+        """How many triangles are shown."""
+        return sum(prop.shown for prop in self._props.values())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the surfaces take in memory, without VTK's own buffers for drawing."""
+        return sum(1024 * prop.surface.GetActualMemorySize() + prop.labels.nbytes for prop in self._props.values())
+
+    def look(self, eye: Eye, width: int, height: int, shift: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float64]:
+        """Puts camera and lights where the eye is; returns the 4×4 matrix from the room to clip space.
+
+        ``shift`` moves the picture by parts of a pixel.
+        """
+        camera = self.renderer.GetActiveCamera()
+        camera.SetPosition(*eye.position)
+        camera.SetFocalPoint(*eye.focal)
+        camera.SetViewUp(*eye.up)
+        camera.SetViewAngle(np.degrees(VIEW_ANGLE))
+        camera.SetClippingRange(eye.near, eye.far)
+        camera.SetWindowCenter(2 * shift[0] / width, 2 * shift[1] / height)
+        forward = np.array(eye.forward)
+        right = np.cross(forward, eye.up)
+        up = np.cross(right, forward)
+        for light, (to_right, upwards, back, _) in zip(self._lights, LIGHTS, strict=True):
+            light.SetPosition(*(to_right * right + upwards * up - back * forward))
+            light.SetFocalPoint(0, 0, 0)
+        matrix = camera.GetCompositeProjectionTransformMatrix(width / height, -1, 1)
+        return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])

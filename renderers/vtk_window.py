@@ -1,0 +1,83 @@
+"""A window that nobody sees, and how a picture comes out of it.
+
+Pictures are drawn off screen by EGL (a GPU's or Mesa's), or by OSMesa where EGL is missing.  VTK ends
+the process when no OpenGL can be had, so the libraries are looked for before it is asked.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import vtkmodules.vtkRenderingFreeType
+import vtkmodules.vtkRenderingOpenGL2 as opengl
+from numpy.typing import NDArray
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkCommonCore import vtkLogger, vtkUnsignedCharArray
+
+Pixels = NDArray[np.uint8]
+MISSING = (
+    "No OpenGL can be had for drawing off screen: install Mesa's EGL "
+    "(Debian and Ubuntu: apt install libegl1 libegl-mesa0; Fedora: dnf install mesa-libEGL mesa-dri-drivers)."
+)
+_FONTS = vtkmodules.vtkRenderingFreeType  # text is drawn by a factory that this import registers
+
+
+class NoOpenGL(RuntimeError):
+    """No OpenGL for drawing off screen; the message says which package to install."""
+
+
+def open_window(width: int, height: int) -> Any:
+    """A render window that draws off screen, initialised.  Raises NoOpenGL."""
+    for library, kind in (("libEGL.so.1", "vtkEGLRenderWindow"), ("libOSMesa.so.8", "vtkOSOpenGLRenderWindow")):
+        if not hasattr(opengl, kind) or not _loads(library):
+            continue
+        window = getattr(opengl, kind)()
+        window.SetMultiSamples(0)
+        window.SetOffScreenRendering(True)
+        window.SetSize(width, height)
+        verbosity = vtkLogger.GetCurrentVerbosityCutoff()
+        vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
+        try:
+            window.Initialize()
+        finally:
+            vtkLogger.SetStderrVerbosity(verbosity)
+        if window.GetInitialized() and "OpenGL version string" in window.ReportCapabilities():
+            return window
+    raise NoOpenGL(MISSING)
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def describe(window: Any) -> str:
+    """Version, renderer and vendor of the OpenGL that a window draws with."""
+    words = ("OpenGL version string", "OpenGL renderer string", "OpenGL vendor string")
+    lines = [line.partition(":") for line in window.ReportCapabilities().splitlines()]
+    found = {name.strip(): value.strip() for name, _, value in lines}
+    return ", ".join(found[word] for word in words if found.get(word))
+
+
+class Reader:
+    """Reads pictures back into memory that it keeps."""
+
+    def __init__(self) -> None:
+        self._raw = vtkUnsignedCharArray()
+        self._upright: Pixels = np.empty((0, 0, 3), np.uint8)
+
+    def read(self, window: Any) -> Pixels:
+        """The picture just rendered, (height, width, 3), the top row first; valid until the next call."""
+        width, height = window.GetSize()
+        window.GetPixelData(0, 0, width - 1, height - 1, 0, self._raw, 0)
+        bottom_up = vtk_to_numpy(self._raw).reshape(height, width, 3)
+        if self._upright.shape != bottom_up.shape:
+            self._upright = np.empty_like(bottom_up)
+        # GL's first row is the bottom one.  The encoder reads rows in order only; turning them costs 0.1 ms.
+        np.copyto(self._upright, bottom_up[::-1])
+        return self._upright
