@@ -9,7 +9,6 @@ front and not the volume.  All is counted, never scanned: a commit costs no more
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from streamer.wire.block import Seam
 from streamer.wire.codec import Labels
-from streamer.wire.grid import Grid
+from streamer.wire.grid import Grid, Shared
 from streamer.wire.messages import COMMITTED, FAILED, PENDING, Refused
 
 Pairs = NDArray[np.uint32]
@@ -50,6 +49,11 @@ class Advance(NamedTuple):
     closed: list[int]
 
 
+class _Held(NamedTuple):
+    seam: Seam
+    pieces: tuple[Shared, ...]
+
+
 class Seams:
     """The state of each chunk, and the seams of those that are committed but not closed."""
 
@@ -58,7 +62,7 @@ class Seams:
         self._joins = joins
         self._state = np.full(grid.size, PENDING, np.uint8)
         self._waits_for = np.zeros(grid.size, np.int8)  # of committed chunks: pending ones around
-        self._held: dict[int, Seam] = {}
+        self._held: dict[int, _Held] = {}
 
     @property
     def held(self) -> int:
@@ -79,10 +83,11 @@ class Seams:
         around = self._grid.around(chunk)
         joined: list[Joined] = []
         if seam is not None:
-            self._held[chunk] = seam
+            # The pieces are cut once and kept with the seam: that is most of what a commit costs.
+            self._held[chunk] = _Held(seam, tuple(self._grid.shared(chunk)))
             joined = self._match(chunk)
-            for before in sorted(self._before(chunk)):
-                joined += self._match(before, chunk)
+            for other in sorted(around & self._held.keys()):
+                joined += self._match(other, chunk)
         self._state[chunk] = COMMITTED
         self._waits_for[chunk] = sum(self._state[other] == PENDING for other in around)
         return Advance(joined, self._close(around, chunk))
@@ -95,27 +100,15 @@ class Seams:
 
     def _match(self, chunk: int, only: int | None = None) -> list[Joined]:
         """Joins between ``chunk``'s pad and the cores of its owners, or of one of them, as far as both are there."""
-        seam = self._held.get(chunk)
-        if seam is None:
-            return []
+        held = self._held[chunk]
         joined = []
-        for shared in self._grid.shared(chunk):
+        for shared in held.pieces:
             other = self._held.get(shared.owner) if only is None or shared.owner == only else None
             if other is not None:
-                pairs = self._joins(seam.pad(shared), other.owned(shared))
+                pairs = self._joins(held.seam.pad(shared), other.seam.owned(shared))
                 if len(pairs):
                     joined.append(Joined(chunk, shared.owner, pairs))
         return joined
-
-    def _before(self, chunk: int) -> set[int]:
-        """The chunks whose pads lie on this one's low faces, without itself."""
-        grid = self._grid
-        found = set()
-        for step in product((0, 1), repeat=3):
-            z, y, x = (i - s for i, s in zip(grid.index(chunk), step, strict=True))
-            if all(wraps or i >= 0 for i, wraps in zip((z, y, x), grid.periodic, strict=True)):
-                found.add(grid.number((z, y, x)))
-        return found - {chunk}
 
     def _close(self, around: frozenset[int], chunk: int | None) -> list[int]:
         closed = [] if chunk is None or self._waits_for[chunk] else [chunk]
