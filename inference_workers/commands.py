@@ -24,7 +24,7 @@ def inspect(
         str,
         typer.Argument(
             metavar="INPUT",
-            help="A file (NetCDF, HDF5, .npy), a Zarr store, a glob of files in quotes, an OPeNDAP address, or sample:NAME.",
+            help="A file (NetCDF, HDF5, .npy), a Zarr store, a glob in quotes, an OPeNDAP address, or sample:NAME.",
             show_default=False,
         ),
     ],
@@ -110,7 +110,7 @@ def _integers(option: str, text: str | None) -> tuple[int, int, int] | None:
     if numbers is None:
         return None
     z, y, x = (int(n) for n in numbers)
-    if (z, y, x) != numbers or min(z, y, x) < 1:
+    if min(z, y, x) < 1 or any(n % 1 for n in numbers):
         from inference_workers.source import InputError
 
         raise InputError(f"{option} {text} is not three whole numbers above 0: give them as T,Y,X, such as 24,32,32.")

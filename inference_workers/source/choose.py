@@ -41,12 +41,10 @@ def choose(header: Header, wanted: str | None, preferred: tuple[str, ...]) -> tu
         raise InputError(
             f"{header.where} has several three-dimensional variables ({_list(found)}): name one with --variable."
         )
-    numeric = [v for v in header.variables.values() if v.dtype.kind in "iufb" and len(v.dims) >= 3]
-    odd = [v for v in header.variables.values() if v.dtype.kind not in "iufb" and len(v.dims) >= 3]
-    if len(numeric) == 1 and not odd:
-        return _named(header, numeric[0].name), ()
-    if len(odd) == 1 and not numeric:
-        return _named(header, odd[0].name), ()
+    # If there is only one thing that could have been meant, say what is wrong with it.
+    large = [v for v in header.variables.values() if len(v.dims) >= 3] or list(header.variables.values())
+    if len(large) == 1:
+        check(header, large[0])
     there = ", ".join(_brief(v) for v in header.variables.values()) or "none at all"
     raise InputError(f"{header.where} has no numeric variable with three dimensions; its variables are: {there}.")
 

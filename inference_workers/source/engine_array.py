@@ -34,7 +34,7 @@ class ArrayFile:
 
     def read(self, name: str, index: tuple[slice | int, ...]) -> AnyArray:  # noqa: ARG002  (a file of one)
         """A box of the array."""
-        return np.asarray(self._array[index])
+        return np.array(self._array[index])  # a copy, so that no mapping outlives the file
 
     def close(self) -> None:
         """Lets go of the mapping."""

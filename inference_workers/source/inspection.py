@@ -150,7 +150,8 @@ def _join(
     time = dims[0]
     if time.kind != "time" or time.coordinate is None:
         raise InputError(
-            f"The files of {address.text} are joined along time, but {facts.name!r} has no time axis: give one file."
+            f"The files of {address.text} would be joined along time, but {facts.name!r} is read over "
+            f"{', '.join(d.name for d in dims)}: give one file, or files with a time coordinate."
         )
     units, calendar = time.coordinate.text("units"), time.coordinate.text("calendar")
     places = [first.values(d.coordinate.name) if d.coordinate is not None else None for d in dims[1:]]
@@ -229,7 +230,8 @@ def _volume(address: Address, header: Header, found: _Found) -> Volume:
     elif sample is not None:
         title = f"{sample.title}: {long_name or facts.name}"
     else:
-        title = next(iter(said("title")), f"{long_name or facts.name}, {address.label}")
+        own = address.label if address.label.startswith(facts.name) else f"{long_name or facts.name}, {address.label}"
+        title = next(iter(said("title")), own)
     told = said("source", "institution", "references", "license", "licence")
     return Volume(
         variable=facts.name,

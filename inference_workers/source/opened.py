@@ -172,8 +172,7 @@ class OpenVolume:
         data = raw.transpose([kept.index(name) for name in self._names])
         if data.shape != box.shape:
             raise InputError(f"{file.header.where} has become shorter since it was inspected: start the run again.")
-        # A copy: mapped files stay read-only, and the caller may write into what it got.
-        return np.array(data, self.dtype, order="C")
+        return np.require(data, self.dtype, ["C", "W"])  # the caller may write into what it got
 
 
 def open_source(source: Source, volume: Volume) -> OpenVolume:
