@@ -102,6 +102,11 @@ def cavecast(
     del version
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
+    elif COMMANDS[ctx.invoked_subcommand].panel == PARTS:
+        from streamer import logs, settings
+
+        chosen = settings.read({})
+        logs.configure(chosen.log_level, chosen.log_format)
 
 
 def main() -> NoReturn:

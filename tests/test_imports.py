@@ -33,6 +33,13 @@ put(LANGUAGE, "streamer.wire", "__init__ grid volume messages codec block view c
 put(DECISION, "streamer", "__init__ seams merges objects assembly leases cursor pace feed record workers hub status")
 put(ENGINE, "streamer", "log")
 put(SHELL, "streamer", "node")
+put(ENGINE, "streamer", "lifeline logs settings run.__init__ run.progress")
+put(DECISION, "streamer.control", "__init__ runs parts")
+put(ENGINE, "streamer.control", "schema metrics pages openapi folder")
+put(SHELL, "streamer.control", "launcher link relay local registry answers security app")
+put(COMMAND, "streamer.control", "main")
+put(SHELL, "streamer.run", "server")
+put(COMMAND, "streamer.run", "commands")
 put(COMMAND, "streamer", "main cli")
 
 
