@@ -1,0 +1,290 @@
+"""Whatever happens in whatever order: joins, losses, damage, duplicates, lapses, a full disk, restarts.
+
+The machine keeps its own account of who holds what and of what each subscriber asked for and got, and
+compares after every step.  At the end it lets the run finish and looks at the whole.
+"""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from streamer.assembly import Assembly
+from streamer.hub import Send
+from streamer.wire.block import PARTS
+from streamer.wire.messages import (
+    COMMITTED,
+    FAILED,
+    Ack,
+    Ask,
+    Beat,
+    Commit,
+    Credit,
+    Drain,
+    Entry,
+    Fail,
+    Goodbye,
+    Hello,
+    Lease,
+    Refuse,
+    Welcome,
+    decode,
+)
+from tests.streamer.runs import SETTINGS, MemoryLog, hub_of, made, spec_of, subscriber_hello, under, worker_hello
+
+SPEC = spec_of()
+MADE = made(SPEC)
+CHUNKS = SPEC.grid.size
+WORKERS = st.sampled_from([b"w1", b"w2", b"w3"])
+READERS = st.sampled_from([b"r1", b"r2", b"r3"])
+
+
+class Reader:
+    """A subscriber's own account."""
+
+    def __init__(self) -> None:
+        self.epoch, self.got = "", list[Entry]()
+        self.merges: list[tuple[int, int]] = []
+        self.chunks: list[int] = []
+        self.bytes = self.messages = self.may_bytes = self.may_messages = 0
+        self.welcome = False
+
+    def hello(self) -> Hello:
+        self.bytes = self.messages = self.may_bytes = self.may_messages = 0
+        self.welcome = False
+        return subscriber_hello(self.epoch, len(self.got), ("seam", "ids"))
+
+    def credit(self, more_bytes: int, messages: int) -> Credit:
+        self.may_bytes, self.may_messages = self.may_bytes + more_bytes, self.may_messages + messages
+        return Credit(self.may_bytes, self.may_messages, len(self.got))
+
+    def receive(self, send: Send) -> None:
+        entry = send.message
+        assert isinstance(entry, Entry)
+        assert self.welcome, "nothing comes before Welcome"
+        assert (entry.number, entry.prev) == (len(self.got), len(self.got) - 1), "in order, exactly once"
+        self.got.append(entry)
+        self.bytes += sum(len(raw) for raw in send.payloads)
+        self.messages += 1
+        assert self.bytes <= self.may_bytes, "more bytes than asked for"
+        assert self.messages <= self.may_messages, "more messages than asked for"
+        if entry.kind == "chunk":
+            commit, _ = decode([bytes(send.payloads[0])])
+            assert isinstance(commit, Commit)
+            assert [bytes(raw) for raw in send.payloads[1:]] == MADE[commit.chunk][1][1:3]
+            self.chunks.append(commit.chunk)
+        if entry.kind == "merges":
+            self.merges += [(a, b) for a, b in np.frombuffer(send.payloads[0], "<u8").reshape(-1, 2).tolist()]
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """One run, and all that may befall it."""
+
+    @initialize(pace=st.sampled_from([0.0, 40.0]))
+    def begin(self, pace: float) -> None:
+        self.now, self.log, self.pace = 0.0, MemoryLog(), pace
+        self.readers = {peer: Reader() for peer in (b"r1", b"r2", b"r3")}
+        self.acknowledged: dict[int, int] = {}
+        self.start()
+
+    def start(self) -> None:
+        self.held: dict[int, tuple[bytes, int, float]] = {}
+        self.drained: set[bytes] = set()
+        for reader in self.readers.values():
+            reader.welcome = False
+        self.hub = hub_of(SPEC, self.log, self.now, pace_s=self.pace)
+
+    def take(self, sends: list[Send]) -> None:
+        """Delivers messages to the peers' own accounts."""
+        for send in sends:
+            match send.message:
+                case Lease(chunk, lease, expires_s):
+                    assert not self.paused, "no lease while the disk is known to be full"
+                    assert chunk not in self.held, f"chunk {chunk} is held by two"
+                    assert self.state(chunk) not in (COMMITTED, FAILED)
+                    assert self.holds(send.peer) < SETTINGS.leases_per_worker
+                    self.held[chunk] = send.peer, lease, self.now + expires_s
+                case Ack(chunk, number):
+                    kind, payloads = self.log.read(number)
+                    commit, _ = decode([bytes(payloads[0])])
+                    assert kind == "chunk"
+                    assert isinstance(commit, Commit)
+                    assert commit.chunk == chunk
+                    assert self.acknowledged.setdefault(chunk, number) == number
+                case Welcome() if send.door == "feed":
+                    reader = self.readers[send.peer]
+                    assert (reader.epoch or self.log.epoch) == self.log.epoch
+                    reader.epoch, reader.welcome = self.log.epoch, True
+                case Drain():
+                    self.drained.add(send.peer)
+
+    def state(self, chunk: int) -> int:
+        return self.hub._leases.state(chunk)
+
+    @property
+    def paused(self) -> bool:
+        return bool(self.hub.status(self.now).note)
+
+    def holds(self, worker: bytes) -> int:
+        return sum(who == worker for who, _, _ in self.held.values())
+
+    def lose(self, worker: bytes) -> None:
+        self.held = {chunk: held for chunk, held in self.held.items() if held[0] != worker}
+
+    def closed(self) -> None:
+        self.held = {c: held for c, held in self.held.items() if self.state(c) not in (COMMITTED, FAILED)}
+
+    # ------------------------------------------------------------ workers
+
+    @rule(worker=WORKERS, wants=st.integers(0, 4))
+    def ask(self, worker: bytes, wants: int) -> None:
+        self.take(self.hub.ingest(worker, worker_hello(), [], self.now))
+        self.take(self.hub.ingest(worker, Ask(wants), [], self.now))
+
+    @rule(worker=WORKERS)
+    def beat(self, worker: bytes) -> None:
+        for chunk, (who, lease, _) in self.held.items():
+            if who == worker:
+                self.held[chunk] = who, lease, self.now + SETTINGS.lease_s
+        leases = tuple(lease for who, lease, _ in self.held.values() if who == worker)
+        self.take(self.hub.ingest(worker, Beat(leases), [], self.now))
+
+    @rule(worker=WORKERS, chunk=st.integers(0, CHUNKS - 1), held=st.booleans(), damage=st.integers(0, 9))
+    def commit(self, worker: bytes, chunk: int, held: bool, damage: int) -> None:
+        mine = [c for c, (who, _, _) in self.held.items() if who == worker]
+        if held and mine:
+            chunk = mine[0]
+        commit, payloads = under(MADE[chunk], self.held.get(chunk, (b"", 0, 0.0))[1])
+        before = self.log.head
+        if damage == 0:
+            payloads[1] += b"!"
+        if self.paused and chunk in self.held and self.held[chunk][0] == worker:
+            self.held[chunk] = *self.held[chunk][:2], self.now + SETTINGS.lease_s
+        open_before = self.state(chunk) not in (COMMITTED, FAILED)
+        sends = self.hub.ingest(worker, commit, payloads, self.now)
+        if any(isinstance(send.message, Refuse) and "third bad" in send.message.reason for send in sends):
+            self.lose(worker)
+        if damage == 0 and open_before:
+            assert self.log.head == before, "a damaged chunk is not appended"
+        if not open_before:
+            assert self.log.head == before, "a chunk that is done is not appended again"
+        self.closed()
+        self.take(sends)
+
+    @rule(worker=WORKERS)
+    def fail(self, worker: bytes) -> None:
+        for chunk, (who, lease, _) in list(self.held.items()):
+            if who == worker:
+                sends = self.hub.ingest(worker, Fail(chunk, lease, "cannot"), [], self.now)
+                del self.held[chunk]
+                self.take(sends)
+                return
+
+    @rule(worker=WORKERS, says=st.booleans())
+    def leave(self, worker: bytes, says: bool) -> None:
+        self.lose(worker)
+        if says:
+            self.take(self.hub.ingest(worker, Goodbye(), [], self.now))
+        else:
+            self.hub.forget("ingest", worker)
+            self.take(self.hub.tick(self.now))
+
+    # ------------------------------------------------------------ time, disk, process
+
+    @rule(seconds=st.sampled_from([0.1, 3.0, 11.0, 70.0]))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.held = {chunk: held for chunk, held in self.held.items() if held[2] > self.now}
+        self.take(self.hub.tick(self.now))
+        assert self.hub.deadline() > self.now, "the shell would spin"
+
+    @rule(full=st.booleans())
+    def disk(self, full: bool) -> None:
+        self.log.full = full
+
+    @precondition(lambda self: not self.log.full)
+    @rule()
+    def restart(self) -> None:
+        done = {chunk for chunk in range(CHUNKS) if chunk in self.acknowledged}
+        self.start()
+        assert all(self.state(chunk) == COMMITTED for chunk in done), "what was acknowledged is there"
+
+    # ------------------------------------------------------------ subscribers
+
+    @rule(peer=READERS)
+    def hello(self, peer: bytes) -> None:
+        self.take(self.hub.feed(peer, self.readers[peer].hello(), [], self.now))
+
+    @rule(peer=READERS, more=st.integers(0, 3000), messages=st.integers(0, 4))
+    def credit(self, peer: bytes, more: int, messages: int) -> None:
+        if self.readers[peer].welcome:
+            self.take(self.hub.feed(peer, self.readers[peer].credit(more, messages), [], self.now))
+
+    @rule(peer=READERS)
+    def lost(self, peer: bytes) -> None:
+        self.readers[peer].welcome = False
+        self.hub.forget("feed", peer)
+
+    @rule(stuck=st.sets(READERS), most=st.integers(0, 9))
+    def drain(self, stuck: set[bytes], most: int) -> None:
+        for number, send in enumerate(self.hub.drain_feed(self.now)):
+            if send.peer in stuck:
+                self.hub.stuck(send, self.now)
+            else:
+                self.readers[send.peer].receive(send)
+            if number >= most:
+                break
+
+    # ------------------------------------------------------------ what always holds
+
+    @invariant()
+    def the_accounts_agree(self) -> None:
+        if not hasattr(self, "hub"):
+            return
+        status = self.hub.status(self.now)
+        assert status.leased == len(self.held)
+        assert status.committed >= len(self.acknowledged)
+        assert len(status.parts) <= 6
+        chunks = [entry for kind, payloads in self.log.entries if kind == "chunk" for entry in payloads[:1]]
+        assert len(chunks) == len(set(chunks)), "a chunk is in the log once"
+
+    def teardown(self) -> None:
+        if not hasattr(self, "hub"):
+            return
+        self.log.full = False
+        self.now += 100
+        self.take(self.hub.tick(self.now))
+        self.held.clear()
+        worker = b"last"
+        for chunk in range(CHUNKS):
+            commit, payloads = under(MADE[chunk], 0)
+            self.hub.ingest(worker, commit, payloads, self.now)
+        assert self.hub.state == "complete"
+        assert self.log.kinds().count("end") == 1
+        for peer, reader in self.readers.items():
+            self.take(self.hub.feed(peer, reader.hello(), [], self.now))
+            self.hub.feed(peer, reader.credit(1 << 20, 1000), [], self.now)
+        for send in self.hub.drain_feed(self.now):
+            self.readers[send.peer].receive(send)
+        whole = Assembly(SPEC.volume, SPEC.grid, SPEC.keep)
+        merges: set[tuple[int, int]] = set()
+        failed = {c for k, p in self.log.entries if k == "failed" for c in np.frombuffer(p[0], "<u4").tolist()}
+        for chunk in range(CHUNKS):
+            outcome = whole.fail(chunk) if chunk in failed else whole.commit(*MADE[chunk])
+            merges |= {(a, b) for a, b in outcome.merges.tolist()}
+        for reader in self.readers.values():
+            assert [entry.kind for entry in reader.got] == self.log.kinds()
+            assert sorted(reader.chunks) == sorted(set(range(CHUNKS)) - failed)
+            assert {gone for _, gone in reader.merges} == {gone for _, gone in merges}, "whatever the order"
+            assert len(reader.merges) == len(set(reader.merges)), "no merge is told twice"
+        assert self.hub.status(self.now).objects == whole.objects
+
+
+AnyOrder.TestCase.settings = settings(max_examples=80, stateful_step_count=60, deadline=None)
+TestAnyOrder = AnyOrder.TestCase
+
+
+def test_the_machine_asks_for_parts_that_exist() -> None:
+    assert {"seam", "ids"} <= set(PARTS)
