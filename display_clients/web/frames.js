@@ -10,15 +10,16 @@
 /** @typedef {{frame: Frame, payload: Uint8Array, arrived: number}} Arrival */
 
 export class Frames {
-  constructor() {
-    this.reset();
-  }
+  decoding = /** @type {Arrival | null} */ (null);
+  waiting = /** @type {Arrival | null} */ (null);
+  skipped = /** @type {number[]} */ ([]);
+  newest = 0;
 
   /** A new connection: frame numbers start again. */
   reset() {
-    this.decoding = /** @type {Arrival | null} */ (null);
-    this.waiting = /** @type {Arrival | null} */ (null);
-    this.skipped = /** @type {number[]} */ ([]);
+    this.decoding = null;
+    this.waiting = null;
+    this.skipped = [];
     this.newest = 0;
   }
 
