@@ -1,0 +1,58 @@
+"""``cavecast worker``: the command, a plain function for typer.  Libraries are loaded when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+LONGEST_NAME = 64
+
+
+def worker(
+    ingest: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            envvar="CAVECAST_INGEST",
+            help="The streamer's door for workers, as it printed it: ipc://… or tcp://HOST:PORT.",
+            show_default=False,
+        ),
+    ],
+    name: Annotated[
+        str, typer.Option(help="What to call this worker in tables and logs.  Without it: host and process id.")
+    ] = "",
+    leases: Annotated[
+        int, typer.Option(min=1, max=16, help="Chunks to hold at a time: one at work, the others ready to begin.")
+    ] = 2,
+    patience: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1, help="Give up when the streamer has been silent for so long.")
+    ] = 60.0,
+) -> None:
+    """Segment chunks of one run, leased from its streamer, until nothing is left to do.
+
+    Start as many as you like, wherever the volume can be read; stop them at any time: what they had not
+    finished goes to others.
+    """
+    import socket
+
+    import structlog
+
+    from inference_workers.node import work
+    from inference_workers.session import Manners
+
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(default=str),
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(20),
+            logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        )
+    called = (name or f"{socket.gethostname()}-{os.getpid()}")[:LONGEST_NAME]
+    work(ingest, called, Manners(leases=leases, patience_s=patience, pulse_s=min(5.0, patience / 6)))

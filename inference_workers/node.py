@@ -1,0 +1,255 @@
+"""The worker's shell: one socket, one thread, one chunk at a time.
+
+Everything happens in the main thread, so that beats can only come from where the work is done: between
+reading, segmenting, measuring and packing, and wherever a segmenter calls ``Block.beat``.  At each of
+these points the socket is emptied, the session is asked what the time brings, and a signal or the end
+of the run breaks the work off.  A chunk that cannot be read or segmented is reported and left; only
+what concerns the whole run ends the worker.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from inference_workers.segmenter import Block, Segmenter, SegmenterError, load_segmenter
+from inference_workers.session import End, Manners, Out, Session
+from inference_workers.source import InputError, open_source
+from inference_workers.statistics import measure
+from streamer.wire.block import pack
+from streamer.wire.grid import Box, triple
+from streamer.wire.messages import MAX_PAYLOAD_BYTES, Lease, Refuse, Refused, decode, encode
+from streamer.wire.volume import RunSpec
+
+LINGER_MS = 500
+"""How long the last words may take to leave the process."""
+
+
+class BreakOff(BaseException):
+    """The chunk at work is not wanted any more.  No Exception, so that a segmenter does not catch it."""
+
+
+class WorkerEnded(Exception):
+    """The worker could not go on; the sentence says why."""
+
+    exit_code = 1
+
+
+class Tools(NamedTuple):
+    """What is needed to work on the chunks of a run."""
+
+    spec: RunSpec
+    source: Any
+    """An ``inference_workers.source.opened.OpenVolume``."""
+    segmenter: Segmenter
+
+
+class Worker:
+    """Works for the streamer at ``ingest`` until the run ends.  ``ready`` is called once, when it is welcomed."""
+
+    def __init__(self, ingest: str, name: str, manners: Manners, ready: Callable[[], None]) -> None:
+        self._session = Session(name, ingest, manners, time.monotonic())
+        self._ready = ready
+        self._tools: Tools | None = None
+        self._stopped = ""
+        self._connections = 0
+        self._log = structlog.get_logger().bind(worker=name)
+        self._ingest = ingest
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.set(zmq.LINGER, LINGER_MS)
+        self._socket.set(zmq.MAXMSGSIZE, MAX_PAYLOAD_BYTES)
+        self._socket.set(zmq.ROUTING_ID, b"w" + os.urandom(15))
+        self._socket.set(zmq.RECONNECT_IVL, 100)
+        self._socket.set(zmq.RECONNECT_IVL_MAX, 2000)
+        self._socket.set(zmq.HEARTBEAT_IVL, 5000)
+        self._socket.set(zmq.HEARTBEAT_TIMEOUT, 20000)
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+
+    # ------------------------------------------------------------ the loop
+
+    def run(self) -> End:
+        """Works until there is nothing more to do, or a signal comes; returns why.  To be called once."""
+        try:
+            self._connect()
+            with self._signals() as wake:
+                self._send(self._session.hello(time.monotonic()))
+                while self._session.end is None:
+                    lease = self._session.next_work(time.monotonic()) if self._prepare() else None
+                    if lease is None:
+                        self._wait(wake)
+                        self._attend()
+                    else:
+                        self._work(lease)
+            return self._session.end
+        finally:
+            if self._session.end is None:
+                self._send(self._session.leave("an error", 1))
+            if self._tools is not None:
+                self._tools.source.close()
+            self._socket.disable_monitor()
+            self._monitor.close(0)
+            self._socket.close()
+            self._context.term()
+
+    def _connect(self) -> None:
+        try:
+            self._socket.connect(self._ingest)
+        except zmq.ZMQError as why:
+            raise WorkerEnded(f"{self._ingest} is no address of a streamer ({why}): give its --ingest") from None
+
+    def _wait(self, wake: socket.socket) -> None:
+        """Until something comes in, a signal comes, or the session wants to be asked."""
+        poller = zmq.Poller()
+        for end in (self._socket, self._monitor, wake):
+            poller.register(end, zmq.POLLIN)
+        poller.poll(int(max(0.0, self._session.deadline() - time.monotonic()) * 1000) + 1)
+
+    def _attend(self) -> None:
+        """Reads what has come, and says what is due."""
+        self._watch()
+        while self._session.end is None and self._socket.poll(0):
+            frames = self._socket.recv_multipart(copy=False)
+            now = time.monotonic()
+            try:
+                message, payloads = decode([frame.buffer for frame in frames])
+            except Refused as why:
+                self._log.warning("not understood", why=str(why))
+                self._send(self._session.garbled(str(why)))
+                continue
+            if isinstance(message, Refuse):
+                self._log.warning("refused", why=message.reason, chunk=message.chunk)
+            if message is not None:
+                self._send(self._session.hear(message, payloads, now))
+        if self._stopped and self._session.end is None:
+            self._send(self._session.leave(self._stopped))
+        self._send(self._session.tick(time.monotonic()))
+
+    def _watch(self) -> None:
+        """A connection made anew may lead to a new process, which has to be greeted."""
+        while self._monitor.poll(0):
+            event = parse_monitor_message(self._monitor.recv_multipart())["event"]
+            if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                self._log.warning("the streamer does not admit this worker's key")
+                continue
+            self._connections += 1
+            if self._connections > 1:
+                self._log.info("connected again")
+                self._send(self._session.hello(time.monotonic()))
+
+    def _send(self, outs: Iterable[Out]) -> None:
+        for message, payloads in outs:
+            self._socket.send_multipart([encode(message), *payloads], copy=False)
+
+    @contextmanager
+    def _signals(self) -> Iterator[socket.socket]:
+        """SIGTERM and SIGINT end the work at the next point where it can be left; the socket given wakes the loop."""
+        wake, alarm = socket.socketpair()
+        wake.setblocking(False)
+        alarm.setblocking(False)
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            del frame
+            self._stopped = f"ended by {signal.Signals(number).name}"
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        descriptor = signal.set_wakeup_fd(alarm.fileno())
+        try:
+            yield wake
+        finally:
+            signal.set_wakeup_fd(descriptor)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            wake.close()
+            alarm.close()
+
+    # ------------------------------------------------------------ the work
+
+    def _prepare(self) -> bool:
+        """Whether there are tools; gets them at the first welcome.  What cannot be had ends the worker."""
+        spec = self._session.spec
+        if self._tools is not None or spec is None:
+            return self._tools is not None
+        self._log = self._log.bind(run=spec.run_id)
+        try:
+            segmenter = load_segmenter(spec.segmenter, spec.parameters)
+            self._tools = Tools(spec, open_source(spec.source, spec.volume), segmenter)
+        except (SegmenterError, InputError) as why:
+            self._send(self._session.leave(str(why), 1))
+            return False
+        self._log.info("ready", source=spec.source.address, segmenter=spec.segmenter)
+        self._ready()
+        return True
+
+    def _work(self, lease: Lease) -> None:
+        """One chunk, from the source to the streamer."""
+        tools, log = self._tools, self._log.bind(chunk=lease.chunk)
+        assert tools is not None, "work begins when there are tools"
+        try:
+            start = time.monotonic()
+            block = read_block(tools, lease.chunk, self._beat)
+            self._beat()
+            read = time.monotonic()
+            labelling = tools.segmenter.segment(block)
+            self._beat()
+            done = measure(block, labelling)
+            segmented = time.monotonic()
+            commit, payloads = pack(
+                tools.spec.grid, lease.chunk, lease.lease, done, read_s=read - start, segment_s=segmented - read
+            )
+        except BreakOff:
+            log.info("broken off")
+            return
+        except Exception as why:
+            reason = " ".join(f"{type(why).__name__}: {why}".split())
+            log.error("failed", why=reason, exc_info=not isinstance(why, InputError))
+            self._send(self._session.failed(lease, reason, time.monotonic()))
+        else:
+            self._send(self._session.finished(commit, payloads, time.monotonic()))
+            log.debug("finished", objects=done.own, read_s=round(read - start, 3), segment_s=round(segmented - read, 3))
+        self._attend()
+
+    def _beat(self) -> None:
+        """Called from the work.  Raises BreakOff when the work is not wanted any more."""
+        self._attend()
+        if self._session.end is not None:
+            raise BreakOff
+
+
+def read_block(tools: Tools, chunk: int, beat: Callable[[], None]) -> Block:
+    """A chunk with its pad and the halo that the segmenter wants.  Raises InputError."""
+    grid, halo = tools.spec.grid, tools.segmenter.halo
+    core, shape = grid.core(chunk), grid.block_shape(chunk)
+    box = Box(
+        triple(a - h for a, h in zip(core.start, halo, strict=True)),
+        triple(a + n + h for a, n, h in zip(core.start, shape, halo, strict=True)),
+    )
+    _, y, x = (slice(a, a + n) for a, n in zip(core.start, shape, strict=True))
+    inner = Box(halo, triple(h + n for h, n in zip(halo, shape, strict=True)))
+    areas = tools.source.cell_area_km2(y, x)
+    return Block(grid, chunk, tools.spec.volume, tools.source.read(box), inner, areas, beat)
+
+
+def announce(name: str) -> None:
+    """The line on stdout that says that the worker is at work."""
+    print(msgspec.json.encode({"ready": "worker", "name": name}).decode(), file=sys.stdout, flush=True)
+
+
+def work(ingest: str, name: str, manners: Manners) -> None:
+    """Runs a worker in this process's main thread until the run ends.  Raises WorkerEnded if it could not go on."""
+    end = Worker(ingest, name, manners, lambda: announce(name)).run()
+    if end.code:
+        raise WorkerEnded(end.reason)
+    structlog.get_logger().info("ended", worker=name, why=end.reason)
