@@ -171,6 +171,8 @@ class LocalRun:
                 tasks.create_task(self._greet(part, role))
             code = running.result()
             words = part.words
+            if self._closing.is_set():
+                return
             self._life, verdict = runs.exited(self._life, name, code, words, time.monotonic())
             self._publish()
             if role == "renderer":

@@ -208,7 +208,12 @@ def verdict(run: Run) -> tuple[int, str]:
         why = f"; chunk {first[0]}: {first[1]}" if first else ""
         return 1, f"{status.chunks - status.committed} of {status.chunks} chunks could not be segmented{why}"
     kept = f", written to {run.out}" if run.out else ""
-    return 0, f"Complete: {status.objects:,} objects in {status.voxels:,} voxels, {status.seconds:.1f} s{kept}."
+    return 0, f"Complete: {plural(status.objects, 'object')} in {status.voxels:,} voxels, {status.seconds:.1f} s{kept}."
+
+
+def plural(number: int, thing: str) -> str:
+    """A number of things."""
+    return f"{number:,} {thing}{'s' if number != 1 else ''}"
 
 
 def _carry_out(wish: Wish) -> NoReturn:
