@@ -77,10 +77,7 @@ def check(header: Header, v: VariableFacts) -> None:
     if len(v.dims) < 3:
         raise InputError(
             f"{_brief(v)} in {header.where} has {_count(len(v.dims))}; CaveCast needs three, "
-            "such as (time, latitude, longitude): choose another with --variable, or give a glob of files."
-            if len(v.dims) == 2
-            else f"{_brief(v)} in {header.where} has {_count(len(v.dims))}; CaveCast needs three: "
-            "choose another with --variable."
+            "such as (time, latitude, longitude): choose another with --variable."
         )
     raise InputError(
         f"{_brief(v)} in {header.where} has {_count(len(large))}; CaveCast needs three: "

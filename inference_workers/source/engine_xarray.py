@@ -13,6 +13,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ CONNECT_S = 20.0
 """How long a server may take to describe its data set."""
 READ_S = 120.0
 """How long a server may take to answer one request for data."""
+CLOSE_S = 5.0
 
 
 class XarrayFile:
@@ -59,8 +61,12 @@ class XarrayFile:
             raise InputError(f"Reading {name!r} from {self.header.where} failed: {_line(why)}.") from why
 
     def close(self) -> None:
-        """Closes the file."""
-        self._dataset.close()
+        """Closes the file; a server that has fallen silent is not waited for."""
+        if not self._remote:
+            self._dataset.close()
+            return
+        with suppress(InputError):
+            _within(CLOSE_S, self._dataset.close, self.header.where)
 
 
 def open_file(path: str, kind: Format, group: str = "") -> XarrayFile:

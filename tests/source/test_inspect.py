@@ -206,13 +206,13 @@ def text() -> xr.Dataset:
 
 
 def flat() -> xr.Dataset:
-    return xr.Dataset({"v": (("lat", "lon"), noise((7, 8)))})
+    return xr.Dataset({name: (("lat", "lon"), noise((7, 8))) for name in "vw"})
 
 
 FILES: dict[str, tuple[Callable[[], xr.Dataset], dict[str, Any], str]] = {
     "an unknown variable": (several, {"variable": "nix"}, r"no variable 'nix'; the three-dimensional ones are: v, w"),
     "two dimensions": (flat, {"variable": "v"}, r"has two dimensions; CaveCast needs three"),
-    "no volume at all": (flat, {}, r"no numeric variable with three dimensions; its variables are: 'v' \(lat, lon\)"),
+    "no volume at all": (flat, {}, r"no numeric variable with three dimensions; .* are: 'v' \(lat, lon\), 'w'"),
     "four dimensions": (lambda: four(3), {}, r"has four dimensions; .* `ncks -d level,0"),
     "an empty axis": (lambda: globe(noise((0, 7, 8))), {}, r"'v' .* is empty: its axis 'time'"),
     "text": (text, {}, r"'name' .* holds text, not numbers"),
