@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Annotated
 
 import typer
@@ -38,21 +37,8 @@ def worker(
     """
     import socket
 
-    import structlog
-
     from inference_workers.node import work
     from inference_workers.session import Manners
 
-    if not structlog.is_configured():
-        structlog.configure(
-            processors=[
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(default=str),
-            ],
-            wrapper_class=structlog.make_filtering_bound_logger(20),
-            logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        )
     called = (name or f"{socket.gethostname()}-{os.getpid()}")[:LONGEST_NAME]
     work(ingest, called, Manners(leases=leases, patience_s=patience, pulse_s=min(5.0, patience / 6)))

@@ -85,24 +85,30 @@ class Worker:
         try:
             self._connect()
             with self._signals() as wake:
-                self._send(self._session.hello(time.monotonic()))
-                while self._session.end is None:
-                    lease = self._session.next_work(time.monotonic()) if self._prepare() else None
-                    if lease is None:
-                        self._wait(wake)
-                        self._attend()
-                    else:
-                        self._work(lease)
-            return self._session.end
+                return self._loop(wake)
         finally:
-            if self._session.end is None:
-                self._send(self._session.leave("an error", 1))
             if self._tools is not None:
                 self._tools.source.close()
             self._socket.disable_monitor()
             self._monitor.close(0)
             self._socket.close()
             self._context.term()
+
+    def _loop(self, wake: socket.socket) -> End:
+        try:
+            self._send(self._session.hello(time.monotonic()))
+            while self._session.end is None:
+                self._prepare()
+                lease = self._session.next_work(time.monotonic()) if self._tools else None
+                if lease is not None:
+                    self._work(lease)
+                elif self._session.end is None:
+                    self._wait(wake)
+                    self._attend()
+            return self._session.end
+        except BaseException:
+            self._send(self._session.leave("an error", 1))  # so that others get the leases at once
+            raise
 
     def _connect(self) -> None:
         try:
@@ -177,21 +183,20 @@ class Worker:
 
     # ------------------------------------------------------------ the work
 
-    def _prepare(self) -> bool:
-        """Whether there are tools; gets them at the first welcome.  What cannot be had ends the worker."""
+    def _prepare(self) -> None:
+        """Gets the tools, once the worker is welcome.  What cannot be had ends it."""
         spec = self._session.spec
-        if self._tools is not None or spec is None:
-            return self._tools is not None
+        if self._tools is not None or spec is None or self._session.end is not None:
+            return
         self._log = self._log.bind(run=spec.run_id)
         try:
             segmenter = load_segmenter(spec.segmenter, spec.parameters)
             self._tools = Tools(spec, open_source(spec.source, spec.volume), segmenter)
         except (SegmenterError, InputError) as why:
             self._send(self._session.leave(str(why), 1))
-            return False
+            return
         self._log.info("ready", source=spec.source.address, segmenter=spec.segmenter)
         self._ready()
-        return True
 
     def _work(self, lease: Lease) -> None:
         """One chunk, from the source to the streamer."""
