@@ -134,12 +134,17 @@ class Window:
         at, kind = min(moves)
         return kind, at
 
-    def note(self, note: object, now: float) -> bool:
-        """Whether this note is to be sent: it is news, and the last one is a while ago.  It then counts as sent."""
-        if note == self._note or now < self._note_at + NOTE_INTERVAL_S:
-            return False
+    def wants(self, note: object, now: float) -> bool:
+        """Whether this note is to be sent: it is news, and the last one is a while ago."""
+        return note != self._note and now >= self._note_at + NOTE_INTERVAL_S
+
+    def noted(self, note: object, now: float) -> None:
+        """The note has been sent."""
         self._note, self._note_at = note, now
-        return True
+
+    def note_deadline(self, note: object) -> float:
+        """When this note may be sent; infinity if it is no news."""
+        return inf if note == self._note else self._note_at + NOTE_INTERVAL_S
 
 
 def _view(state: Input) -> tuple[object, ...]:

@@ -30,7 +30,7 @@ COAST: Colour = (0.50, 0.62, 0.72)
 GRID: Colour = (0.22, 0.28, 0.36)
 BOX: Colour = (0.48, 0.54, 0.62)
 COMING: Colour = (0.16, 0.24, 0.36)
-MOST_LATTICE = 4096
+MOST_LATTICE = 512
 """More chunks than this are not outlined one by one while they are pending."""
 SUNK = 0.008
 """The floor lies this far below the box, so that the lines on it are not half hidden in it."""

@@ -46,6 +46,7 @@ class Theatre:
         self._occupancy = Occupancy(spec.grid)
         self._halves: dict[int, NDArray[np.int16]] = {}
         self._stale: set[int] = set()
+        self._ready: set[int] = set()
         self.extractions = 0
         """How many surfaces have been made."""
 
@@ -62,7 +63,11 @@ class Theatre:
         points, normals = self._placed(soften(self._grid, self._occupancy, piece.chunk, made.halves))
         mesh = Mesh(points, normals, made.labels, np.ascontiguousarray(triangles))
         self._stage.put(piece.chunk, mesh, look.colours, look.visible)
-        self._stale.update(c for c in self._grid.around(piece.chunk) if len(self._halves.get(c, ())))
+        for near in (piece.chunk, *self._grid.around(piece.chunk)):
+            if len(self._halves.get(near, ())):
+                self._stale.add(near)
+                if all(c in self._occupancy for c in self._grid.around(near)):
+                    self._ready.add(near)
 
     def recolour(self, chunk: int, look: Look) -> None:
         """New colours for a chunk on the stage."""
@@ -73,13 +78,19 @@ class Theatre:
 
         With ``all_neighbours`` only chunks are looked at whose neighbours have all come, so that none is done twice.
         """
-        chunk = next((c for c in self._stale if not all_neighbours or self._surrounded(c)), None)
+        chunk = next(iter(self._ready if self._ready or all_neighbours else self._stale), None)
         if chunk is None:
             return None
         self._stale.discard(chunk)
+        self._ready.discard(chunk)
         points, normals = self._placed(soften(self._grid, self._occupancy, chunk, self._halves[chunk]))
         self._stage.move(chunk, points, normals)
         return chunk
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a chunk waits to be softened for good: all its neighbours have come."""
+        return bool(self._ready)
 
     def pending(self, chunks: Iterable[int]) -> None:
         """Outlines the chunks that may still come."""
@@ -99,9 +110,6 @@ class Theatre:
     def nbytes(self) -> int:
         """Bytes of the surfaces in memory, without what OpenGL keeps."""
         return self._stage.nbytes + sum(halves.nbytes for halves in self._halves.values())
-
-    def _surrounded(self, chunk: int) -> bool:
-        return all(c in self._occupancy for c in self._grid.around(chunk))
 
     def _placed(self, soft: Soft) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return self.room.points(soft.points), self.room.normals(soft.outward, soft.points)

@@ -15,6 +15,8 @@ import vtkmodules.vtkRenderingOpenGL2 as opengl
 from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkLogger, vtkUnsignedCharArray
+from vtkmodules.vtkFiltersSources import vtkSphereSource
+from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
 
 Pixels = NDArray[np.uint8]
 MISSING = (
@@ -62,6 +64,15 @@ def describe(window: Any) -> str:
     lines = [line.partition(":") for line in window.ReportCapabilities().splitlines()]
     found = {name.strip(): value.strip() for name, _, value in lines}
     return ", ".join(found[word] for word in words if found.get(word))
+
+
+def trial(window: Any) -> None:
+    """Puts a ball into an empty window, to see whether it can draw."""
+    ball, mapper, actor, stage = vtkSphereSource(), vtkPolyDataMapper(), vtkActor(), vtkRenderer()
+    mapper.SetInputConnection(ball.GetOutputPort())
+    actor.SetMapper(mapper)
+    stage.AddActor(actor)
+    window.AddRenderer(stage)
 
 
 class Reader:

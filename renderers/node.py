@@ -1,0 +1,294 @@
+"""The renderer's shell: one thread that owns OpenGL, the viewers' door and what the feed brings.
+
+Each turn looks at the viewers first, draws the one picture that has waited longest, then gives new chunks
+a slice of time.  A still is made of several pictures and given up as soon as somebody moves, so a drag
+is answered soon whatever else there is to do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from math import ceil, inf
+from types import FrameType
+from typing import Any
+
+import structlog
+import zmq
+
+from renderers.feed import Arrived, FeedLine, hush
+from renderers.frames import QUALITY_STILL, Kind, Window, next_viewer
+from renderers.picture import SHIFTS, Blend, jpeg, png
+from renderers.show import Show
+from streamer.wire.messages import Refused
+from streamer.wire.view import (
+    JPEG,
+    KEY,
+    MAX_UP,
+    NOTE,
+    PNG,
+    STILL,
+    Acknowledged,
+    Closed,
+    Frame,
+    Input,
+    Opened,
+    decode_up,
+    encode_frame,
+)
+
+SLICE_S = 0.025
+"""Time for new chunks before the viewers are looked at again; one chunk at least."""
+MOST_VIEWERS = 64
+PIPE = 8
+LONGEST_S = 1.0
+
+
+class BadAddress(ValueError):
+    """An address that the renderer cannot listen at: which, and why."""
+
+    exit_code = 2
+
+
+class Node:
+    """Draws the run behind a feed for the viewers that come to ``views``.  Raises BadAddress."""
+
+    def __init__(self, window: Any, feed: str, views: str, name: str) -> None:
+        self._log = structlog.get_logger("renderer")
+        self.counts: Counter[str] = Counter()
+        self._show = Show(window)
+        self._viewers: dict[bytes, Window] = {}
+        self._still: tuple[bytes, Input, int, Blend] | None = None
+        with ExitStack() as undo:
+            self._context = zmq.Context()
+            undo.callback(self._context.destroy, linger=0)
+            self._views = _router(self._context, views)
+            self._feed = FeedLine(self._context, feed, name)
+            undo.pop_all()
+
+    @property
+    def address(self) -> str:
+        """Where viewers are waited for."""
+        return self._views.getsockopt_string(zmq.LAST_ENDPOINT)
+
+    def close(self) -> None:
+        """Hangs up."""
+        self._feed.stop()
+        self._context.destroy(linger=200)
+
+    def run(self) -> int:
+        """Serves until SIGTERM (returns 0) or SIGINT (returns 130).  To be called from the main thread."""
+        self._feed.start()
+        with _signals() as (wake, caught):
+            poller = zmq.Poller()
+            for source in (wake, self._views, self._feed.wake):
+                poller.register(source, zmq.POLLIN)
+            while not caught:
+                ready = dict(poller.poll(ceil(1000 * self._wait_s(time.monotonic()))))
+                if self._feed.wake in ready:
+                    hush(self._feed.wake)
+                self._listen()
+                self._draw()
+                self._build()
+                self._note(time.monotonic())
+        return 130 if caught[0] == signal.SIGINT else 0
+
+    def _wait_s(self, now: float) -> float:
+        """How long nothing needs to be done."""
+        if self._feed.waiting or self._show.busy:
+            return 0.0
+        viewers = self._viewers.values() if self._show.ready else ()
+        soonest = min((window.deadline() for window in viewers), default=inf)
+        note = self._show.note()
+        speak = min((window.note_deadline(note) for window in self._viewers.values()), default=inf)
+        return min(max(0.0, min(soonest, speak) - now), self._show.rest_s(now), LONGEST_S)
+
+    # ------------------------------------------------------------------ viewers
+
+    def _listen(self) -> None:
+        """Takes what the viewers have said."""
+        for _ in range(1000):
+            try:
+                peer, *frames = self._views.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._hear(peer, frames)
+
+    def _hear(self, peer: bytes, frames: Sequence[bytes]) -> None:
+        now = time.monotonic()
+        try:
+            if len(frames) != 1:
+                raise Refused(f"a viewer's message of {len(frames)} parts; it has one")
+            said = decode_up(frames[0])
+        except Refused as why:
+            self._drop(peer, str(why))
+            return
+        match said:
+            case Opened():
+                self._open(peer, now)
+            case Closed():
+                self._viewers.pop(peer, None)
+            case Input():
+                if peer in self._viewers:
+                    self._viewers[peer].input(said, now)
+            case Acknowledged():
+                if peer in self._viewers:
+                    self._viewers[peer].acknowledge(said, now)
+
+    def _open(self, peer: bytes, now: float) -> None:
+        if peer not in self._viewers and len(self._viewers) >= MOST_VIEWERS:
+            self._tell(peer, 0, {"text": f"{MOST_VIEWERS} viewers are served already: try again later"})
+            return
+        window = self._viewers[peer] = Window(now)
+        window.changed(self._show.version, now)
+        self._note(now)
+
+    def _drop(self, peer: bytes, why: str) -> None:
+        """A viewer has sent garbage: it alone is let go, with a note that says why."""
+        self.counts["garbage"] += 1
+        if self._viewers.pop(peer, None) is not None:
+            self._log.warning("viewer dropped", peer=peer.hex(), why=why)
+            self._tell(peer, 0, {"text": f"The renderer has closed this view: {why}."})
+
+    def _note(self, now: float) -> None:
+        """Tells the viewers how the scene stands, where that is news to them."""
+        note = self._show.note()
+        for peer, window in list(self._viewers.items()):
+            if window.wants(note, now) and self._tell(peer, window.sent, note):
+                window.noted(note, now)
+
+    def _tell(self, peer: bytes, frame: int, note: dict[str, object]) -> bool:
+        header = Frame(NOTE, 0, frame, 0, 0, self._show.position, 0, 0, 0.0, 0.0)
+        return self._send(peer, encode_frame(header) + json.dumps(note, ensure_ascii=False).encode())
+
+    def _send(self, peer: bytes, message: bytes) -> bool:
+        """Sends one message; False if the viewer's pipe is full.  A viewer that has gone is forgotten."""
+        try:
+            self._views.send_multipart([peer, message], zmq.NOBLOCK, copy=len(message) < 65536)
+        except zmq.Again:
+            self.counts["full"] += 1
+            return False
+        except zmq.ZMQError as why:
+            if why.errno != zmq.EHOSTUNREACH:
+                raise
+            self._viewers.pop(peer, None)
+        return True
+
+    # ------------------------------------------------------------------ pictures
+
+    def _draw(self) -> None:
+        """Makes the one picture that is due, or one step of a still."""
+        now = time.monotonic()
+        if not self._show.ready:
+            return
+        for window in self._viewers.values():
+            window.changed(self._show.version, now)
+        due = next_viewer(self._viewers.items(), now)
+        if due is None:
+            self._still = None
+            return
+        peer, kind = due
+        window = self._viewers[peer]
+        state = window.state
+        if state is None:
+            return
+        if kind == "still":
+            self._refine(peer, window, state)
+            return
+        begun = time.monotonic()
+        pixels = self._show.draw(state.camera, state.width, state.height)
+        drawn = time.monotonic()
+        picture = jpeg(pixels, window.quality)
+        self._picture(peer, kind, state, JPEG, picture, (drawn - begun, time.monotonic() - drawn))
+
+    def _refine(self, peer: bytes, window: Window, state: Input) -> None:
+        """One step of a still.  The next steps follow in later turns, unless something else is due by then."""
+        version = self._show.version
+        if self._still is None or self._still[:3] != (peer, state, version):
+            self._still = (peer, state, version, Blend())
+        blend = self._still[3]
+        begun = time.monotonic()
+        blend.add(self._show.draw(state.camera, state.width, state.height, SHIFTS[blend.taken]))
+        blend.seconds += time.monotonic() - begun
+        if blend.taken < len(SHIFTS):
+            return
+        self._still = None
+        begun = time.monotonic()
+        pixels = blend.mean()
+        codec, picture = (PNG, png(pixels)) if window.lossless else (JPEG, jpeg(pixels, QUALITY_STILL))
+        self._picture(peer, "still", state, codec, picture, (blend.seconds, time.monotonic() - begun))
+
+    def _picture(
+        self, peer: bytes, kind: Kind, state: Input, codec: int, picture: bytes, took_s: tuple[float, float]
+    ) -> None:
+        window = self._viewers[peer]
+        flags = KEY | (STILL if kind == "still" else 0)
+        header = Frame(
+            codec, flags, window.sent + 1, state.sequence, 0, self._show.position, state.width, state.height,
+            1000 * took_s[0], 1000 * took_s[1],
+        )  # fmt: skip
+        if self._send(peer, encode_frame(header) + picture):
+            window.pictured(kind, state, self._show.version, time.monotonic())
+            self.counts[kind] += 1
+
+    # ------------------------------------------------------------------ the scene
+
+    def _build(self) -> None:
+        """Gives what the feed has brought a slice of time; in quiet moments, finishes what was left rough."""
+        until = time.monotonic() + SLICE_S
+        while (event := self._feed.take()) is not None:
+            self._show.happen(event, time.monotonic())
+            if isinstance(event, Arrived):
+                self._feed.used(event)
+            if time.monotonic() >= until:
+                return
+        while time.monotonic() < until and self._show.tidy(time.monotonic()):
+            pass
+
+
+def _router(context: zmq.Context[zmq.Socket[bytes]], address: str) -> zmq.Socket[bytes]:
+    loopback = address.startswith(("tcp://127.", "tcp://localhost:", "tcp://[::1]:"))
+    if not address.startswith("ipc://") and not loopback:
+        raise BadAddress(
+            f"the renderer cannot listen at {address}: viewers are not asked for keys, so it takes an ipc:// address "
+            "or tcp://127.0.0.1:PORT (0: a free one)"
+        )
+    socket = context.socket(zmq.ROUTER)
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.SNDHWM, PIPE)
+    socket.setsockopt(zmq.RCVHWM, 1000)
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_UP)
+    try:
+        socket.bind(address)
+    except zmq.ZMQError as why:
+        socket.close()
+        raise BadAddress(f"the renderer cannot listen at {address}: {why.strerror}") from None
+    return socket
+
+
+@contextmanager
+def _signals() -> Iterator[tuple[int, list[int]]]:
+    """A descriptor that becomes readable at SIGTERM or SIGINT, and the signals that came."""
+    caught: list[int] = []
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+
+    def note(number: int, _: FrameType | None) -> None:
+        caught.append(number)
+        with suppress(BlockingIOError):
+            os.write(write, b"\0")
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield read, caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(read)
+        os.close(write)

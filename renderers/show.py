@@ -1,0 +1,178 @@
+"""The show: what the feed says becomes what the theatre has on its stage.
+
+Entries are carried out in the order of the log, each one whole, so every picture is "as of position n".
+Chunks are made once; merges and verdicts only give colours anew.  When nothing else is to be done, chunks
+whose neighbours have come since are softened again.  Time is an argument here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+from typing import Any
+
+import structlog
+
+from renderers.feed import Arrived, Event, Started, Told
+from renderers.legend import Facts
+from renderers.scene import Scene
+from renderers.vtk_scene import Theatre
+from renderers.vtk_window import Pixels
+from streamer.wire.view import Camera
+from streamer.wire.volume import RunSpec
+
+LARGEST = 8
+ROUGH_S = 0.4
+"""After so long without news, chunks are softened again although not all their neighbours have come."""
+NOTHING = Facts("", 0, 0, 0, "", ())
+
+
+class Show:
+    """One run at a time in one window."""
+
+    def __init__(self, window: Any) -> None:
+        self._window = window
+        self._spec: RunSpec | None = None
+        self._scene: Scene | None = None
+        self._theatre: Theatre | None = None
+        self._trouble = ""
+        self._facts: tuple[int, Facts] | None = None
+        self._lattice = False
+        self._news_at = -inf
+        self._rough = False
+        self._log = structlog.get_logger("renderer")
+        self.version = 0
+        """Counts what can be seen to change."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a run to be drawn."""
+        return self._theatre is not None
+
+    @property
+    def position(self) -> int:
+        """All entries of the log before this one are in the picture."""
+        return 0 if self._scene is None else self._scene.position
+
+    @property
+    def theatre(self) -> Theatre | None:
+        """What is on the stage, once there is a run."""
+        return self._theatre
+
+    # ------------------------------------------------------------------ what happens
+
+    def happen(self, event: Event, now: float) -> None:
+        """Carries out what the feed says."""
+        match event:
+            case Started(spec):
+                self._start(spec, now)
+            case Told(sentence):
+                self._trouble = sentence
+            case Arrived():
+                self._enter(event, now)
+
+    def _start(self, spec: RunSpec, now: float) -> None:
+        if self._theatre is not None:
+            self._theatre.close()
+        structlog.contextvars.bind_contextvars(run=spec.run_id)
+        self._spec, self._scene, self._theatre = spec, Scene(spec.grid), Theatre(self._window, spec)
+        self._log.info("run opened", chunks=spec.grid.size, shape=spec.grid.shape)
+        self._news(now)
+
+    def _enter(self, entry: Arrived, now: float) -> None:
+        scene, theatre = self._scene, self._theatre
+        if scene is None or theatre is None:
+            return
+        if entry.piece is not None:
+            changed = scene.arrive(entry.piece)
+            theatre.put(entry.piece, scene.look(entry.piece.chunk))
+            self._recolour(changed - {entry.piece.chunk})
+        elif entry.kind == "merges" and entry.pairs is not None:
+            self._recolour(scene.merge(entry.pairs))
+        elif entry.kind == "verdicts" and entry.pairs is not None:
+            self._recolour(scene.judge(entry.pairs))
+        elif entry.kind == "failed":
+            scene.fail(entry.chunks)
+        elif entry.kind == "end":
+            scene.state = entry.state
+            self._log.info("run ended", state=entry.state, triangles=theatre.triangles, mb=theatre.nbytes >> 20)
+        scene.position = entry.number + 1
+        self._news(now)
+
+    def _recolour(self, chunks: Iterable[int]) -> None:
+        assert self._scene is not None
+        assert self._theatre is not None
+        for chunk in chunks:
+            self._theatre.recolour(chunk, self._scene.look(chunk))
+
+    def _news(self, now: float) -> None:
+        self.version += 1
+        self._news_at = now
+        self._lattice = self._rough = True
+
+    # ------------------------------------------------------------------ quiet moments
+
+    @property
+    def busy(self) -> bool:
+        """Whether ``tidy`` has something to do at once."""
+        return self._theatre is not None and self._theatre.unfinished
+
+    def rest_s(self, now: float) -> float:
+        """How long until ``tidy`` has something to do if nothing comes."""
+        return max(0.0, self._news_at + ROUGH_S - now) if self._rough and self._theatre is not None else inf
+
+    def tidy(self, now: float) -> bool:
+        """Softens one chunk again whose neighbourhood has changed; False if there is none to do now."""
+        if self._theatre is None:
+            return False
+        quiet = now >= self._news_at + ROUGH_S
+        if self._theatre.polish(all_neighbours=not quiet) is None:
+            self._rough = self._rough and not quiet
+            return False
+        self.version += 1
+        return True
+
+    # ------------------------------------------------------------------ what is seen
+
+    def draw(self, camera: Camera, width: int, height: int, shift: tuple[float, float] = (0.0, 0.0)) -> Pixels:
+        """A picture of the scene as it is (see ``Theatre.draw``); there must be a run."""
+        assert self._theatre is not None
+        assert self._scene is not None
+        if self._lattice:
+            self._lattice = False
+            over = self._scene.state in ("complete", "cancelled")
+            self._theatre.pending(() if over else self._scene.pending)
+        return self._theatre.draw(camera, width, height, self.facts(), shift)
+
+    def facts(self) -> Facts:
+        """What the legend says."""
+        if self._scene is None or self._spec is None:
+            return NOTHING
+        if self._facts is None or self._facts[0] != self.version:
+            scene, volume = self._scene, self._spec.volume
+            facts = Facts(
+                volume.title or volume.long_name or volume.variable,
+                len(scene.arrived),
+                scene.grid.size,
+                scene.objects,
+                scene.state or "running",
+                scene.largest(LARGEST),
+            )
+            self._facts = (self.version, facts)
+        return self._facts[1]
+
+    def note(self) -> dict[str, object]:
+        """How the scene stands, for the page: title, units, bounds, position, chunks, state, and what is wrong."""
+        if self._spec is None:
+            return {"state": "waiting", "text": self._trouble}
+        volume, facts = self._spec.volume, self.facts()
+        rulers = self._theatre.room.rulers if self._theatre is not None else ()
+        return {
+            "title": facts.title,
+            "units": volume.units,
+            "bounds": {volume.axes[2 - i].name: [ruler.low, ruler.high] for i, ruler in enumerate(rulers)},
+            "position": self.position,
+            "chunks": {"drawn": facts.arrived, "total": facts.chunks},
+            "state": facts.state,
+            "text": self._trouble,
+        }
