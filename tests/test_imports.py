@@ -31,6 +31,11 @@ def put(floor: int, package: str, names: str) -> None:
 
 put(LANGUAGE, "streamer.wire", "__init__ grid volume messages codec block view colour")
 put(DECISION, "streamer", "__init__ seams merges objects assembly leases cursor pace feed record workers hub status")
+put(DECISION, "streamer", "measures")
+put(DECISION, "streamer.archive", "__init__ follow tables")
+put(ENGINE, "streamer.archive", "calendar store")
+put(SHELL, "streamer.archive", "writer node")
+put(COMMAND, "streamer.archive", "main")
 put(ENGINE, "streamer", "log")
 put(SHELL, "streamer", "node")
 put(ENGINE, "streamer", "lifeline logs settings run.__init__ run.progress")
@@ -41,6 +46,9 @@ put(COMMAND, "streamer.control", "main")
 put(SHELL, "streamer.run", "server")
 put(COMMAND, "streamer.run", "commands")
 put(COMMAND, "streamer", "main cli")
+put(DECISION, "inference_workers", "__init__ segmenter connect statistics session")
+put(SHELL, "inference_workers", "node")
+put(COMMAND, "inference_workers", "main")
 
 
 def modules() -> dict[str, Path]:
