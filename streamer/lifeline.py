@@ -24,6 +24,12 @@ GRACE_S = 1.0
 _PR_SET_PDEATHSIG = 1
 
 
+class NotTied(ValueError):
+    """The environment names a parent that is not there."""
+
+    exit_code = 2
+
+
 class Lifeline:
     """The parent's end.  Keep it for as long as the children shall live; ``close`` ends them all."""
 
@@ -50,7 +56,7 @@ class Lifeline:
 def hold(grace_s: float = GRACE_S) -> bool:
     """Tie this process to its parent, if there is one that asks for it; called once, at the start of a command.
 
-    Returns whether it is tied.  Raises ValueError, with a sentence, if the variable names no pipe.
+    Returns whether it is tied.  Raises NotTied, with a sentence, if the variable names no pipe.
     """
     text = os.environ.pop(VARIABLE, "")
     if not text:
@@ -60,7 +66,7 @@ def hold(grace_s: float = GRACE_S) -> bool:
         if not stat.S_ISFIFO(os.fstat(fd).st_mode):
             raise OSError
     except (ValueError, OSError, OverflowError):
-        raise ValueError(
+        raise NotTied(
             f"{VARIABLE}={text} in the environment is no pipe of a parent process: unset it to start this part alone"
         ) from None
     os.set_inheritable(fd, False)

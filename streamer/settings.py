@@ -28,6 +28,8 @@ DEFAULT_FILE = "cavecast.toml"
 class WrongSetting(ValueError):
     """A setting that cannot be used: what is wrong with it, and where it came from."""
 
+    exit_code = 2
+
 
 class Settings(BaseSettings):
     """What can be set, whichever command reads it."""

@@ -44,9 +44,8 @@ def make_app(registry: Registry) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        max_body_size=MAX_BODY,
     )
-    app.add_middleware(Gate)
+    app.add_middleware(Gate, max_body=MAX_BODY)
     _refusals(app)
     _runs(app, registry)
     _view(app, registry)

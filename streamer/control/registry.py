@@ -106,9 +106,9 @@ class Registry:
         except TimeoutError:
             raise Problem(504, f"{request.input} could not be looked at within {INSPECT_S:g} s") from None
         if code != 0:
-            said = [line.removeprefix("cavecast: ") for line in err.splitlines() if line.startswith("cavecast: ")]
-            if said and code in (1, 2):
-                raise Problem(422, said[-1])
+            said = err.strip().splitlines()
+            if said and code == 2:
+                raise Problem(422, said[-1].removeprefix("cavecast: "))
             raise Problem(500, f"looking at {request.input} ended with exit code {code}: {err.strip()[-300:]}")
         try:
             return msgspec.json.decode(out, type=Inspection)

@@ -68,10 +68,10 @@ def _name(address: str) -> str:
 
 
 class Gate:
-    """ASGI middleware: refuses foreign hosts and origins, and adds the security headers to every answer."""
+    """ASGI middleware: refuses foreign hosts and origins and long bodies, and adds the security headers to every answer."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, max_body: int) -> None:
+        self.app, self.max_body = app, max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on what may pass."""
@@ -80,7 +80,13 @@ class Gate:
             return
         headers = Headers(scope=scope)
         why = refusal(headers.get("host"), headers.get("origin"))
-        if why is None:
+        length = headers.get("content-length", "0")
+        if why is None and "transfer-encoding" in headers:
+            await problem(411, "a body without a length; send Content-Length")(scope, receive, _with_headers(send))
+        elif why is None and int(length) > self.max_body:
+            large = f"a body of {length} bytes; {self.max_body} are allowed"
+            await problem(413, large)(scope, receive, _with_headers(send))
+        elif why is None:
             await self.app(scope, receive, _with_headers(send))
         elif scope["type"] == "http":
             await problem(403, why)(scope, receive, _with_headers(send))

@@ -1,0 +1,103 @@
+"""Real parts for the tests: a control plane as a process, and a small input."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+
+CAVECAST = Path(sys.executable).parent / "cavecast"
+DEADLINE_S = 60.0
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment without settings of whoever runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CAVECAST_")}
+    return {**kept, **more}
+
+
+def volume(path: Path, shape: tuple[int, int, int] = (16, 24, 24), seed: int = 1) -> Path:
+    """A .npy file of smooth blobs between 0 and 1."""
+    noise = np.random.default_rng(seed).random(shape)
+    for axis in range(3):
+        noise = (noise + np.roll(noise, 1, axis) + np.roll(noise, -1, axis)) / 3
+    low, high = noise.min(), noise.max()
+    np.save(path, ((noise - low) / (high - low)).astype("f4"))
+    return path
+
+
+@contextmanager
+def control_plane(*flags: str, **variables: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
+    """A running ``cavecast serve`` and a client of it; ended with SIGTERM afterwards."""
+    server = subprocess.Popen(
+        [CAVECAST, "serve", "--port", "0", "--log-level", "warning", *flags],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(**variables),
+    )
+    with server:
+        assert server.stdout is not None
+        try:
+            url = json.loads(server.stdout.readline())["url"]
+            with httpx.Client(base_url=url, trust_env=False, timeout=DEADLINE_S) as client:
+                yield client, server
+        finally:
+            server.terminate()
+            server.wait(DEADLINE_S)
+
+
+def start(client: httpx.Client, **request: Any) -> dict[str, Any]:
+    """A run, which must be accepted."""
+    answer = client.post("/api/v1/runs", json=request)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def events(client: httpx.Client, run_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The run's events until the server ends the stream."""
+    name = ""
+    with client.stream("GET", f"/api/v1/runs/{run_id}/events") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        for line in answer.iter_lines():
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                yield name, json.loads(line.removeprefix("data: "))
+
+
+def ended(client: httpx.Client, run_id: str) -> dict[str, Any]:
+    """The run, once it has ended."""
+    *_, (name, run), (last, _) = events(client, run_id)
+    assert (name, last) == ("run", "end")
+    return run
+
+
+def until(client: httpx.Client, run_id: str, committed: int) -> dict[str, Any]:
+    """The run, once so many chunks have been committed (or it has ended)."""
+    run: dict[str, Any] = {}
+    for name, run in events(client, run_id):
+        if name == "run" and run["status"]["committed"] >= committed:
+            break
+    return run
+
+
+def children(pid: int, *, role: str = "") -> list[psutil.Process]:
+    """The processes below ``pid`` whose command line says ``cavecast ROLE``."""
+    found = []
+    for process in psutil.Process(pid).children(recursive=True):
+        try:
+            if not role or role in process.cmdline():
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
