@@ -1,0 +1,153 @@
+"""The archive's process: a socket at the streamer's feed, one thread, one entry after the other.
+
+It asks for more only after it has written what it got, so a slow disk slows down nobody but the archive.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+import zmq
+
+from streamer import logs
+from streamer.archive.follow import Follower, Lost, Patience
+from streamer.archive.store import ArchiveError, Store, examine
+from streamer.archive.writer import Summary, Writer
+from streamer.wire.codec import Buffer
+from streamer.wire.messages import (
+    MAX_HEADER,
+    MAX_PAYLOAD_BYTES,
+    Entry,
+    Goodbye,
+    Message,
+    Refuse,
+    Refused,
+    Welcome,
+    decode,
+    encode,
+)
+from streamer.wire.volume import decode_spec
+
+REFRESH_S = 3.0
+"""States and CSV tables are brought up to date at most so often, and not for more than a tenth of the time."""
+
+log = structlog.get_logger()
+
+
+class Node:
+    """One archive, from Hello to the end of its run."""
+
+    def __init__(self, feed: str, out: Path, software: str, patience: Patience, say: Callable[[str], None]) -> None:
+        examine(out)
+        self._feed, self._out, self._software, self._say = feed, out, software, say
+        self._follower = Follower("archive", patience, time.monotonic())
+        self._store: Store | None = None
+        self._writer: Writer | None = None
+        self._refresh_at = 0.0
+        self._ready = False
+
+    def run(self) -> Summary:
+        """Follows the feed until the run's end.  Raises ArchiveError."""
+        context = zmq.Context()
+        socket = context.socket(zmq.DEALER)
+        try:
+            socket.setsockopt(zmq.LINGER, 1000)
+            socket.setsockopt(zmq.MAXMSGSIZE, max(MAX_PAYLOAD_BYTES, MAX_HEADER))
+            try:
+                socket.connect(self._feed)
+            except zmq.ZMQError as why:
+                raise ArchiveError(f"{self._feed} is no address to connect to: {why.strerror}", 2) from None
+            return self._follow(socket)
+        except Lost as why:
+            raise ArchiveError(
+                f"the archive of {self._feed} stopped: {why}; start it again with the same --out"
+            ) from None
+        finally:
+            socket.close()
+            context.term()
+            if self._store is not None:
+                self._store.close()
+
+    def _follow(self, socket: zmq.Socket[bytes]) -> Summary:
+        follower = self._follower
+        self._send(socket, follower.hello(time.monotonic()))
+        while True:
+            now = time.monotonic()
+            if socket.poll(max(0, round(1000 * (follower.deadline(now) - now)))):
+                done = self._message(socket, socket.recv_multipart())
+                if done is not None:
+                    self._send(socket, [*follower.credit(time.monotonic()), Goodbye()])
+                    return done
+            self._send(socket, follower.tick(time.monotonic()))
+            self._refresh()
+
+    def _message(self, socket: zmq.Socket[bytes], frames: Sequence[bytes]) -> Summary | None:
+        follower, now = self._follower, time.monotonic()
+        try:
+            message, payloads = decode(frames)
+        except Refused as why:
+            raise Lost(f"the streamer sent what is no message: {why}") from None
+        if isinstance(message, Welcome):
+            self._welcome(message, payloads)
+            self._send(socket, follower.credit(now))
+        elif isinstance(message, Refuse):
+            log.warning("refused", reason=message.reason)
+            self._send(socket, follower.refused(message, now))
+        elif isinstance(message, Entry):
+            return self._entry(socket, message, payloads)
+        else:
+            follower.signed(now)
+        return None
+
+    def _welcome(self, message: Welcome, payloads: Sequence[Buffer]) -> None:
+        if not payloads:
+            raise Lost("the streamer did not say which run it is")
+        spec = decode_spec(bytes(payloads[0]))
+        if not self._follower.welcome(message, time.monotonic()):
+            return
+        logs.bind(run=spec.run_id)
+        if self._store is not None:
+            log.warning("log begins anew", epoch=message.epoch)
+            self._store.close()
+        self._store = Store(self._out, spec, self._software)
+        self._writer = Writer(self._store, spec)
+        if not self._ready:
+            self._ready = True
+            self._say(json.dumps({"ready": "archive"}))
+
+    def _entry(self, socket: zmq.Socket[bytes], entry: Entry, payloads: Sequence[Buffer]) -> Summary | None:
+        follower = self._follower
+        if not follower.take(entry, sum(len(raw) for raw in payloads), time.monotonic()):
+            if follower.gap(entry):
+                log.warning("gap", wanted=follower.next, came=entry.number)
+                self._send(socket, follower.hello(time.monotonic()))
+            return None
+        assert self._writer is not None, "an entry is only taken after a welcome"
+        try:
+            done = self._writer.entry(entry.kind, payloads)
+        except Refused as why:
+            log.warning("damaged", entry=entry.number, why=str(why))
+            self._send(socket, follower.damaged(str(why), time.monotonic()))
+            return None
+        self._send(socket, follower.read(time.monotonic()))
+        return done
+
+    def _refresh(self) -> None:
+        began = time.monotonic()
+        if self._writer is None or began < self._refresh_at:
+            return
+        self._writer.refresh()
+        now = time.monotonic()
+        self._refresh_at = now + max(REFRESH_S, 10 * (now - began))
+
+    def _send(self, socket: zmq.Socket[bytes], messages: Sequence[Message]) -> None:
+        for message in messages:
+            try:
+                socket.send(encode(message), zmq.NOBLOCK)
+            except zmq.Again:
+                # The streamer is away; silence makes us say it again.
+                return

@@ -1,0 +1,165 @@
+"""Real parts for the archive's tests: a streamer, a worker that sends finished chunks, and the archive, each alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import zmq
+
+from streamer.wire.grid import Flags, Grid, Triple
+from streamer.wire.messages import (
+    VERSION,
+    Ack,
+    Ask,
+    Command,
+    Drain,
+    Fail,
+    Goodbye,
+    Hello,
+    Lease,
+    Message,
+    decode,
+    encode,
+)
+from streamer.wire.volume import Keep, RunSpec, Source, Volume
+from tests.assembly.pieces import Areas, Field, Piece, connect, pieces
+
+DEADLINE_S = 60
+ALL = Keep()
+
+
+def spec_of(volume: Volume, chunk: Triple, periodic: Flags = (False, False, True), keep: Keep = ALL) -> RunSpec:
+    """A run over a volume."""
+    grid = Grid(volume.shape, chunk, periodic)
+    return RunSpec(
+        "run-1", Source("/data/ivt.nc", "ivt"), volume, grid, "connect", {"threshold": 1.0, "connectivity": 26}, keep,
+        "2026-01-01T00:00:00Z",
+    )  # fmt: skip
+
+
+def made(spec: RunSpec, field: Field, areas: Areas | None = None) -> list[Piece]:
+    """The finished chunks of a run."""
+    return pieces(field, spec.volume, spec.grid, connect(1.0), areas)
+
+
+def blobs(shape: Triple, seed: int = 3, density: float = 0.3) -> Field:
+    """A field that is ≥ 1 in random places, with a background that is whole chunks wide."""
+    rng = np.random.default_rng(seed)
+    field = np.where(rng.random(shape) < density, rng.uniform(1, 3, shape), 0.0)
+    field[: shape[0] // 2, : shape[1] // 2] = 0
+    return field
+
+
+def _start(*arguments: str) -> subprocess.Popen[str]:
+    # The parts are started as processes of their own, so that kill -9 is what it is.
+    command = [sys.executable, "-W", "error", "-c", "from streamer.cli import main; main()", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+
+
+def line_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The next line that a part says."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        process.wait(DEADLINE_S)
+        assert process.stderr is not None
+        raise AssertionError(f"the part ended: {process.stderr.read()}")
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+@contextmanager
+def part(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A part that is gone at the end whatever happens."""
+    process = _start(*arguments)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=DEADLINE_S)
+
+
+@contextmanager
+def streamer(folder: Path, spec: RunSpec) -> Iterator[dict[str, Any]]:
+    """A streamer of a run; its addresses."""
+    (folder / "run.json").write_bytes(msgspec.json.encode(spec))
+    with part("streamer", "--run", str(folder / "run.json"), "--log", str(folder / "log")) as process:
+        yield line_of(process)
+        process.send_signal(signal.SIGTERM)
+
+
+def archive(feed: str, out: Path) -> tuple[str, ...]:
+    """The arguments of an archive."""
+    return "archive", "--feed", feed, "--out", str(out)
+
+
+class Peer:
+    """One end of a conversation with a streamer."""
+
+    def __init__(self, address: str) -> None:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 1000)
+        self._socket.connect(address)
+
+    def say(self, message: Message, *payloads: bytes) -> None:
+        self._socket.send_multipart([encode(message), *payloads])
+
+    def hear(self) -> Message | None:
+        assert self._socket.poll(DEADLINE_S * 1000), "the streamer is silent"
+        message, _ = decode(self._socket.recv_multipart())
+        return message
+
+    def close(self) -> None:
+        self._socket.close()
+        self._context.term()
+
+
+@contextmanager
+def peer(address: str) -> Iterator[Peer]:
+    """A peer that is gone at the end."""
+    found = Peer(address)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def work(address: str, chunks: Sequence[Piece], count: int | None = None, fails: Sequence[int] = ()) -> None:
+    """A worker that leases chunks one by one, sends those that are made and fails the others.
+
+    It leaves after ``count`` acknowledged chunks, else when the run is over.
+    """
+    acknowledged = 0
+    with peer(address) as worker:
+        worker.say(Hello(VERSION, "worker", "test"))
+        worker.say(Ask(1))
+        while acknowledged != count:
+            message = worker.hear()
+            if isinstance(message, Lease):
+                if message.chunk in fails:
+                    worker.say(Fail(message.chunk, message.lease, "meant to fail"))
+                else:
+                    commit, payloads = chunks[message.chunk]
+                    worker.say(msgspec.structs.replace(commit, lease=message.lease), *payloads)
+            elif isinstance(message, Ack):
+                acknowledged += 1
+            elif isinstance(message, Drain):
+                return
+        worker.say(Goodbye())
+
+
+def cancel(address: str) -> None:
+    """The control plane's word."""
+    with peer(address) as control:
+        control.say(Command("cancel"))
