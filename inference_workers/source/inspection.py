@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from inference_workers.samples import SAMPLES
-from inference_workers.source import axes, cf, choose, joined, times
+from inference_workers.source import axes, cf, choose, joined, scan
 from inference_workers.source.address import Address, resolve
 from inference_workers.source.opened import OpenVolume, open_path, open_volume
 from inference_workers.source.pieces import periodic_axes
@@ -99,7 +99,7 @@ def _look(
     drawn: list[axes.Drawn] = []
     plan, hints = joined.Plan(address.files, (dims[0].size,)), {}
     if address.joined:
-        together = _join(address, facts, dims, first, progress)
+        together = scan.join_files(address, facts, dims, progress)
         plan, hints = together.plan, together.hints
         notes += together.notes
         drawn.append(axes.draw_time(address.text, dims[0], together.points, together.bounds, wishes[0]))
@@ -137,77 +137,6 @@ def _wishes(request: InspectRequest, dims: Sequence[cf.Dimension], where: str) -
         )
     wishes = [axes.Wish(True if i == named[0] else None, s) for i, s in enumerate(spacing)]
     return wishes
-
-
-def _join(
-    address: Address,
-    facts: VariableFacts,
-    dims: tuple[cf.Dimension, cf.Dimension, cf.Dimension],
-    first: OpenFile,
-    progress: Progress | None,
-) -> joined.Joined:
-    """The headers of all files, one after another.  Raises InputError naming the file that does not fit."""
-    time = dims[0]
-    if time.kind != "time" or time.coordinate is None:
-        raise InputError(
-            f"The files of {address.text} would be joined along time, but {facts.name!r} is read over "
-            f"{', '.join(d.name for d in dims)}: give one file, or files with a time coordinate."
-        )
-    units, calendar = time.coordinate.text("units"), time.coordinate.text("calendar")
-    places = [first.values(d.coordinate.name) if d.coordinate is not None else None for d in dims[1:]]
-    parts = []
-    for done, path in enumerate(address.files, 1):
-        file = first if done == 1 else open_path(path, facts.name)
-        try:
-            parts.append(_part(path, file, facts, dims, places, units, calendar))
-        finally:
-            if file is not first:
-                file.close()
-        if progress is not None:
-            progress(done, len(address.files))
-    return joined.join(parts, units, calendar)
-
-
-def _part(
-    path: str,
-    file: OpenFile,
-    facts: VariableFacts,
-    dims: tuple[cf.Dimension, cf.Dimension, cf.Dimension],
-    places: Sequence[np.ndarray | None],
-    units: str,
-    calendar: str,
-) -> joined.Part:
-    header, time = file.header, dims[0].coordinate
-    assert time is not None, "_join has looked"
-    here, there = header.variables.get(facts.name), header.variables.get(time.name)
-    if here is None or there is None:
-        missing = facts.name if here is None else time.name
-        raise InputError(f"{path} has no variable {missing!r}, unlike the first file of the glob: leave it out.")
-    for d, first in zip(dims[1:], places, strict=True):
-        same = d.name in here.dims and here.shape[here.dims.index(d.name)] == d.size
-        if same and first is not None and d.coordinate is not None:
-            same = d.coordinate.name in header.variables and np.array_equal(file.values(d.coordinate.name), first)
-        if not same:
-            raise InputError(f"{path} has another grid along {d.name!r} than the first file of the glob: leave it out.")
-    if set(here.dims) != set(facts.dims) or here.dtype.kind not in "iufb":
-        raise InputError(
-            f"{facts.name!r} in {path} has the dimensions {here.dims}, in the first file {facts.dims}: leave it out."
-        )
-    if not times.same_calendar(there.text("calendar"), calendar):
-        raise InputError(
-            f"{path} uses the calendar {there.text('calendar') or 'standard'!r}, "
-            f"the files before it {calendar or 'standard'!r}: leave it out."
-        )
-    own_units = there.text("units")
-    points = axes.points_of(header, file.values, there)
-    if not len(points):
-        raise InputError(f"{path} holds no time step: leave it out.")
-    bounds = axes.bounds_of(header, file.values, there)
-    if bounds is not None:
-        bounds = times.convert(bounds, own_units, units, calendar, path)
-    points = times.convert(points, own_units, units, calendar, path)
-    axes.refuse_unsorted(path, points, units, calendar)
-    return joined.Part(path, points, bounds)
 
 
 def _first_of(plan: joined.Plan, address: Address, first: OpenFile, variable: str | None) -> OpenFile:

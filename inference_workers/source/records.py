@@ -79,8 +79,8 @@ class Header(NamedTuple):
     attributes: Mapping[str, Any]
 
 
-class OpenFile(Protocol):
-    """A file held open by an engine."""
+class Described(Protocol):
+    """A file of which the header and small variables can be read."""
 
     @property
     def header(self) -> Header:
@@ -89,8 +89,12 @@ class OpenFile(Protocol):
     def values(self, name: str) -> AnyArray:
         """The whole of a small variable."""
 
-    def read(self, name: str, index: tuple[slice | int, ...]) -> AnyArray:
-        """A box of a variable in the order of the file's dimensions, decoded; an integer drops its dimension."""
-
     def close(self) -> None:
         """Let go of it."""
+
+
+class OpenFile(Described, Protocol):
+    """A file held open by an engine, voxels and all."""
+
+    def read(self, name: str, index: tuple[slice | int, ...]) -> AnyArray:
+        """A box of a variable in the order of the file's dimensions, decoded; an integer drops its dimension."""

@@ -105,10 +105,14 @@ def test_commands_and_records_load_no_data_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_only_the_engine_of_xarray_knows_xarray() -> None:
+def test_only_engines_know_the_libraries_of_file_formats() -> None:
     folder = Path(commands.__file__).parent / "source"
     for path in folder.glob("*.py"):
         imports = [line.split()[1].partition(".")[0] for line in path.read_text().splitlines()
                    if line.strip().startswith(("import ", "from "))]  # fmt: skip
-        allowed = {"engine_xarray.py": {"xarray", "netCDF4"}, "engine_array.py": {"zarr"}}.get(path.name, set())
+        allowed = {
+            "engine_xarray.py": {"xarray", "netCDF4"},
+            "engine_array.py": {"zarr"},
+            "engine_netcdf.py": {"netCDF4"},
+        }.get(path.name, set())
         assert {"xarray", "netCDF4", "zarr", "h5netcdf"} & set(imports) <= allowed, path.name

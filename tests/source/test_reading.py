@@ -231,6 +231,33 @@ def test_a_file_that_does_not_fit_is_named(odd: xr.Dataset, sentence: str, tmp_p
         look(glob)
 
 
+def test_a_damaged_file_among_many_is_named(tmp_path: Path) -> None:
+    glob = archive(tmp_path, [0, 12, 24])
+    (tmp_path / "f1.nc").write_bytes((tmp_path / "f1.nc").read_bytes()[:2000])
+    with pytest.raises(InputError, match=r"f1\.nc cannot be opened; it may be damaged"):
+        look(glob)
+
+
+def test_bounds_of_time_are_joined_too(tmp_path: Path) -> None:
+    for day in range(3):
+        data = globe(noise((2, 7, 8)), time=("time", [0.0, 12.0], hours(f"2000-01-0{day + 1}", bounds="tb")))
+        data["tb"] = (("time", "nv"), np.array([[0.0, 12], [12, 24]]))
+        write(data, tmp_path / f"d{day}.nc")
+    time = look(tmp_path / "*.nc").volume.axes[0]
+    assert time.points.tolist() == [0, 12, 24, 36, 48, 60]
+    assert set(time.widths) == {12.0}
+
+
+@pytest.mark.filterwarnings("ignore::zarr.errors.ZarrUserWarning")
+def test_zarr_stores_are_joined_like_files(tmp_path: Path) -> None:
+    for n in range(2):
+        globe(times=[36.0 * n + 6 * i for i in range(6)]).to_zarr(
+            tmp_path / f"s{n}.zarr", zarr_format=2, consolidated=False
+        )
+    found = look(tmp_path / "*.zarr")
+    np.testing.assert_array_equal(everything(found), np.concatenate([noise(), noise()]))
+
+
 def test_files_without_time_are_not_joined(tmp_path: Path) -> None:
     for name in "ab":
         np.save(tmp_path / f"{name}.npy", noise())
