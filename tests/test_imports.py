@@ -17,8 +17,8 @@ PACKAGES = ("streamer", "renderers", "inference_workers", "display_clients")
 
 LANGUAGE, DECISION, ENGINE, SHELL, COMMAND = range(5)
 LANGUAGE_LIBRARIES = {"numpy", "msgspec", "zstandard", "google_crc32c"}
-DECISION_LIBRARIES = LANGUAGE_LIBRARIES | {"scipy", "cc3d"}
-"""cc3d labels arrays, as scipy does: arithmetic without state."""
+DECISION_LIBRARIES = LANGUAGE_LIBRARIES | {"scipy", "cc3d", "cftime"}
+"""cc3d labels arrays, as scipy does, and cftime reckons with calendars: arithmetic without state."""
 IMPURE = {"socket", "asyncio", "time", "os", "threading", "subprocess", "signal", "selectors", "multiprocessing"}
 """What a decision does not touch of the standard library: sockets, clocks, the environment, processes."""
 
@@ -48,7 +48,11 @@ put(COMMAND, "streamer.run", "commands")
 put(COMMAND, "streamer", "main cli")
 put(DECISION, "inference_workers", "__init__ segmenter connect statistics session")
 put(SHELL, "inference_workers", "node")
-put(COMMAND, "inference_workers", "main")
+put(COMMAND, "inference_workers", "main commands")
+put(ENGINE, "inference_workers", "samples")
+put(DECISION, "inference_workers.source", "records times cells pieces cf choose axes joined")
+put(ENGINE, "inference_workers.source", "address engine_array engine_netcdf engine_xarray")
+put(SHELL, "inference_workers.source", "__init__ opened scan inspection")
 
 
 def modules() -> dict[str, Path]:
@@ -101,6 +105,7 @@ def test_a_module_imports_only_what_lies_below_it(name: str) -> None:
     ("vtk", ""),
     ("tensorflow", "inference_workers.ffn"),
     ("xarray", "inference_workers.source streamer.archive"),
+    ("netCDF4", "inference_workers.source.engine_"),
     ("zarr", "inference_workers.source streamer.archive"),
     ("kubernetes", "streamer.control"),
 ])  # fmt: skip
