@@ -26,6 +26,8 @@ class Cursor:
     credit_messages: int = 0
     sent_bytes: int = 0
     sent_messages: int = 0
+    widest: int = 0
+    """The most that there was room for when credit came: its window, as far as can be seen from here."""
     needs: int = 0
     """Payload bytes of entry ``next``, once that has been found out."""
 
@@ -50,11 +52,12 @@ class Cursor:
         self.credit_bytes = max(self.credit_bytes, min(total_bytes, self.sent_bytes + window))
         self.credit_messages = max(self.credit_messages, messages)
         self.read = max(self.read, min(read, self.next))
+        self.widest = max(self.widest, self.room)
 
     @property
     def starved(self) -> bool:
-        """Whether all that was sent has been read, and what is left of the window is too small for the next entry."""
-        return self.read == self.next and self.sent_messages < self.credit_messages and self.room < self.needs
+        """Whether all that was sent has been read, and the whole window is too small for the next entry."""
+        return self.read == self.next and NO_ROOM < self.room < self.needs and self.widest < self.needs
 
     def sent(self, size: int) -> None:
         """Entry ``next``, of ``size`` payload bytes, is on its way."""

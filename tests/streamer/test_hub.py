@@ -368,6 +368,22 @@ def test_a_window_that_cannot_hold_the_next_entry_is_refused_in_a_sentence_once(
     assert entries(hub) == [(R, Entry(0, -1, "chunk"))]
 
 
+def test_a_window_that_is_in_use_is_not_called_too_small() -> None:
+    hub, log = with_worker()
+    send(hub, 0)
+    size = sum(len(raw) for raw in log.entries[0][1])
+    hub.feed(R, subscriber_hello(), [], 0)
+    hub.feed(R, Credit(2 * size, 8), [], 0)
+    assert len(entries(hub)) == 1
+    send(hub, 1)
+    assert hub.feed(R, Credit(2 * size, 8, 1), [], 0) == []
+    log.entries[1] = ("chunk", [bytes(size + 1), *[b""] * 5])
+    assert hub.feed(R, Credit(2 * size, 8, 1), [], 0) == [], "it has read the first, but not made room yet"
+    assert entries(hub) == []
+    hub.feed(R, Credit(3 * size, 8, 1), [], 0)
+    assert [entry.number for _, entry in entries(hub)][:1] == [1]
+
+
 def test_a_full_pipe_leaves_the_cursor_where_it_was_and_others_go_on() -> None:
     hub, _ = with_worker()
     send(hub, 0)
