@@ -126,7 +126,11 @@ class FeedLine:
         """Says goodbye and ends the thread; returns when it has ended."""
         self._stop = True
         _ring(self._using)
-        self._thread.join(5)
+        if self._thread.ident is not None:
+            self._thread.join()
+        else:
+            self._waking.close(0)
+            self._used_up.close(0)
         for socket in (self.wake, self._using):
             socket.close(0)
 

@@ -62,21 +62,24 @@ class Follower:
         self._given = (0, 0)
         self._window = WINDOW_BYTES
         self._welcome = False
-        self._heard_at = self._asked_at = self._called_at = now
+        self._heard_at = self._asked_at = self._moved_at = now
+        self._received = 0
         self._failures = 0
         self._troubled = False
 
     def hello(self, now: float) -> Hello:
         """The first word of a conversation; counts of credit start anew."""
         self._welcome = False
-        self._used_bytes = self._used_messages = 0
+        self._used_bytes = self._used_messages = self._received = 0
         self._given = (0, 0)
-        self._heard_at = self._asked_at = self._called_at = now
+        self._heard_at = self._asked_at = self._moved_at = now
         return Hello(VERSION, "renderer", self._name, self.epoch, self.next, PARTS)
 
     def receive(self, message: Known, payloads: Sequence[Buffer], now: float) -> list[Step]:
         """A message from the streamer."""
         self._heard_at = self._asked_at = now
+        if isinstance(message, Welcome | Entry):
+            self._moved_at = now
         match message:
             case Welcome():
                 return self._welcomed(message, payloads, now)
@@ -118,6 +121,10 @@ class Follower:
             self._troubled = True
             seconds = round(now - self._heard_at)
             return [Tell(f"The streamer has not been heard for {seconds} s: the picture stays as it is."), Anew()]
+        owed = self.next < self.head and self._received < self._given[1]
+        if self._welcome and owed and now - self._moved_at >= ANEW_S:
+            # It answers, it has more, it was asked for it: somewhere a message was lost.
+            return [Anew()]
         if now - self._asked_at >= ASK_S:
             self._asked_at = now
             return [Pulse(self.next)] if self._welcome else []
@@ -150,6 +157,7 @@ class Follower:
 
     def _entry(self, entry: Entry, payloads: Sequence[Buffer]) -> list[Step]:
         nbytes = sum(len(raw) for raw in payloads)
+        self._received += 1
         self.head = max(self.head, entry.number + 1)
         if entry.number < self.next:
             return self.used(nbytes)

@@ -118,7 +118,7 @@ def _take_picture(window: Any, feed: str, name: str, out: Path, size: tuple[int,
                     over = over or event.kind == "end"
     finally:
         line.stop()
-        context.destroy(linger=0)
+        context.term()
     while show.tidy(float("inf")):
         pass
     camera = fit(*size)

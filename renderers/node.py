@@ -66,8 +66,9 @@ class Node:
         self._still: tuple[bytes, Input, int, Blend] | None = None
         with ExitStack() as undo:
             self._context = zmq.Context()
-            undo.callback(self._context.destroy, linger=0)
+            undo.callback(self._context.term)
             self._views = _router(self._context, views)
+            undo.callback(self._views.close, 0)
             self._feed = FeedLine(self._context, feed, name)
             undo.pop_all()
 
@@ -79,7 +80,8 @@ class Node:
     def close(self) -> None:
         """Hangs up."""
         self._feed.stop()
-        self._context.destroy(linger=200)
+        self._views.close(200)
+        self._context.term()
 
     def run(self) -> int:
         """Serves until SIGTERM (returns 0) or SIGINT (returns 130).  To be called from the main thread."""

@@ -1,0 +1,357 @@
+"""The renderer as a process: a streamer's feed on one side, browsers on the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+import simplejpeg
+import zmq
+
+from renderers.camera import fit
+from streamer.wire.messages import Credit, Entry, Hello, Known, Message, Pulse, Welcome, decode, encode
+from streamer.wire.view import (
+    FRAME_HEADER,
+    JPEG,
+    NOTE,
+    PNG,
+    STILL,
+    Acknowledged,
+    Camera,
+    Frame,
+    Input,
+    decode_frame,
+    encode_ack,
+    encode_input,
+    encode_presence,
+)
+from streamer.wire.volume import RunSpec, encode_spec
+from tests.renderers.runs import blobs, earth, pairs, payloads_of, spec_of
+
+Payloads = list[bytes]
+PATIENCE_S = 20.0
+CAVECAST = str(Path(sys.executable).parent / "cavecast")
+T = TypeVar("T")
+
+
+class Feed:
+    """A streamer's feed door: a log in memory, sent as far as credit goes."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], spec: RunSpec, epoch: str = "first") -> None:
+        self.socket = context.socket(zmq.ROUTER)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.address = f"tcp://127.0.0.1:{self.socket.bind_to_random_port('tcp://127.0.0.1')}"
+        self.spec, self.epoch = spec, epoch
+        self.log: list[tuple[str, Payloads]] = []
+        self.hellos: list[Hello] = []
+        self._peer, self._next, self._sent, self._bytes = b"", 0, 0, 0
+        self._credit = Credit(0, 0)
+        self.most_ahead = 0
+
+    def serve(self, wait_ms: int = 0) -> None:
+        """Answers what has come, and sends what credit allows."""
+        while self.socket.poll(wait_ms):
+            wait_ms = 0
+            peer, *frames = self.socket.recv_multipart()
+            message, _ = decode(frames)
+            self._answer(peer, message)
+        while self._peer and self._next < len(self.log):
+            kind, payloads = self.log[self._next]
+            size = sum(map(len, payloads))
+            if self._sent + 1 > self._credit.messages or self._bytes + size > self._credit.bytes:
+                break
+            self._send(Entry(self._next, self._next - 1, kind), payloads)
+            self._next, self._sent, self._bytes = self._next + 1, self._sent + 1, self._bytes + size
+            self.most_ahead = max(self.most_ahead, self._next - self._credit.next)
+
+    def _answer(self, peer: bytes, message: Known | None) -> None:
+        match message:
+            case Hello():
+                self.hellos.append(message)
+                self._peer, self._credit, self._sent, self._bytes = peer, Credit(0, 0), 0, 0
+                self._next = message.next if message.epoch == self.epoch else 0
+                self._send(Welcome(1, self.epoch, len(self.log), 1 << 16), [encode_spec(self.spec)])
+            case Credit():
+                self._credit = message
+            case Pulse() if peer == self._peer:
+                self._send(Pulse(len(self.log)))
+            case _:
+                pass
+
+    def _send(self, message: Message, payloads: Payloads | None = None) -> None:
+        self.socket.send_multipart([self._peer, encode(message), *(payloads or [])])
+
+
+class Viewer:
+    """A browser's line: one DEALER."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
+        self.socket = context.socket(zmq.DEALER)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.connect(address)
+        self.socket.send(encode_presence("opened"))
+        self.notes: list[dict[str, object]] = []
+        self.sequence = 0
+
+    def turn(self, camera: Camera, *, moving: bool = False, size: tuple[int, int] = (480, 270)) -> int:
+        """Sends a camera; returns the input's number."""
+        self.sequence += 1
+        self.socket.send(encode_input(Input(self.sequence, *size, moving, camera)))
+        return self.sequence
+
+    def pictures(self, *, acknowledge: bool = True) -> list[tuple[Frame, bytes]]:
+        """The pictures that have come; notes are put aside."""
+        found = []
+        while self.socket.poll(0):
+            raw = self.socket.recv()
+            frame, body = decode_frame(raw), raw[FRAME_HEADER:]
+            if frame.codec == NOTE:
+                self.notes.append(json.loads(body))
+                continue
+            found.append((frame, body))
+            if acknowledge:
+                self.socket.send(encode_ack(Acknowledged(frame.frame, 1.0)))
+        return found
+
+
+class Rig:
+    """A renderer in a process, with its streamer."""
+
+    def __init__(self, spec: RunSpec, entries: list[tuple[str, Payloads]]) -> None:
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.feed = Feed(self.context, spec)
+        self.feed.log.extend(entries)
+        self.sockets = [self.feed.socket]
+        self.process = subprocess.Popen(
+            [CAVECAST, "renderer", "--feed", self.feed.address, "--views", "tcp://127.0.0.1:0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        ready = json.loads(self.process.stdout.readline())
+        assert ready["ready"] == "renderer"
+        self.views = str(ready["views"])
+
+    def viewer(self) -> Viewer:
+        viewer = Viewer(self.context, self.views)
+        self.sockets.append(viewer.socket)
+        return viewer
+
+    def until(self, look: Callable[[], T | None], *viewers: Viewer, within_s: float = PATIENCE_S) -> T:
+        """Serves the feed until there is something to see; the viewers' sockets wake it."""
+        deadline = time.monotonic() + within_s
+        poller = zmq.Poller()
+        for socket in (self.feed.socket, *(viewer.socket for viewer in viewers)):
+            poller.register(socket, zmq.POLLIN)
+        while time.monotonic() < deadline:
+            self.feed.serve()
+            found = look()
+            if found is not None:
+                return found
+            poller.poll(50)
+        raise AssertionError(f"nothing came within {within_s} s; the renderer is {self.process.poll()}")
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(10)
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+        for socket in self.sockets:
+            socket.close(0)
+        self.context.term()
+
+
+SHAPE = (12, 16, 24)
+
+
+def entries_of(spec: RunSpec) -> list[tuple[str, Payloads]]:
+    """A whole run as a log: all chunks, and the end."""
+    labels = blobs(SHAPE, seed=5)
+    chunks = [("chunk", payloads_of(spec.grid, chunk, labels)) for chunk in range(spec.grid.size)]
+    return [*chunks, ("end", [b"complete"])]
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    spec = spec_of(earth(SHAPE), (4, 8, 8), (False, False, True))
+    made = Rig(spec, entries_of(spec))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def wait_for(rig: Rig, viewer: Viewer, wanted: Callable[[Frame], bool]) -> tuple[Frame, bytes]:
+    """The first picture that is wanted."""
+    return rig.until(lambda: next((p for p in viewer.pictures() if wanted(p[0])), None), viewer)
+
+
+def seen(picture: tuple[Frame, bytes]) -> np.ndarray:
+    """A JPEG's pixels."""
+    assert picture[0].codec == JPEG
+    return np.asarray(simplejpeg.decode_jpeg(picture[1]), np.int16)
+
+
+def test_a_viewer_gets_the_scene_turns_it_and_gets_a_still_when_it_rests(rig: Rig) -> None:
+    viewer = rig.viewer()
+    here = fit(480, 270)
+    viewer.turn(here, moving=True)
+    end = len(rig.feed.log)
+    before = wait_for(rig, viewer, lambda frame: frame.position == end)
+    assert (before[0].width, before[0].height) == (480, 270)
+    assert seen(before).max() > 150
+
+    asked = time.monotonic()
+    number = viewer.turn(here._replace(azimuth=here.azimuth + 0.8), moving=True)
+    after = wait_for(rig, viewer, lambda frame: frame.input == number)
+    assert time.monotonic() - asked < 0.5
+    assert np.abs(seen(after) - seen(before)).max() > 100
+
+    number = viewer.turn(here._replace(azimuth=here.azimuth + 0.8))
+    still = wait_for(rig, viewer, lambda frame: frame.input == number and bool(frame.flags & STILL))
+    assert still[0].codec in (PNG, JPEG)
+    rig.until(lambda: next((n for n in viewer.notes if n["state"] == "complete"), None), viewer)
+    assert viewer.notes[-1]["chunks"] == {"drawn": rig.feed.spec.grid.size, "total": rig.feed.spec.grid.size}
+    assert viewer.notes[-1]["title"] == "Simulated transport"
+    # At rest nothing more is sent.
+    rig.until(lambda: True if not viewer.pictures() else None, viewer)
+    assert not viewer.socket.poll(400)
+
+
+def test_no_more_than_two_pictures_are_on_their_way_to_a_viewer_that_does_not_answer(rig: Rig) -> None:
+    slow, quick = rig.viewer(), rig.viewer()
+    here = fit(320, 180)
+    slow.turn(here, moving=True, size=(320, 180))
+    quick.turn(here, moving=True, size=(320, 180))
+    got: list[int] = []
+    for i in range(12):
+        slow.turn(here._replace(azimuth=0.1 * i), moving=True, size=(320, 180))
+        number = quick.turn(here._replace(azimuth=0.1 * i), moving=True, size=(320, 180))
+        wait_for(rig, quick, lambda frame, number=number: frame.input == number)  # type: ignore[misc]  # bound now
+        got += [frame.frame for frame, _ in slow.pictures(acknowledge=False)]
+    assert got == [1, 2]
+    slow.socket.send(encode_ack(Acknowledged(2, 1.0)))
+    newest = wait_for(rig, slow, lambda frame: frame.frame == 3)
+    assert newest[0].input == slow.sequence
+
+
+def test_garbage_drops_its_sender_with_a_note_and_nobody_else(rig: Rig) -> None:
+    rude, polite = rig.viewer(), rig.viewer()
+    rude.turn(fit(480, 270), moving=True)
+    polite.turn(fit(480, 270), moving=True)
+    wait_for(rig, polite, lambda frame: frame.position > 0)
+    rude.socket.send(b"\x01\x01nonsense")
+
+    def told() -> bool | None:
+        rude.pictures()
+        polite.pictures()
+        return True if any("closed this view" in str(note.get("text")) for note in rude.notes) else None
+
+    rig.until(told, rude, polite)
+    rude.turn(fit(480, 270, (1.0, 0.2)), moving=True)
+    number = polite.turn(fit(480, 270, (1.0, 0.2)), moving=True)
+    wait_for(rig, polite, lambda frame: frame.input == number)
+    assert not rude.pictures()
+    assert rig.process.poll() is None
+
+
+def test_the_feed_is_never_ahead_of_the_credit_and_is_taken_up_where_it_stopped(rig: Rig) -> None:
+    viewer = rig.viewer()
+    viewer.turn(fit(480, 270), moving=True)
+    end = len(rig.feed.log)
+    wait_for(rig, viewer, lambda frame: frame.position == end)
+    assert rig.feed.hellos[0].parts == ("labels", "seam", "ids")
+    assert rig.feed.most_ahead <= 24
+
+    # The streamer forgets its peer, as after a restart: silence makes the renderer say Hello again, with its number.
+    rig.feed._peer = b""
+    rig.feed.log.append(("merges", [pairs((1, 2)).tobytes()]))
+    rig.until(lambda: True if len(rig.feed.hellos) > 1 else None, viewer)
+    assert (rig.feed.hellos[1].epoch, rig.feed.hellos[1].next) == ("first", end)
+    wait_for(rig, viewer, lambda frame: frame.position == end + 1)
+
+
+def test_a_log_of_another_epoch_starts_the_scene_anew(rig: Rig) -> None:
+    viewer = rig.viewer()
+    viewer.turn(fit(480, 270), moving=True)
+    end = len(rig.feed.log)
+    wait_for(rig, viewer, lambda frame: frame.position == end)
+    rig.feed.epoch = "second"
+    del rig.feed.log[2:]
+    rig.feed._send(Entry(end + 5, end + 4, "merges"), [b""])  # a gap, so that it asks again
+    wait_for(rig, viewer, lambda frame: frame.position == 2)
+    rig.until(lambda: (viewer.pictures(), viewer.notes[-1]["chunks"] == {"drawn": 2, "total": 18})[1] or None, viewer)
+
+
+def test_it_ends_by_itself_on_sigterm_with_status_0(rig: Rig) -> None:
+    viewer = rig.viewer()
+    viewer.turn(fit(480, 270), moving=True)
+    wait_for(rig, viewer, lambda frame: frame.position > 0)
+    rig.process.send_signal(signal.SIGTERM)
+    assert rig.process.wait(5) == 0
+
+
+def test_check_names_the_opengl_that_draws() -> None:
+    done = subprocess.run([CAVECAST, "renderer", "--check"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["opengl"]
+
+
+def test_without_opengl_one_sentence_says_what_to_install(tmp_path: Path) -> None:
+    # Libraries of these names that are none: what a machine without Mesa looks like to the loader.
+    for library in ("libEGL.so.1", "libOSMesa.so.8"):
+        (tmp_path / library).write_bytes(b"no library")
+    done = subprocess.run(
+        [CAVECAST, "renderer", "--check"],
+        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "libegl1 libegl-mesa0" in done.stderr
+    assert "mesa-libEGL" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--feed", "tcp://127.0.0.1:1", "--views", "tcp://0.0.0.0:0"], "viewers are not asked for keys"),
+        ([], "--feed is missing"),
+        (["--feed", "tcp://127.0.0.1:1", "--picture", "x.png", "--size", "9x9"], "--size 9x9"),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_status_2(arguments: list[str], words: str) -> None:
+    done = subprocess.run([CAVECAST, "renderer", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_picture_of_a_finished_run_is_saved(rig: Rig, tmp_path: Path) -> None:
+    feed = Feed(rig.context, rig.feed.spec)
+    feed.log.extend(rig.feed.log)
+    rig.sockets.append(feed.socket)
+    out = tmp_path / "run.png"
+    child = subprocess.Popen(
+        [CAVECAST, "renderer", "--feed", feed.address, "--picture", str(out), "--size", "320x180"],
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + PATIENCE_S
+    while child.poll() is None and time.monotonic() < deadline:
+        feed.serve(wait_ms=50)
+    assert child.wait(1) == 0, child.communicate()
+    child.communicate()
+    assert out.read_bytes().startswith(b"\x89PNG")
