@@ -49,6 +49,8 @@ async def course(run: LocalRun, closing: asyncio.Event) -> AsyncIterator[bytes]:
             if record.state in ("complete", "failed", "cancelled"):
                 break
             await asyncio.wait([ending], timeout=SOONEST_S)
+        if run.version != version:
+            yield b"event: run\ndata: " + msgspec.json.encode(run.record) + b"\n\n"
         yield b"event: end\ndata: {}\n\n"
     finally:
         ending.cancel()

@@ -56,7 +56,7 @@ class Part:
 
     @property
     def words(self) -> str:
-        """The last sentence that it said to people, else its last line."""
+        """The last sentence that it said to people, else its last complaint."""
         spoken = [line for line in self._words if line.startswith("cavecast: ")]
         return (spoken or list(self._words) or [""])[-1]
 
@@ -122,7 +122,8 @@ class Part:
             event = str(record.pop("event", ""))
             level = str(record.pop("level", "info"))
             record.pop("timestamp", None)
-            self._words.append(event)
+            if level not in ("debug", "info"):
+                self._words.append(event)
             say = {"debug": log.debug, "warning": log.warning, "error": log.error, "critical": log.error}
             say.get(level, log.info)(event, **{**self._facts, "part": self.name, **record})
 

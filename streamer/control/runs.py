@@ -195,7 +195,16 @@ def gone(name: str, code: int, words: str, restarts: int = 0) -> str:
     return f"{name} {how}{often}" + (f": {said}" if said else "")
 
 
-_SIGNALS = {2: "SIGINT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
+_SIGNALS = {
+    2: "SIGINT",
+    4: "SIGILL",
+    6: "SIGABRT",
+    7: "SIGBUS",
+    8: "SIGFPE",
+    9: "SIGKILL",
+    11: "SIGSEGV",
+    15: "SIGTERM",
+}
 """Those that end processes, by the numbers that Linux and macOS share (but for 7)."""
 
 

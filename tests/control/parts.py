@@ -91,12 +91,13 @@ def until(client: httpx.Client, run_id: str, committed: int) -> dict[str, Any]:
     return run
 
 
-def children(pid: int, *, role: str = "") -> list[psutil.Process]:
-    """The processes below ``pid`` whose command line says ``cavecast ROLE``."""
+def children(pid: int, role: str = "", run_id: str = "") -> list[psutil.Process]:
+    """The processes below ``pid`` whose command line says ``cavecast ROLE …`` and names the run's folder."""
     found = []
     for process in psutil.Process(pid).children(recursive=True):
         try:
-            if not role or role in process.cmdline():
+            words = process.cmdline()
+            if (not role or role in words) and run_id in " ".join(words):
                 found.append(process)
         except psutil.NoSuchProcess:
             continue
