@@ -26,7 +26,7 @@ export const PENDING = 0, LEASED = 1, DONE = 2, FAILED = 3;
 export function layout([nz, ny, nx], width, tallest) {
   for (let group = 1; ; group *= 2) {
     const slabs = Math.ceil(nz / group);
-    for (let cell = 14; cell >= 3; cell -= 1) {
+    for (let cell = 18; cell >= 3; cell -= 1) {
       const gap = Math.max(2, Math.round(cell / 2));
       const perLine = Math.min(slabs, Math.floor((width + gap) / (nx * cell + gap)));
       if (perLine < 1) continue;

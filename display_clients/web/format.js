@@ -6,6 +6,7 @@
 
 export const DASH = "–";
 const THIN = "\u202f";
+const FIRM = "\u00a0";
 
 /** @param {unknown} n @returns {n is number} */
 const isNumber = (n) => typeof n === "number" && Number.isFinite(n);
@@ -54,6 +55,11 @@ export function megabytes(bytes) {
 
 /** A time span that passes while one waits: 8 s, 2 min 5 s, 3 h 10 min. @param {number | null | undefined} seconds */
 export function duration(seconds) {
+  return spoken(seconds).replaceAll(" ", FIRM);
+}
+
+/** @param {number | null | undefined} seconds */
+function spoken(seconds) {
   if (!isNumber(seconds) || seconds < 0) return DASH;
   const s = Math.round(seconds);
   if (s < 1) return "< 1 s";
@@ -74,7 +80,7 @@ export function lifetime(hours) {
 /** An area in km². @param {number | null | undefined} km2 */
 export function area(km2) {
   if (!isNumber(km2)) return DASH;
-  return km2 >= 1e6 ? `${short(km2)}` : value(km2);
+  return km2 >= 1e4 ? short(km2) : value(km2);
 }
 
 /** A latitude: 47.5° N. @param {number | null | undefined} degrees */
@@ -101,9 +107,20 @@ export function date(iso) {
   return hour === undefined ? `${year}-${month}-${day}` : `${year}-${month}-${day} ${hour}:${minute}`;
 }
 
-/** A shape: 240 × 64 × 128. @param {readonly number[] | null | undefined} shape */
-export function shape(shape) {
-  return shape?.length ? shape.map(count).join(" × ") : DASH;
+/**
+ * A shape: 240 × 64 × 128, or with the axes' names 240 time × 64 lat × 128 lon.
+ * @param {readonly number[] | null | undefined} shape
+ * @param {readonly string[]} [names]
+ */
+export function shape(shape, names = []) {
+  if (!shape?.length) return DASH;
+  return shape.map((n, i) => (names[i] ? `${count(n)}${FIRM}${names[i]}` : count(n))).join(" × ");
+}
+
+/** Units as they are printed: kg m-1 s-1 becomes kg m⁻¹ s⁻¹. @param {string | null | undefined} text */
+export function units(text) {
+  const powers = (text ?? "").replace(/([a-zA-Z])(?:\*\*|\^)?(-?\d)(?!\d)/g, (_, letter, n) => letter + superscript(Number(n)));
+  return powers.replaceAll(" ", FIRM);
 }
 
 /** One thing or several: 1 object, 3 objects. @param {number} n @param {string} noun */

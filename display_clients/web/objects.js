@@ -2,7 +2,7 @@
  * The table of objects as facts: which columns a run has, what stands in them, and in which order.
  */
 
-import { area, count, date, latitude, lifetime, longitude, value } from "./format.js";
+import { area, count, date, latitude, lifetime, longitude, units, value } from "./format.js";
 
 /**
  * @typedef {object} ObjectRow an object and its totals (streamer/wire/messages.py), times as ISO text
@@ -45,14 +45,15 @@ const steps = (row) => row.last_step - row.first_step + 1;
  * @returns {Column[]}
  */
 export function columns(run) {
+  const what = `${run.variable} in it${run.units ? `, in ${units(run.units)}` : ""}`;
   const all = [
     column("id", "Object", "", "Number of the object in this run", (row) => row.id, count),
     run.has_time
       ? column("life", "Life", "", "Lifetime, first to last step", (row) => row.lifetime_h, lifetime)
       : column("life", "Steps", "", `Steps along ${run.dims[0] ?? "axis 0"}`, steps, count),
     column("voxels", "Voxels", "", "Size in voxels", (row) => row.voxels, count),
-    column("max", "Max", run.units, `Largest ${run.variable} in it`, (row) => row.max, value),
-    column("mean", "Mean", run.units, `Mean ${run.variable} in it`, (row) => row.mean, value),
+    column("max", "Max", "", `Largest ${what}`, (row) => row.max, value),
+    column("mean", "Mean", "", `Mean ${what}`, (row) => row.mean, value),
   ];
   if (!run.on_sphere) return all;
   return [...all, column("footprint", "Footprint", "km²", "Area that it ever covered", (row) => row.footprint_km2, area)];

@@ -15,6 +15,8 @@ import { isOver } from "./words.js";
 
 /** The table shows this many objects at most. */
 export const LIMIT = 200;
+/** After the end of a run, so often is asked for what did not come. */
+const TRIES = 4;
 
 /** The server said no, and why. */
 export class Answer extends Error {
@@ -47,6 +49,7 @@ export class Follower {
    * @param {(page: ObjectPage) => void} on.objects
    * @param {(chunks: Chunks) => void} on.chunks
    * @param {(sentence: string) => void} on.trouble empty when all is well again
+   * @param {(sentence: string) => void} on.unavailable the objects cannot be had any more
    * @param {(sentence: string) => void} on.missing there is no such run
    */
   constructor(address, on) {
@@ -56,8 +59,8 @@ export class Follower {
     this.attempt = 0;
     this.source = /** @type {EventSource | null} */ (null);
     this.asked = {
-      objects: { pace: new Pace(1000), timer: 0, busy: false },
-      chunks: { pace: new Pace(500), timer: 0, busy: false },
+      objects: { pace: new Pace(1000), timer: 0, busy: false, failures: 0 },
+      chunks: { pace: new Pace(500), timer: 0, busy: false, failures: 0 },
     };
   }
 
@@ -140,14 +143,18 @@ export class Follower {
     asked.pace.done(key, performance.now());
     try {
       const answer = await ask(this.at(what === "objects" ? `objects?limit=${LIMIT}` : "chunks"));
+      asked.failures = 0;
       if (what === "objects") this.on.objects(answer);
       else this.on.chunks(answer);
     } catch {
-      // The events say what is wrong with the server; this question is asked again with the next one.
+      // What is wrong with the server, the events say.
       asked.pace.failed();
+      asked.failures += 1;
     }
     asked.busy = false;
-    if (asked.pace.asked !== null) this.refresh(what);
+    // While the run goes on, the next event asks again; when it is over none will come, so it is tried a few times more.
+    if (asked.failures === 0 || (this.run && isOver(this.run) && asked.failures < TRIES)) this.refresh(what);
+    else if (asked.failures === TRIES && what === "objects") this.on.unavailable("No longer to be had");
   }
 
   /** Asks for the run to be cancelled.  Throws as ask() does. */

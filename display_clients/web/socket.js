@@ -10,7 +10,7 @@ import { attemptAfter, reasonOf, waitSeconds, worthTrying } from "./reconnect.js
 import { encodeAck, encodeInput } from "./wire.js";
 
 /** @typedef {import("./words.js").Connection} Connection */
-/** @typedef {{width: number, height: number, moving: boolean, camera: import("./wire.js").Camera, at: number}} State */
+/** @typedef {{width: number, height: number, moving: boolean, camera: import("./wire.js").Camera, at: number | null}} State at: of the event that caused it */
 
 /** An attempt that has not been answered after this long is given up. */
 const PATIENCE_MS = 10_000;
@@ -22,7 +22,7 @@ export class Socket {
    * @param {(connection: Connection) => void} on.change
    * @param {() => void} on.open
    * @param {(message: ArrayBuffer) => void} on.message
-   * @param {(sequence: number, at: number) => void} on.sent
+   * @param {(sequence: number, at: number | null) => void} on.sent
    */
   constructor(address, on) {
     this.address = address;

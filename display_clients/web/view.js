@@ -20,7 +20,7 @@ export class View {
   /**
    * @param {HTMLCanvasElement} canvas
    * @param {object} on
-   * @param {(at: number) => void} on.change the camera, the size or whether it moves, because of an event at `at`
+   * @param {(at: number | null) => void} on.change the camera, the size or whether it moves, because of an event at `at`
    * @param {(arrival: Arrival) => void} on.shown
    * @param {(frame: number, decodeMs: number) => void} on.acknowledge
    * @param {(sentence: string) => void} on.trouble
@@ -36,12 +36,11 @@ export class View {
     this.hasPicture = false;
     this.resting = 0;
     this.generation = 0;
-    this.size = turn.pictureSize(this.box(), 1);
     this.camera = turn.fit(this.box());
     this.fitted = true;
+    this.size = turn.pictureSize(this.box(), window.devicePixelRatio || 1);
     this.listen();
     new ResizeObserver(() => this.resized()).observe(canvas);
-    this.resized();
   }
 
   /** The canvas in CSS pixels. */
@@ -150,7 +149,7 @@ export class View {
     this.size = size;
     // A view that nobody has moved stays fitted; one that somebody has chosen is left alone.
     if (this.fitted) this.camera = { ...this.camera, distance: turn.fitDistance(box) };
-    this.on.change(performance.now());
+    this.on.change(null);
   }
 
   // ------------------------------------------------------------------ what people do

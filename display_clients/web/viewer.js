@@ -2,7 +2,7 @@
  * The page of one run: joins the picture, its socket, the run's events and the panel, and owns the panel's text.
  */
 
-import { count, duration, megabytes, shape, short, value } from "./format.js";
+import { count, duration, megabytes, shape, short, units, value } from "./format.js";
 import { Meter } from "./meter.js";
 import { Follower } from "./run.js";
 import { Socket } from "./socket.js";
@@ -47,11 +47,12 @@ export class Viewer {
       change: (connection) => this.connected(connection),
       open: () => this.opened(),
       message: (message) => this.received(message),
-      sent: (sequence, when) => this.meter.input(sequence, when),
+      sent: (sequence, when) => when !== null && this.meter.input(sequence, when),
     });
     this.follower = new Follower(address, {
       run: (run) => this.heard(run),
       objects: (page) => this.table.fill(page),
+      unavailable: (text) => say("objects-caption", text),
       chunks: (chunks) => this.strip.fill(chunks),
       trouble: (text) => this.complain("numbers", text),
       missing: (text) => this.missing(text),
@@ -72,7 +73,8 @@ export class Viewer {
   opened() {
     this.view.reset();
     this.meter.forget();
-    this.socket.offer({ ...this.view.state(), at: performance.now() });
+    this.complain("note", "");
+    this.socket.offer({ ...this.view.state(), at: null });
   }
 
   /** @param {ArrayBuffer} message */
@@ -80,7 +82,7 @@ export class Viewer {
     this.meter.received(message.byteLength);
     try {
       const { frame, payload } = decodeFrame(message);
-      if (frame.codec === NOTE) this.noted(frame.frame, payload);
+      if (frame.codec === NOTE) this.noted(payload);
       else this.view.receive({ frame, payload, arrived: performance.now() });
     } catch (why) {
       if (!(why instanceof Refused)) throw why;
@@ -88,16 +90,18 @@ export class Viewer {
     }
   }
 
-  /** A note about the scene; its `text` is shown. @param {number} frame @param {Uint8Array} payload */
-  noted(frame, payload) {
+  /**
+   * A note about the scene: its `text` says what is wrong, if anything.  It is no picture, so it is not acknowledged.
+   * @param {Uint8Array} payload
+   */
+  noted(payload) {
     let note = /** @type {{text?: unknown}} */ ({});
     try {
       note = JSON.parse(new TextDecoder().decode(payload));
     } catch {
-      note = { text: "The renderer sent a note that is not JSON" };
+      note = { text: "The renderer sent a note that is not JSON." };
     }
-    if (typeof note.text === "string") this.complain("note", note.text);
-    if (frame) this.socket.acknowledge(frame, 0);
+    if (typeof note?.text === "string") this.complain("note", note.text);
   }
 
   /** @param {import("./wire.js").Frame} frame */
@@ -150,8 +154,8 @@ export class Viewer {
     document.title = `${over ? "" : `${Math.floor(fraction(status) * 100)} % · `}${run.title || run.variable} – CaveCast`;
     document.body.dataset.state = run.state;
     say("title", run.title || run.variable || run.run_id);
-    const units = run.units ? ` (${run.units})` : "";
-    say("facts", `${run.variable}${units} · ${shape(run.shape)}${run.dims?.length ? ` (${run.dims.join(", ")})` : ""}`);
+    const field = run.units ? `${run.variable} in ${units(run.units)}` : run.variable;
+    say("facts", `${field} · ${shape(run.shape, run.dims)}`);
     say("badge", badge(run.state));
     say("sentence", sentence(run));
     const done = fraction(status);
@@ -164,7 +168,7 @@ export class Viewer {
     this.strip.say(chunksInWords(status));
     say("objects-count", status?.chunks ? count(status.objects) : "–");
     say("chunks-count", status?.chunks ? `${count(status.committed)} / ${count(status.chunks)}` : "–");
-    say("speed", status?.voxels_per_second ? `${short(status.voxels_per_second)}/s` : "–");
+    say("speed", status?.voxels_per_second ? short(status.voxels_per_second) : "–");
     say("eta-label", over ? "Took" : "Left");
     say("eta", over ? duration(status?.seconds) : duration(status?.eta_s));
     at("cancel").hidden = over;
@@ -208,9 +212,9 @@ export class Viewer {
     const rate = this.meter.rate(performance.now());
     const latency = this.meter.latency();
     const parts = [
-      rate === null ? "picture at rest" : `${value(rate)} frames/s`,
-      latency === null ? "" : `${Math.round(latency)} ms from input to picture`,
-      `${megabytes(this.meter.bytes)} received`,
+      rate !== null ? `${value(rate)} frames/s` : this.view.hasPicture ? "Picture at rest" : "No picture yet",
+      latency === null ? "" : `${Math.round(latency)} ms input → picture`,
+      megabytes(this.meter.bytes),
     ];
     say("truth", parts.filter(Boolean).join(" · "));
   }

@@ -73,7 +73,7 @@ export function sentence(run) {
       if (status.state === "complete") return `All chunks are done; the store is being written.${failed}`;
       if (status.committed === 0) return `The first chunks are being computed.${failed}`;
       const left = status.eta_s === null || status.eta_s === undefined ? "" : `; about ${duration(status.eta_s)} left`;
-      return `Computing for ${duration(status.seconds)}${left}.${failed}`;
+      return `For ${duration(status.seconds)} now${left}.${failed}`;
     }
     case "complete":
       return status ? `Done in ${duration(status.seconds)}.${failed}` : "Done.";

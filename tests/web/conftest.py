@@ -25,26 +25,26 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def fake() -> Fake:
     """The run that the test's server shows."""
     return Fake()
 
 
-@pytest.fixture()
+@pytest.fixture
 def address(fake: Fake) -> Iterator[str]:
     """Where the run is served."""
     with serving(fake) as address:
         yield address
 
 
-@pytest.fixture()
+@pytest.fixture
 def complaints() -> list[str]:
     """What the page wrote on the console as an error or warning, and requests that left its server."""
     return []
 
 
-@pytest.fixture()
+@pytest.fixture
 def page(chromium: Browser, complaints: list[str]) -> Iterator[Page]:
     """A page of 1280×800."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800}, color_scheme="dark", accept_downloads=True)

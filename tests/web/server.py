@@ -24,7 +24,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
 from streamer.control.security import HEADERS
-from streamer.wire.view import JPEG, KEY, Acknowledged, Frame, Input, decode_up, encode_frame
+from streamer.wire.view import JPEG, KEY, NOTE, Acknowledged, Frame, Input, decode_up, encode_frame
 
 WEB = Path(__file__).parents[2] / "display_clients" / "web"
 BITS, BLOCK = 16, 8
@@ -48,9 +48,11 @@ def object_row(i: int, *, final: bool = True) -> dict[str, object]:
     """The i-th object of the made-up table; no two columns have the same order."""
     return {
         "id": 1 + (i * 7919) % 100_003, "first_step": i % 50, "last_step": i % 50 + 3 + i % 7,
-        "lifetime_h": 9.0 + 3 * (i % 7) + 6 * (i % 3), "voxels": 20_000 // (i + 1) + i % 5, "mean": 300.0 + (i * 37) % 90,
-        "max": 420.0 + (i * 53) % 700, "footprint_km2": 9.1e6 / (1 + (i * 5) % 17), "area_time_km2_h": 1e8 / (i + 1),
-        "y": -60 + (i * 13) % 120, "x": (i * 29) % 360, "y_range": [3, 20], "x_range": [120, 8] if i % 9 == 0 else [4, 30],
+        "lifetime_h": 9.0 + 3 * (i % 7) + 6 * (i % 3), "voxels": 20_000 // (i + 1) + i % 5,
+        "mean": 300.0 + (i * 37) % 90, "max": 420.0 + (i * 53) % 700,
+        "footprint_km2": 9.1e6 / (1 + (i * 5) % 17), "area_time_km2_h": 1e8 / (i + 1),
+        "y": -60 + (i * 13) % 120, "x": (i * 29) % 360, "y_range": [3, 20],
+        "x_range": [120, 8] if i % 9 == 0 else [4, 30],
         "touches_edge": i % 6 == 0, "final": final, "first_time": f"1959-01-{2 + i % 20:02}T06:00:00",
         "last_time": f"1959-01-{3 + i % 20:02}T18:00:00",
     }  # fmt: skip
@@ -68,6 +70,8 @@ class Fake:
         self.viewers = 0
         self.asked: list[tuple[str, float]] = []
         self.cancelled = False
+        self.refusing = False
+        self.note_text = ""
         self.version = 0
         self.changed = threading.Condition()
         self.states = [0] * 64
@@ -86,7 +90,8 @@ class Fake:
         done = committed * 30720
         self.run["state"] = state
         self.run["status"] = {
-            "run_id": self.run_id, "state": state, "chunks": 64, "committed": committed, "leased": leased, "failed": failed,
+            "run_id": self.run_id, "state": state, "chunks": 64,
+            "committed": committed, "leased": leased, "failed": failed,
             "voxels": 1_966_080, "voxels_done": done, "labelled_voxels": done // 20, "objects": len(self.objects),
             "seconds": 0.47 * committed, "voxels_per_second": 65_300.0 if committed else 0.0,
             "eta_s": 0.47 * (64 - committed) if committed else None, "log_position": 2 * committed,
@@ -118,10 +123,12 @@ class Fake:
 async def stream(fake: Fake, browser: WebSocket) -> None:
     """One viewer: a picture for the newest input whenever fewer than the window are unacknowledged."""
     newest: Input | None = None
+    said = ""
     shown = sent = acknowledged = 0
     while True:
         message = decode_up(await browser.receive_bytes())
         assert isinstance(message, Input | Acknowledged)
+        fake.note(message)
         if isinstance(message, Input):
             newest = message
         else:
@@ -132,7 +139,10 @@ async def stream(fake: Fake, browser: WebSocket) -> None:
             head = Frame(JPEG, KEY, sent, shown, 0, 2, newest.width, newest.height, 1.5, 0.5)
             await browser.send_bytes(encode_frame(head) + fake.draw(newest))
             fake.most_in_flight = max(fake.most_in_flight, sent - acknowledged)
-        fake.note(message)
+        if said != fake.note_text:
+            said = fake.note_text
+            note = Frame(NOTE, 0, sent, 0, 0, 2, 0, 0, 0.0, 0.0)
+            await browser.send_bytes(encode_frame(note) + json.dumps({"text": said}).encode())
 
 
 def application(fake: Fake) -> FastAPI:
@@ -189,6 +199,8 @@ def application(fake: Fake) -> FastAPI:
     @app.get("/api/v1/runs/{run_id}/objects")
     async def objects(run_id: str, limit: int) -> dict[str, object]:
         fake.asked.append(("objects", time.monotonic()))
+        if fake.refusing:
+            raise HTTPException(503, "the streamer does not answer")
         return {"total": len(fake.objects), "objects": fake.objects[:limit]}
 
     @app.get("/api/v1/runs/{run_id}/chunks")

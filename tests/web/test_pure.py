@@ -40,7 +40,7 @@ def test_pure_modules_touch_neither_document_nor_network() -> None:
         found = re.search(
             r"\b(document|window|fetch|WebSocket|EventSource|setTimeout|performance|Date\.now|Math\.random)\b", code
         )
-        assert found is None, f"{name}.js uses {found and found[0]}"
+        assert not found, f"{name}.js uses {found[0]}"
         for imported in re.findall(r'from "\./(\w+)\.js"', code):
             assert imported in PURE, f"{name}.js imports {imported}.js, which is not pure"
 

@@ -7,6 +7,8 @@ import { caption, clicked, columns, details, LARGEST_FIRST, sorted } from "../..
 import * as words from "../../../display_clients/web/words.js";
 
 const THIN = "\u202f";
+/** Text with its firm spaces as plain ones. */
+const plain = (/** @type {string} */ text) => text.replaceAll("\u00a0", " ");
 
 test("numbers are grouped, rounded to three figures, and missing ones are a dash", () => {
   assert.equal(format.count(1966080), `1${THIN}966${THIN}080`);
@@ -27,7 +29,7 @@ test("numbers are grouped, rounded to three figures, and missing ones are a dash
 });
 
 test("durations and lifetimes read as people say them", () => {
-  assert.deepEqual([0.2, 8, 59.7, 125, 1800, 11400, 3600 * 72].map(format.duration), ["< 1 s", "8 s", "1 min", "2 min 5 s", "30 min", "3 h 10 min", "3 days"]);
+  assert.deepEqual([0.2, 8, 59.7, 125, 1800, 11400, 3600 * 72].map((s) => plain(format.duration(s))), ["< 1 s", "8 s", "1 min", "2 min 5 s", "30 min", "3 h 10 min", "3 days"]);
   assert.equal(format.duration(null), "–");
   assert.equal(format.lifetime(18), "18 h");
   assert.equal(format.lifetime(102), "4.25 d");
@@ -40,7 +42,13 @@ test("places and dates keep hemisphere and the data's own calendar", () => {
   assert.equal(format.date("1959-01-02T06:00:00"), "1959-01-02 06:00");
   assert.equal(format.date("2001-02-30T00:00:00"), "2001-02-30 00:00", "a 360-day calendar has this day");
   assert.equal(format.date("2021-07-15"), "2021-07-15");
+  assert.equal(plain(format.units("kg m-1 s-1")), "kg m⁻¹ s⁻¹");
+  assert.equal(format.units("m**2"), "m²");
+  assert.equal(format.units("km/h"), "km/h");
+  assert.equal(format.units(undefined), "");
   assert.equal(format.shape([240, 64, 128]), "240 × 64 × 128");
+  assert.equal(plain(format.shape([2, 3], ["time", "lat"])), "2 time × 3 lat");
+  assert.deepEqual([827_273, 9_100_000, 812.4].map(format.area), [`827${THIN}k`, `9.1${THIN}M`, "812"]);
 });
 
 const STATUS = {
@@ -53,9 +61,9 @@ const RUN = {
 };
 
 test("each state of a run is a sentence", () => {
-  assert.equal(words.sentence(RUN), "Computing for 12 s; about 40 s left.");
+  assert.equal(plain(words.sentence(RUN)), "For 12 s now; about 40 s left.");
   assert.equal(words.sentence({ ...RUN, status: { ...STATUS, committed: 0 } }), "The first chunks are being computed.");
-  assert.match(words.sentence({ ...RUN, state: "complete", status: { ...STATUS, failed: 1 } }), /Done in 12 s\. 1 chunk could not/);
+  assert.match(plain(words.sentence({ ...RUN, state: "complete", status: { ...STATUS, failed: 1 } })), /Done in 12 s\. 1 chunk could not/);
   assert.match(words.sentence({ ...RUN, status: { ...STATUS, state: "complete" } }), /store is being written/);
   assert.equal(words.sentence({ ...RUN, state: "failed", error: "The file went away." }), "The file went away.");
   for (const state of ["starting", "waiting", "running", "complete", "cancelled", "failed"]) {
