@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def examine(path: Path, run_id: str = "") -> None:
             if not os.access(next(parent for parent in path.absolute().parents if parent.exists()), os.W_OK):
                 raise ArchiveError(f"{path} cannot be made: its folder is not writable; choose another --out", 2)
             return
-        if path.is_dir() and not any(path.iterdir()):
+        if path.is_dir() and all(child.suffix == ".partial" for child in path.iterdir()):
             return
         attributes = json.loads((path / "zarr.json").read_text("utf-8"))["attributes"]
         state, owner = attributes[_STATE], attributes["run_id"]
@@ -80,12 +81,17 @@ class Store:
         self._runner = asyncio.Runner()
         self._prototype = default_buffer_prototype()
         self._dims = axis_names(spec.volume)
-        self._group = zarr.open_group(self._store, mode="a", zarr_format=3, use_consolidated=False)
-        self._group.attrs.put({**_attributes(spec, software), _STATE: UNFINISHED})
-        for name in list(self._group.array_keys()):
-            del self._group[name]
-        for table in ("objects.csv", "object_steps.csv"):
-            (path / table).unlink(missing_ok=True)
+        attributes = {**_attributes(spec, software), _STATE: UNFINISHED}
+        # A new group is born with its attributes: were we ended between the two, we would not know it as ours.
+        self._group = zarr.open_group(
+            self._store, mode="a", zarr_format=3, use_consolidated=False, attributes=dict(attributes)
+        )
+        self._group.attrs.put(attributes)
+        for child in list(path.iterdir()):
+            if (child / "zarr.json").exists():
+                shutil.rmtree(child)
+            elif child.suffix in (".csv", ".new", ".partial"):
+                child.unlink()
         self._create()
         self._consolidate()
 

@@ -1,0 +1,86 @@
+"""A run written to a store without sockets: what is wrong is said, and only what has changed is translated again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamer.archive.store import ArchiveError, Store
+from streamer.archive.writer import Writer
+from streamer.wire.messages import Refused, encode
+from streamer.wire.volume import RunSpec
+from tests.archive.parts import blobs, made, spec_of
+from tests.assembly.pieces import Piece
+from tests.workers.reference import globe_areas_km2, globe_volume
+
+
+class CountingStore(Store):
+    """The real store, which remembers which chunks of ``labels`` were written."""
+
+    written: list[int]
+
+    def put_labels(self, chunk: int, local: np.ndarray, ids: np.ndarray) -> None:
+        self.written.append(chunk)
+        super().put_labels(chunk, local, ids)
+
+
+def begun(folder: Path) -> tuple[RunSpec, list[Piece], CountingStore, Writer]:
+    volume = globe_volume((9, 10, 12))
+    spec = spec_of(volume, (4, 5, 5))
+    store = CountingStore(folder / "run.zarr", spec, "cavecast test")
+    store.written = []
+    return spec, made(spec, blobs(volume.shape), globe_areas_km2(volume)), store, Writer(store, spec)
+
+
+def entry_of(piece: Piece) -> list[bytes]:
+    return [encode(piece[0]), *piece[1]]
+
+
+def labels_of(folder: Path, spec: RunSpec) -> list[bytes]:
+    indices = (spec.grid.index(chunk) for chunk in range(spec.grid.size))
+    return [folder.joinpath(*map(str, index)).read_bytes() for index in indices]
+
+
+def test_only_chunks_whose_ids_have_changed_are_translated_again(tmp_path: Path) -> None:
+    spec, chunks, store, writer = begun(tmp_path)
+    for chunk in reversed(chunks):
+        assert writer.entry("chunk", entry_of(chunk)) is None
+    assert sorted(store.written) == list(range(spec.grid.size))
+    before, store.written = labels_of(tmp_path / "run.zarr" / "labels" / "c", spec), []
+    done = writer.entry("end", [b"complete"])
+    store.close()
+    assert done is not None
+    assert done.chunks == spec.grid.size
+    after = labels_of(tmp_path / "run.zarr" / "labels" / "c", spec)
+    changed = [chunk for chunk in range(spec.grid.size) if before[chunk] != after[chunk]]
+    assert store.written == changed
+    assert 0 < len(changed) < spec.grid.size
+
+
+@pytest.mark.parametrize(("array", "reason"), [("local", "is not what the log holds"), ("labels", "is not its local")])
+def test_a_store_that_is_not_what_the_log_holds_does_not_pass_as_whole(tmp_path: Path, array: str, reason: str) -> None:
+    spec, chunks, store, writer = begun(tmp_path)
+    for chunk in chunks:
+        writer.entry("chunk", entry_of(chunk))
+    last, other = (
+        tmp_path.joinpath("run.zarr", array, "c", *map(str, spec.grid.index(chunk)))
+        for chunk in (spec.grid.size - 1, spec.grid.size - 2)
+    )
+    last.write_bytes(other.read_bytes())
+    with pytest.raises(ArchiveError, match=f"chunk {spec.grid.size - 1} of .*{reason}"):
+        writer.entry("end", [b"complete"])
+    store.close()
+
+
+def test_a_damaged_entry_changes_nothing_and_may_come_again(tmp_path: Path) -> None:
+    _, chunks, store, writer = begun(tmp_path)
+    good = entry_of(chunks[-1])
+    damaged = [*good[:2], good[2][:-1] + bytes([good[2][-1] ^ 1]), *good[3:]]
+    with pytest.raises(Refused, match="part seam arrived damaged"):
+        writer.entry("chunk", damaged)
+    assert store.written == []
+    writer.entry("chunk", good)
+    assert store.written == [chunks[-1][0].chunk]
+    store.close()
