@@ -49,7 +49,7 @@ def measure(block: Block, labelling: Labelling) -> Segmented:
     if labelling.labels.shape != shape:
         raise ValueError(f"chunk {block.chunk}: labels of shape {labelling.labels.shape} for a block of {shape}")
     core = block.grid.core(block.chunk)
-    found = _runs(np.ascontiguousarray(labelling.labels), core.shape[2])
+    found = _runs(labelling.labels, core.shape[2])
     runs, own, components = _renumber(found, core.shape)
     labels = np.zeros(shape, np.uint32)
     labels.reshape(-1)[_expand(runs.start, runs.length)] = np.repeat(runs.label, runs.length)
@@ -153,7 +153,7 @@ def _statistics(block: Block, runs: Runs) -> Stats:
 
 def _field(block: Block, runs: Runs, at: Ints) -> tuple[Floats, Floats]:
     """Sum and maximum of the field over the rows of runs that begin at ``at``."""
-    inner = np.ascontiguousarray(block.inner_field).reshape(-1)
+    inner = block.inner_field.reshape(-1)
     values = inner[_expand(runs.start, runs.length)].astype(np.float64)
     before = (np.cumsum(runs.length) - runs.length)[at]
     return np.add.reduceat(values, before), np.maximum.reduceat(values, before)

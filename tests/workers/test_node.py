@@ -129,7 +129,8 @@ def test_a_streamer_that_vanishes_is_waited_for_and_then_named_in_a_sentence(doo
 
 def test_a_streamer_that_comes_back_is_greeted_and_gets_what_it_has_not_acknowledged(tmp_path: Path) -> None:
     address, spec = f"ipc://{tmp_path}/ingest", spec_of(tmp_path)
-    with process(address) as worker:
+    # So patient that it would not notice by the silence within this test: it is the new connection that tells.
+    with process(address, "--patience", "900") as worker:
         with Door(address) as first:
             first.expect(Hello)
             first.welcome(spec)

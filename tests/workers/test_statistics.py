@@ -157,8 +157,8 @@ def test_neither_the_halo_nor_the_segmenters_numbering_changes_the_result(case: 
     for chunk in range(case.grid.size):
         plain, block = case.finish(chunk), case.block(chunk, halo)
         raw = Connect(case.parameters).segment(block).labels
-        # Any names for the labels: shuffled, 64 bits wide, with gaps larger than the block.
-        names = np.append(0, rng.permutation(np.arange(1, int(raw.max(initial=0)) + 1) * 1_000_003)).astype(np.uint64)
+        # Any names for the labels: shuffled, 64 bits wide, with gaps larger than memory.
+        names = np.append(0, rng.permutation(np.arange(1, int(raw.max(initial=0)) + 1) * 10**12)).astype(np.uint64)
         for labels in (raw, names[raw], np.asfortranarray(raw)):
             assert_same(measure(block, Labelling(labels)), plain)
 
