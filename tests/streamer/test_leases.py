@@ -157,7 +157,8 @@ def test_no_chunk_is_held_twice_or_lost(steps: list[tuple[str, int]]) -> None:
 def cost_s(chunks: int) -> float:
     """Processor seconds for 1,000 leases and commits near the end of a run."""
     leases = leases_of(chunks, A)
-    leases.resume(range(chunks - 1000), ())
+    leases.resume(range(chunks - 1001), ())
+    leases.commit(take(leases, A).chunk)  # the first one passes over all that the log had, once
     begin = process_time()
     for now in range(1000):
         grant = take(leases, A, float(now))
@@ -168,10 +169,10 @@ def cost_s(chunks: int) -> float:
 
 
 def test_a_lease_costs_no_more_among_a_hundred_thousand_chunks() -> None:
-    # The first lease passes over what the log had; interleaved and the best of several, for a busy machine.
-    pairs = [(cost_s(1_001), cost_s(100_000)) for _ in range(5)]
+    # Interleaved, and the best of several, for a busy machine.
+    pairs = [(cost_s(1_001), cost_s(100_000)) for _ in range(7)]
     few, many = (min(costs) for costs in zip(*pairs, strict=True))
-    assert many < 3 * few + 0.02
+    assert many < 2 * few
 
 
 def test_the_pace_opens_one_lease_after_the_other() -> None:
