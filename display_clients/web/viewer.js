@@ -10,7 +10,7 @@ import { ChunkStrip } from "./strip.js";
 import { ObjectsTable } from "./table.js";
 import { View } from "./view.js";
 import { decodeFrame, NOTE, Refused } from "./wire.js";
-import { axisView, badge, chunksInWords, fraction, isOver, pill, remarks, sentence, trouble, waitingText } from "./words.js";
+import { axisView, badge, chunksInWords, fraction, isOver, pill, remarks, sentence, spoken, trouble, waitingText } from "./words.js";
 
 /** @typedef {import("./words.js").Run} Run */
 /** @typedef {import("./words.js").Connection} Connection */
@@ -34,6 +34,7 @@ export class Viewer {
     this.id = id;
     this.run = /** @type {Run | null} */ (null);
     this.connection = /** @type {Connection} */ ({ kind: "connecting" });
+    this.complaints = /** @type {Record<string, string>} */ ({});
     this.meter = new Meter();
     this.table = new ObjectsTable(at("objects-table"), at("objects-caption"));
     this.strip = new ChunkStrip(at("chunks-strip"));
@@ -57,7 +58,6 @@ export class Viewer {
       trouble: (text) => this.complain("numbers", text),
       missing: (text) => this.missing(text),
     });
-    this.complaints = /** @type {Record<string, string>} */ ({});
     this.buttons();
   }
 
@@ -120,6 +120,7 @@ export class Viewer {
     this.connection = connection;
     at("connection").dataset.kind = connection.kind;
     say("connection-text", pill(connection));
+    say("connection-said", spoken(connection));
     this.refreshTrouble();
   }
 
@@ -131,14 +132,16 @@ export class Viewer {
   }
 
   refreshTrouble() {
-    const seen = this.view?.hasPicture ?? false;
+    const seen = this.view.hasPicture;
     const waiting = waitingText(this.run, this.connection);
     at("waiting").hidden = seen;
     say("waiting-heading", waiting.heading);
     say("waiting-detail", waiting.detail);
-    const texts = [seen ? trouble(this.connection, true) : "", ...Object.values(this.complaints ?? {})].filter(Boolean);
-    say("trouble-text", texts.join(" "));
-    at("trouble").hidden = texts.length === 0;
+    const lost = seen ? trouble(this.connection, true) : "";
+    const complaints = Object.values(this.complaints).filter(Boolean).join(" ");
+    say("trouble-text", lost);
+    say("complaints", complaints);
+    at("trouble").hidden = !lost && !complaints;
     at("retry").hidden = this.connection.kind !== "waiting";
     at("stage").classList.toggle("stale", seen && this.connection.kind !== "live");
   }

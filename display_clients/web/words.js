@@ -114,6 +114,13 @@ export function pill({ kind, inSeconds }) {
   }
 }
 
+/** The connection for those who listen: news only, no countdown. @param {Connection} connection */
+export function spoken({ kind, reason }) {
+  if (kind === "live") return "The picture is live.";
+  if (kind === "waiting") return `${capital(reason || "the connection was lost")}; the page tries again by itself.`;
+  return kind === "ended" ? trouble({ kind, reason }, false) : "Connecting.";
+}
+
 /**
  * What is wrong with the picture, in a sentence; empty if nothing is.
  * @param {Connection} connection

@@ -82,6 +82,12 @@ test("the connection says what it does, and what is wrong in a sentence", () => 
   assert.equal(words.trouble({ kind: "ended", reason: "this run has no view" }, true), "This run has no view.");
 });
 
+test("those who listen hear news and no countdown", () => {
+  const heard = [3, 2, 1].map((inSeconds) => words.spoken({ kind: "waiting", inSeconds, reason: "The renderer has gone" }));
+  assert.deepEqual(new Set(heard), new Set(["The renderer has gone; the page tries again by itself."]));
+  for (const kind of ["connecting", "live", "ended"]) assert.match(words.spoken({ kind }), /^[A-Z].*\.$/);
+});
+
 test("there is always something to read where there is no picture", () => {
   for (const kind of ["connecting", "live", "waiting", "ended"]) {
     for (const run of [null, RUN, { ...RUN, state: "failed", error: null }]) {
