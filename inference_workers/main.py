@@ -41,4 +41,4 @@ def worker(
     from inference_workers.session import Manners
 
     called = (name or f"{socket.gethostname()}-{os.getpid()}")[:LONGEST_NAME]
-    work(ingest, called, Manners(leases=leases, patience_s=patience, pulse_s=patience / 12))
+    work(ingest, called, Manners(leases=leases, patience_s=patience, pulse_s=patience / 12, resend_s=patience / 2))
