@@ -12,7 +12,6 @@ import contextlib
 import json
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +26,7 @@ from streamer.control.security import check_host
 from streamer.settings import Settings, read
 
 GRACEFUL_S = 1
+INTERRUPTED = 130
 
 
 class CannotListen(RuntimeError):
@@ -61,7 +61,7 @@ def serve(
         Path | None, typer.Option(help="A TOML file with settings.", show_default="cavecast.toml")
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.", show_default="info")] = None,
-) -> None:
+) -> int:
     """The control plane: the HTTP API under /api/v1, the viewer, and the processes of the runs.
 
     It prints one line of JSON with its address when it is ready, and ends on Ctrl-C with all that it has started.
@@ -73,7 +73,7 @@ def serve(
     listening = _listen(settings)
     folder = Folder(settings.dir)
     try:
-        asyncio.run(_serve(settings, folder, listening))
+        return asyncio.run(_serve(settings, folder, listening))
     finally:
         folder.close()
 
@@ -92,7 +92,7 @@ def _listen(settings: Settings) -> socket.socket:
     return found
 
 
-async def _serve(settings: Settings, folder: Folder, listening: socket.socket) -> None:
+async def _serve(settings: Settings, folder: Folder, listening: socket.socket) -> int:
     from streamer.control.app import make_app
 
     async with open_registry(settings, folder) as registry:
@@ -108,10 +108,15 @@ async def _serve(settings: Settings, folder: Folder, listening: socket.socket) -
             lifespan="off",
         )
         server = _Server(config)
-        stop = asyncio.Event()
+        stop, asked = asyncio.Event(), [signal.SIGTERM]
         loop = asyncio.get_running_loop()
+
+        def end(number: signal.Signals) -> None:
+            asked.append(number)
+            stop.set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, end, number)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -119,7 +124,7 @@ async def _serve(settings: Settings, folder: Folder, listening: socket.socket) -
         server.should_exit = True
         await serving
         stopping.cancel()
-    sys.stdout.flush()
+    return INTERRUPTED if asked[-1] == signal.SIGINT else 0
 
 
 def _url(listening: socket.socket) -> str:

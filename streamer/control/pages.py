@@ -47,13 +47,12 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
         f"<section><h2 id='{_text(operation['operationId'])}'><b>{method.upper()}</b> <code>{_text(path)}</code></h2>",
         f"<p>{_text(operation.get('description') or operation.get('summary', ''))}</p>",
     ]
-    for given in operation.get("parameters", ()):
-        lines.append(
-            f"<p><code>{_text(given['name'])}</code> ({_text(given['in'])}) {_text(given.get('description', ''))}</p>"
-        )
+    lines += [
+        f"<p><code>{_text(given['name'])}</code> ({_text(given['in'])}) {_text(given.get('description', ''))}</p>"
+        for given in operation.get("parameters", ())
+    ]
     body = operation.get("requestBody", {}).get("content", {})
-    for kind, content in body.items():
-        lines.append(f"<p>Takes {_text(kind)}: {_reference(content.get('schema', {}))}</p>")
+    lines += [f"<p>Takes {_text(kind)}: {_reference(content.get('schema', {}))}</p>" for kind, content in body.items()]
     lines.append("<dl>")
     for status, answer in operation.get("responses", {}).items():
         kinds = ", ".join(

@@ -68,7 +68,7 @@ def _name(address: str) -> str:
 
 
 class Gate:
-    """ASGI middleware: refuses foreign hosts and origins and long bodies, and adds the security headers to every answer."""
+    """ASGI middleware: refuses foreign hosts and origins and long bodies; adds the security headers to every answer."""
 
     def __init__(self, app: ASGIApp, max_body: int) -> None:
         self.app, self.max_body = app, max_body

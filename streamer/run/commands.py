@@ -71,9 +71,7 @@ def demo(
         raise WrongUse(f"there is no sample {sample!r}; there are {', '.join(SAMPLES)}")
     _check_opengl()
     if pace:
-        _say(
-            f"The work is spread over about {pace:g} s, so that there is something to watch; --pace 0 switches that off."
-        )
+        _say(f"The work is spread over about {pace:g} s, so there is something to watch; --pace 0 switches that off.")
     request: dict[str, object] = {
         "input": f"sample:{sample}",
         "workers": workers,

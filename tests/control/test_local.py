@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from streamer.wire.view import Camera, Input, encode_input
 from tests.control.parts import DEADLINE_S, children, control_plane, ended, events, start, until, volume
@@ -81,6 +81,12 @@ def test_an_object_can_be_asked_for_with_its_life(
     assert "has no object" in missing.json()["detail"]
 
 
+def consume(browser: ClientConnection) -> None:
+    """Takes pictures until the line is closed."""
+    while True:
+        browser.recv(timeout=DEADLINE_S)
+
+
 def field_end(run: dict[str, Any]) -> int:
     """An id that no object can have: one more than there are voxels."""
     return int(run["status"]["voxels"]) + 1
@@ -140,7 +146,7 @@ def test_work_waits_for_the_first_viewer_and_pictures_come(server: tuple[httpx.C
             break
     assert client.get(f"/api/v1/runs/{run_id}").json()["status"]["committed"] == 0
     address = f"ws://{client.base_url.netloc.decode()}/api/v1/runs/{run_id}/view"
-    with connect(address, compression=None, max_size=None, open_timeout=DEADLINE_S) as browser:
+    with connect(address, compression=None, max_size=None, proxy=None, open_timeout=DEADLINE_S) as browser:
         browser.send(encode_input(Input(1, 320, 200, False, Camera(0.3, 0.4, 3.0, (0, 0, 0)))))
         assert len(browser.recv(timeout=DEADLINE_S)) > 40
         assert client.get(f"/api/v1/runs/{run_id}").json()["viewers"] == 1
@@ -149,11 +155,10 @@ def test_work_waits_for_the_first_viewer_and_pictures_come(server: tuple[httpx.C
         (renderer,) = children(pid, "renderer", run_id)
         os.kill(renderer.pid, signal.SIGKILL)
         with pytest.raises(ConnectionClosed) as closed:
-            while True:
-                browser.recv(timeout=DEADLINE_S)
+            consume(browser)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 4503
-    with connect(address, compression=None, max_size=None, open_timeout=DEADLINE_S) as browser:
+    with connect(address, compression=None, max_size=None, proxy=None, open_timeout=DEADLINE_S) as browser:
         browser.send(encode_input(Input(1, 320, 200, False, Camera(0.3, 0.4, 3.0, (0, 0, 0)))))
         assert len(browser.recv(timeout=DEADLINE_S)) > 40, "a new renderer serves who comes again"
     assert client.post(f"/api/v1/runs/{run_id}/cancel").json()["state"] == "complete"

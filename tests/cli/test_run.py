@@ -1,0 +1,188 @@
+"""``cavecast run`` and ``cavecast demo`` as a person or a script starts them: real processes throughout."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+import pytest
+
+from tests.control.parts import CAVECAST, DEADLINE_S, children, environment, volume
+
+KEYS = ["run_id", "shape", "chunks", "objects", "voxels", "labelled_voxels", "seconds", "voxels_per_second", "out"]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return volume(tmp_path_factory.mktemp("input") / "blobs.npy")
+
+
+@contextmanager
+def started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command with its temporary files in ``folder``; killed if the test forgets it."""
+    process = subprocess.Popen(
+        [CAVECAST, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(TMPDIR=str(folder)),
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def cavecast(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [CAVECAST, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment(TMPDIR=str(folder)),
+        check=False,
+        timeout=DEADLINE_S,
+    )
+
+
+def read_until(stream: IO[str] | None, pattern: str) -> re.Match[str]:
+    """The first line that matches."""
+    assert stream is not None
+    for line in stream:
+        if found := re.search(pattern, line):
+            return found
+    raise AssertionError(f"the stream ended without {pattern!r}")
+
+
+def people(stderr: str) -> list[str]:
+    """What was said to people, without the log."""
+    return [line for line in stderr.splitlines() if not line.startswith("{")]
+
+
+def test_a_run_prints_one_json_object_alone_and_writes_the_store(path: Path, tmp_path: Path) -> None:
+    out, temporary = tmp_path / "x.zarr", tmp_path / "tmp"
+    temporary.mkdir()
+    done = cavecast(
+        temporary, "run", str(path), "--threshold", "0.55", "--chunk", "4,8,8", "--no-view", "--json", "--out", str(out)
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert list(found) == KEYS
+    assert found["shape"] == [16, 24, 24]
+    assert (found["chunks"], found["voxels"], found["out"]) == (36, 16 * 24 * 24, str(out))
+    with (out / "objects.csv").open() as table:
+        assert len(list(csv.DictReader(table))) == found["objects"] > 0
+    assert list(temporary.iterdir()) == [], "nothing else is left behind"
+    for line in done.stderr.splitlines():
+        if line.startswith("{"):
+            assert json.loads(line)["event"]
+
+
+def test_a_real_flood_is_segmented_at_the_threshold_it_suggests(tmp_path: Path) -> None:
+    done = cavecast(tmp_path, "run", "sample:flood2021", "--no-view", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["labelled_voxels"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["/nowhere/x.nc"], "/nowhere/x.nc"),
+        (["{path}"], "give --threshold"),
+        (["{path}", "--threshold", "1", "--segmenter", "magic"], "there is no segmenter 'magic'"),
+        (["{path}", "--threshold", "1", "--connectivity", "7"], "give 6, 18 or 26"),
+        (["{path}", "--threshold", "1", "--chunk", "99,99,99"], "larger than the volume"),
+        (["{path}", "--threshold", "1", "--out", "{path}"], "is there already"),
+        (["{path}", "--threshold", "1", "--periodic", "up"], "up"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_nothing_is_left(
+    path: Path, tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    before = set(path.parent.iterdir())
+    words = [word.format(path=path) for word in arguments]
+    done = cavecast(tmp_path, "run", *words, "--no-view", "--json")
+    assert (done.returncode, done.stdout) == (2, "")
+    (said,) = people(done.stderr)
+    assert said.startswith("cavecast: ")
+    assert sentence in said
+    assert list(tmp_path.iterdir()) == []
+    assert set(path.parent.iterdir()) == before
+
+
+def test_ctrl_c_ends_everything_at_once_with_130(path: Path, tmp_path: Path) -> None:
+    with started(tmp_path, "run", str(path), "--threshold", "0.5", "--no-view", "--pace", "60") as process:
+        read_until(process.stderr, "running: ")
+        found = children(process.pid)
+        assert len(found) == 4
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)  # people press it twice
+        _, err = process.communicate(timeout=DEADLINE_S)
+        assert time.monotonic() - begun < 3
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert not psutil.wait_procs(found, timeout=1)[1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_after_kill_9_of_the_demo_no_descendant_lives_and_the_next_start_tidies_up(path: Path, tmp_path: Path) -> None:
+    demo = ("demo", "--sample", "flood2021", "--no-browser", "--pace", "60")
+    with started(tmp_path, *demo) as process:
+        read_until(process.stderr, "running: ")
+        found = children(process.pid)
+        names = {
+            word for child in found for word in child.cmdline() if word in ("serve", "streamer", "worker", "renderer")
+        }
+        assert names == {"serve", "streamer", "worker", "renderer"}
+        assert len(found) == 5
+        process.kill()
+        process.wait()
+        assert not psutil.wait_procs(found, timeout=3)[1]
+    done = cavecast(tmp_path, "run", str(path), "--threshold", "0.5", "--no-view")
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_control_plane_that_is_killed_takes_its_parts_along_and_the_run_says_so(path: Path, tmp_path: Path) -> None:
+    with started(tmp_path, "run", str(path), "--threshold", "0.5", "--no-view", "--pace", "60") as process:
+        read_until(process.stderr, "running: ")
+        found = children(process.pid)
+        (serve,) = children(process.pid, "serve")
+        os.kill(serve.pid, signal.SIGKILL)
+        _, err = process.communicate(timeout=DEADLINE_S)
+        assert not psutil.wait_procs(found, timeout=3)[1]
+    assert process.returncode == 1
+    assert people(err)[-1].startswith("cavecast: the control plane is gone")
+
+
+def test_the_demo_runs_paced_to_its_end_and_says_so(tmp_path: Path) -> None:
+    done = cavecast(
+        tmp_path, "demo", "--sample", "flood2021", "--no-browser", "--exit-when-complete", "--json", "--pace", "3"
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert list(found) == KEYS
+    assert 2 < found["seconds"] < 15
+    said = people(done.stderr)
+    assert said[0].startswith("The work is spread over about 3 s")
+    assert any(re.match(r"The viewer is at http://127\.0\.0\.1:\d+/view/flood2021-", line) for line in said)
+
+
+def test_the_demo_stays_open_after_the_end_until_ctrl_c(tmp_path: Path) -> None:
+    with started(tmp_path, "demo", "--sample", "flood2021", "--no-browser", "--pace", "0") as process:
+        read_until(process.stderr, "The viewer stays open; Ctrl-C ends it")
+        assert len(children(process.pid, "renderer")) == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == 130
