@@ -15,7 +15,7 @@ from streamer.wire.codec import Buffer
 from streamer.wire.messages import VERSION, Credit, Entry, Hello, Known, Message, Pulse, Refuse, Welcome
 
 PARTS = ("labels", "seam", "ids")
-ASK_S, ANEW_S, SLOWEST_S = 2.0, 6.0, 30.0
+ASK_S, ANEW_S, SLOWEST_S = 1.5, 4.0, 30.0
 """Silence after which it asks; after which it starts anew; and the longest between two attempts."""
 WINDOW_BYTES, WINDOW_MESSAGES = 32 << 20, 12
 LARGEST_WINDOW = 1 << 30

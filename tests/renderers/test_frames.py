@@ -1,0 +1,139 @@
+"""When a viewer gets which picture."""
+
+from __future__ import annotations
+
+from math import inf
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from renderers.frames import DATA_INTERVAL_S, IN_FLIGHT, REST_S, Window, next_viewer
+from streamer.wire.view import Acknowledged, Camera, Input
+
+
+def state(sequence: int, azimuth: float = 0.0, *, moving: bool = False) -> Input:
+    return Input(sequence, 640, 360, moving, Camera(azimuth, 0.5, 4.0, (0.0, 0.0, 0.0)))
+
+
+def picture(window: Window, now: float, version: int = 0) -> str | None:
+    """Draws what is due and has it shown at once."""
+    kind = window.due(now)
+    if kind is not None:
+        assert window.state is not None
+        window.acknowledge(Acknowledged(window.pictured(kind, window.state, version, now), 1.0), now)
+    return kind
+
+
+def test_nothing_is_drawn_for_a_viewer_that_has_not_said_how_large() -> None:
+    window = Window(0.0)
+    window.changed(3, 1.0)
+    assert window.due(5.0) is None
+    assert window.deadline() == inf
+
+
+def test_a_move_is_drawn_at_once_and_the_still_follows_after_rest() -> None:
+    window = Window(0.0)
+    window.input(state(1, moving=True), 1.0)
+    assert picture(window, 1.0) == "input"
+    window.input(state(2, 0.1, moving=True), 1.01)
+    assert picture(window, 1.01) == "input"
+    assert picture(window, 3.0) is None  # the button is still down
+    window.input(state(3, 0.1), 3.0)
+    assert picture(window, 3.0) == "still"
+    assert picture(window, 9.0) is None
+
+
+def test_a_still_waits_for_150_ms_of_rest() -> None:
+    window = Window(0.0)
+    window.input(state(1), 1.0)
+    assert picture(window, 1.0) == "input"
+    assert window.deadline() == 1.0 + REST_S
+    assert picture(window, 1.0 + REST_S - 0.01) is None
+    assert picture(window, 1.0 + REST_S) == "still"
+
+
+def test_new_data_is_drawn_fifteen_times_a_second_at_most() -> None:
+    window = Window(0.0)
+    window.input(state(1, moving=True), 0.0)
+    picture(window, 0.0)
+    drawn = 0
+    for ms in range(1, 1001):
+        window.changed(ms, ms / 1000)
+        drawn += picture(window, ms / 1000, version=ms) == "data"
+    assert 13 <= drawn <= 15
+    assert DATA_INTERVAL_S >= 1 / 15 - 1e-9
+
+
+def test_two_pictures_on_their_way_are_the_most_whatever_happens() -> None:
+    window = Window(0.0)
+    for i in range(10):
+        window.input(state(i + 1, 0.1 * i, moving=True), 0.1 * i)
+        window.changed(i, 0.1 * i)
+        kind = window.due(0.1 * i)
+        if kind is not None:
+            assert window.state is not None
+            window.pictured(kind, window.state, i, 0.1 * i)
+    assert window.sent == IN_FLIGHT
+    window.acknowledge(Acknowledged(2, 1.0), 2.0)
+    assert window.due(2.0) == "input"
+    assert window.state is not None
+    assert window.state.sequence == 10  # the newest, not the next
+
+
+@given(acks=st.lists(st.integers(0, 2**32 - 1), max_size=20))
+def test_acknowledgements_never_make_more_credit_than_there_is(acks: list[int]) -> None:
+    window = Window(0.0)
+    window.input(state(1), 0.0)
+    for ack in acks:
+        window.acknowledge(Acknowledged(ack, 0.0), 0.0)
+        assert 0 <= window.credit <= IN_FLIGHT
+        if window.due(0.0):
+            window.pictured("input", state(1), 0, 0.0)
+
+
+def test_an_input_that_was_overtaken_is_ignored() -> None:
+    window = Window(0.0)
+    window.input(state(5, 0.5), 0.0)
+    assert not window.input(state(4, 0.4), 0.1)
+    assert window.state == state(5, 0.5)
+
+
+def test_stills_are_lossless_only_where_the_link_is_quick() -> None:
+    for trip_s, lossless in ((0.02, True), (0.4, False)):
+        window = Window(0.0)
+        window.input(state(1), 0.0)
+        window.acknowledge(Acknowledged(window.pictured("input", state(1), 0, 1.0), 1.0), 1.0 + trip_s)
+        assert window.lossless is lossless
+
+
+def test_viewers_take_turns_and_stills_come_last_but_not_never() -> None:
+    one, two, three = Window(0.0), Window(0.0), Window(0.0)
+    windows = {b"1": one, b"2": two, b"3": three}
+    for window in windows.values():
+        window.input(state(1, moving=window is not three), 0.0)
+    order = []
+    for i in range(6):
+        now = 0.01 * i
+        for window in (one, two):
+            window.input(state(2 + i, i + 1.0, moving=True), now)
+        found = next_viewer(windows.items(), now)
+        assert found is not None
+        order.append(found[0])
+        picture(windows[found[0]], now)
+    assert sorted(order[:3]) == [b"1", b"2", b"3"]
+    assert order[3:] in ([b"1", b"2", b"1"], [b"2", b"1", b"2"])
+    one.input(state(99, 9.0, moving=True), 0.3)
+    found = next_viewer(windows.items(), 0.3)
+    assert found is not None
+    assert found[1] == "input"
+    assert next_viewer(windows.items(), 1.0) == (b"3", "still")
+
+
+def test_a_note_is_sent_when_it_is_news_and_not_more_often_than_five_times_a_second() -> None:
+    window = Window(0.0)
+    assert window.wants({"n": 1}, 0.0)
+    window.noted({"n": 1}, 0.0)
+    assert not window.wants({"n": 1}, 9.0)
+    assert not window.wants({"n": 2}, 0.1)
+    assert window.note_deadline({"n": 2}) == 0.2
+    assert window.wants({"n": 2}, 0.2)
