@@ -47,7 +47,7 @@ def picture(state: Input) -> bytes:
 def object_row(i: int, *, final: bool = True) -> dict[str, object]:
     """The i-th object of the made-up table; no two columns have the same order."""
     return {
-        "id": 1 + (i * 7919) % 100_003, "first_step": i % 50, "last_step": i % 50 + 3 + i % 7,
+        "id": 1 + (i * 791_909) % 2_000_003, "first_step": i % 50, "last_step": i % 50 + 3 + i % 7,
         "lifetime_h": 9.0 + 3 * (i % 7) + 6 * (i % 3), "voxels": 20_000 // (i + 1) + i % 5,
         "mean": 300.0 + (i * 37) % 90, "max": 420.0 + (i * 53) % 700,
         "footprint_km2": 9.1e6 / (1 + (i * 5) % 17), "area_time_km2_h": 1e8 / (i + 1),
