@@ -47,9 +47,9 @@ class Cursor:
         """Whether there is an entry to send and, as far as its size is known, credit for it."""
         return self.next < head and self.room >= self.needs
 
-    def credit(self, total_bytes: int, messages: int, read: int, *, window: int) -> None:
-        """Up to these totals may be sent; never more than ``window`` bytes are taken as asked for at once."""
-        self.credit_bytes = max(self.credit_bytes, min(total_bytes, self.sent_bytes + window))
+    def credit(self, total_bytes: int, messages: int, read: int) -> None:
+        """Up to these totals may be sent; all before ``read`` have arrived."""
+        self.credit_bytes = max(self.credit_bytes, total_bytes)
         self.credit_messages = max(self.credit_messages, messages)
         self.read = max(self.read, min(read, self.next))
         self.widest = max(self.widest, self.room)

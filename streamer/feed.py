@@ -49,9 +49,9 @@ class _Subscriber:
 class Feed:
     """The subscribers of a log."""
 
-    def __init__(self, log: LogLike, spec: bytes, *, most: int, window: int, retry_s: float, idle_s: float) -> None:
+    def __init__(self, log: LogLike, spec: bytes, *, most: int, retry_s: float, idle_s: float) -> None:
         self._log, self._spec = log, spec
-        self._most, self._window, self._retry_s, self._idle_s = most, window, retry_s, idle_s
+        self._most, self._retry_s, self._idle_s = most, retry_s, idle_s
         self._subscribers: dict[bytes, _Subscriber] = {}
         self._turn: deque[bytes] = deque()
 
@@ -109,7 +109,7 @@ class Feed:
             return []
         subscriber.heard, subscriber.retry = now, 0.0
         cursor = subscriber.cursor
-        cursor.credit(message.bytes, message.messages, message.next, window=self._window)
+        cursor.credit(message.bytes, message.messages, message.next)
         if cursor.next < self._log.head and not cursor.needs:
             cursor.needs = self._entry(subscriber)[1]
         if not cursor.starved:

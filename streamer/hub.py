@@ -62,8 +62,6 @@ class HubSettings:
     """Grant nothing before the command ``start``."""
     most_workers: int = 1024
     most_subscribers: int = 256
-    window_bytes: int = 256 << 20
-    """The most that is taken as asked for by one subscriber at a time, whatever it says."""
     pulse_s: float = 2.0
     """A peer that has been silent for so long is asked whether it is there."""
     idle_s: float = 30.0
@@ -102,8 +100,7 @@ class Hub:
             most=settings.most_workers, idle_s=settings.idle_s, now=now,
         )  # fmt: skip
         self._feed = Feed(
-            log, raw, most=settings.most_subscribers, window=settings.window_bytes,
-            retry_s=settings.pipe_retry_s, idle_s=settings.idle_s,
+            log, raw, most=settings.most_subscribers, retry_s=settings.pipe_retry_s, idle_s=settings.idle_s,
         )  # fmt: skip
         self._bad: dict[tuple[Door, bytes], _Bad] = {}
         self._pulsed: dict[tuple[Door, bytes], float] = {}

@@ -198,6 +198,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.now += seconds
         self.held = {chunk: held for chunk, held in self.held.items() if held[2] > self.now}
         self.take(self.hub.tick(self.now))
+        for send in self.hub.drain_feed(self.now):
+            self.hub.stuck(send, self.now)  # nobody reads, just now
         assert self.hub.deadline() > self.now, "the shell would spin"
 
     @rule(full=st.booleans())
@@ -255,8 +257,8 @@ class AnyOrder(RuleBasedStateMachine):
             return
         self.log.full = False
         self.now += 100
-        self.take(self.hub.tick(self.now))
         self.held.clear()
+        self.take(self.hub.tick(self.now))
         worker = b"last"
         for chunk in range(CHUNKS):
             commit, payloads = under(MADE[chunk], 0)
@@ -282,7 +284,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.hub.status(self.now).objects == whole.objects
 
 
-AnyOrder.TestCase.settings = settings(max_examples=80, stateful_step_count=60, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
 TestAnyOrder = AnyOrder.TestCase
 
 
