@@ -177,7 +177,8 @@ class Follower:
     def _credit(self, *, eager: bool) -> list[Step]:
         """Credit, if there is enough new to be worth a message."""
         total = (self._used_bytes + self._window, self._used_messages + WINDOW_MESSAGES)
-        if not eager and total[1] - self._given[1] < WINDOW_MESSAGES // 4 and self.next < self.head:
+        little = total[1] - self._given[1] < WINDOW_MESSAGES // 4 and total[0] - self._given[0] < self._window // 4
+        if not eager and little and self.next < self.head:
             return []
         self._given = total
         return [Credit(total[0], total[1], self.next)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from renderers.feed import unpack
-from renderers.follow import ANEW_S, ASK_S, SLOWEST_S, WINDOW_MESSAGES, Anew, Begin, Follower, Take, Tell
+from renderers.follow import ANEW_S, ASK_S, SLOWEST_S, WINDOW_BYTES, WINDOW_MESSAGES, Anew, Begin, Follower, Take, Tell
 from streamer.wire.grid import Grid
 from streamer.wire.messages import Credit, Entry, Pulse, Refuse, Refused, Welcome
 from tests.renderers.runs import blobs, pairs, payloads_of
@@ -61,6 +61,14 @@ def test_credit_is_what_was_used_up_and_a_window_more() -> None:
     assert isinstance(last, Credit)
     assert last.messages <= 2 * WINDOW_MESSAGES
     assert len(told) < WINDOW_MESSAGES
+
+
+def test_a_single_entry_that_fills_the_window_gives_its_credit_back() -> None:
+    follower = welcomed()
+    follower.receive(Entry(0, -1, "chunk"), [bytes(WINDOW_BYTES)], 0.0)
+    (credit,) = follower.used(WINDOW_BYTES)
+    assert isinstance(credit, Credit)
+    assert credit.bytes == 2 * WINDOW_BYTES
 
 
 def test_silence_is_asked_about_and_then_the_conversation_starts_anew_ever_more_slowly() -> None:
