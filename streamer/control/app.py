@@ -55,7 +55,7 @@ def make_app(registry: Registry) -> FastAPI:
 
 
 def _runs(app: FastAPI, registry: Registry) -> None:
-    @app.post(f"{API}/runs", status_code=201, responses=answers(Run, 409, 413, 422, 504, status=201))
+    @app.post(f"{API}/runs", status_code=201, responses=answers(Run, 409, 411, 413, 422, 503, 504, status=201))
     async def start_run(request: RunRequest) -> Response:
         """Start a run. Its input is looked at first; what is wrong with it is the answer, and nothing is started."""
         run = await registry.start(request)

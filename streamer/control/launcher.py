@@ -13,15 +13,13 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
-import sys
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from pathlib import Path
 
 import structlog
 
+from streamer.control.script import command
 from streamer.lifeline import Lifeline
 
 KEPT_LINES = 40
@@ -31,15 +29,6 @@ log = structlog.get_logger()
 
 class NotReady(RuntimeError):
     """A part that did not say that it is ready in time: which, and what it said last."""
-
-
-def command(*arguments: str) -> list[str]:
-    """The command line of a part.  Raises FileNotFoundError if CaveCast is not installed beside this Python."""
-    beside = Path(sys.executable).parent / "cavecast"
-    script = str(beside) if beside.is_file() else shutil.which("cavecast")
-    if script is None:
-        raise FileNotFoundError(f"no command cavecast beside {sys.executable}: install the package there with pip")
-    return [script, *arguments]
 
 
 class Part:

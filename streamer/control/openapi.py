@@ -50,9 +50,10 @@ def answers(record: type | None, *refusals: int, status: int = 200, many: bool =
         403: "A foreign Host or Origin.",
         404: "There is no such thing.",
         409: "There is no room for it, or it is not the time.",
+        411: "The body has no length.",
         413: "The body is too large.",
         422: "The request cannot be carried out as it is.",
-        503: "The run's streamer does not answer.",
+        503: "The run's streamer does not answer, or the control plane is ending.",
         504: "It took too long.",
     }
     for code in refusals:
@@ -68,6 +69,10 @@ def document(app: FastAPI, problem: dict[str, Any]) -> dict[str, Any]:
     components = found.setdefault("components", {}).setdefault("schemas", {})
     components.update(schemas)
     components["Problem"] = problem
+    everywhere = {str(code): answer for code, answer in answers(None, 403).items()}
+    for methods in found["paths"].values():
+        for operation in methods.values():
+            operation["responses"] = dict(sorted({**everywhere, **operation["responses"]}.items()))
     components.pop("HTTPValidationError", None)
     components.pop("ValidationError", None)
     return found

@@ -71,6 +71,7 @@ class Registry:
 
     async def start(self, request: RunRequest) -> LocalRun:
         """A new run, its parts being started.  Raises Problem with a sentence; then nothing is left of it."""
+        self._check_open()
         workers = request.workers or self.settings.workers
         if workers > self.settings.max_workers:
             raise Problem(422, f"{workers} workers; this server allows {self.settings.max_workers} (max_workers)")
@@ -86,9 +87,14 @@ class Registry:
         self._starting += 1
         try:
             found = await self._inspect(request)
+            self._check_open()
             return self._begin(request, found, workers)
         finally:
             self._starting -= 1
+
+    def _check_open(self) -> None:
+        if self.closing.is_set():
+            raise Problem(503, "the control plane is ending: start it again, then the run")
 
     async def close(self) -> None:
         """Ends all runs and their processes."""

@@ -14,11 +14,17 @@ import sys
 import time
 import webbrowser
 from pathlib import Path
-from typing import Annotated, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 
 import typer
 
-from streamer.control.runs import Run
+from streamer.control.script import command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from streamer.control.runs import Run
+    from streamer.run.server import Server
 
 DEMO_PACE_S = 30.0
 PLAIN_EVERY_S = 2.0
@@ -220,77 +226,82 @@ def _carry_out(wish: Wish) -> NoReturn:
 
 
 def _on_terminal(wish: Wish) -> int:
-    from rich.console import Console
-    from rich.live import Live
-
-    from streamer.run.progress import picture
+    # Libraries are loaded while the control plane starts, not before.
     from streamer.run.server import Server
 
-    console = Console(stderr=True)
-    with (
-        Live("starting …", console=console, refresh_per_second=8, transient=False) as live,
-        Server(lambda line: console.print(line, style="yellow", markup=False, highlight=False)) as server,
-    ):
-        run = server.start(wish.request)
-        address = _address(server.url, run)
-        live.update(picture(run, address))
-        _open(wish, address, run)
-        for now in server.follow(run.run_id):
-            run = now
-            live.update(picture(run, address))
-        live.stop()
-        return _finish(wish, run, server.wait)
+    shown: list[str] = []
+    with Server(lambda line: shown.append(line)) as server:
+        from rich.console import Console
+        from rich.live import Live
+
+        from streamer.run.progress import picture
+
+        console = Console(stderr=True)
+        with Live("looking at the input …", console=console, refresh_per_second=8) as live:
+            for run, address in _course(wish, server):
+                while shown:
+                    console.print(shown.pop(0), style="yellow", markup=False, highlight=False)
+                live.update(picture(run, address))
+        return _finish(wish, run, server)
 
 
 def _plainly(wish: Wish) -> int:
-    from streamer.run.progress import plain
     from streamer.run.server import Server
 
     with Server() as server:
-        run = server.start(wish.request)
-        address = _address(server.url, run)
-        if address:
-            _say(f"The viewer is at {address}")
-        _open(wish, address, run)
+        from streamer.run.progress import plain
+
         said, due = "", 0.0
-        for latest in server.follow(run.run_id):
-            run, line, now = latest, plain(latest), time.monotonic()
+        for run, address in _course(wish, server):
+            line, now = plain(run), time.monotonic()
+            if not said and address:
+                _say(f"The viewer is at {address}")
             if line != said and now >= due:
                 _say(line)
                 said, due = line, now + PLAIN_EVERY_S
-        return _finish(wish, run, server.wait)
+        return _finish(wish, run, server)
 
 
-def _finish(wish: Wish, run: Run, wait: object) -> int:
+def _course(wish: Wish, server: Server) -> Iterator[tuple[Run, str | None]]:
+    """The run from its start to its end, whenever it has changed, and the address of its viewer."""
+    from streamer.run.client import Client, Lost
+
+    client = Client(server.url)
+    try:
+        run = client.start(wish.request)
+        address = f"{server.url}{run.view_url}" if run.view_url else None
+        yield run, address
+        _open(wish, address)
+        for latest in client.follow(run.run_id):
+            yield latest, address
+    except Lost as why:
+        raise server.gone(str(why)) from None
+    finally:
+        client.close()
+
+
+def _finish(wish: Wish, run: Run, server: Server) -> int:
     code, sentence = verdict(run)
     _say(sentence if code == 0 else f"cavecast: {sentence}")
     if wish.as_json and run.state == "complete":
         print(json.dumps(summary(run)), flush=True)
     if wish.stay and run.state == "complete":
         _say("The viewer stays open; Ctrl-C ends it.")
-        assert callable(wait)
-        wait()
+        server.wait()
     return code
 
 
-def _address(base: str, run: Run) -> str | None:
-    return f"{base}{run.view_url}" if run.view_url else None
-
-
-def _open(wish: Wish, address: str | None, run: Run) -> None:
+def _open(wish: Wish, address: str | None) -> None:
     if address is None or not wish.browser:
         return
-    if not (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        if run.state in ("starting", "waiting") and wish.request.get("start") == "first_viewer":
-            _say("There is no screen here: open the address in a browser, and the work begins.")
-        return
-    webbrowser.open(address)
+    if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(address)
+    elif wish.request.get("start") == "first_viewer":
+        _say(f"There is no screen here: open {address} in a browser, and the work begins.")
 
 
 def _check_opengl() -> None:
     """Ends the command, with the renderer's own sentence, if pictures cannot be made here."""
-    from streamer.control.launcher import command
-
     done = subprocess.run(command("renderer", "--check"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()[-1:] or ["the renderer cannot draw here, and does not say why"]

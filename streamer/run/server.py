@@ -14,16 +14,12 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import IO
 
-import httpx
-import msgspec
-
-from streamer.control.launcher import command
-from streamer.control.runs import Run
+from streamer.control.script import command
 from streamer.lifeline import Lifeline
 
 READY_S = 60.0
@@ -31,12 +27,10 @@ END_S = 3.0
 _ATTENTION = ("warning", "error", "critical")
 
 
-class Refused(RuntimeError):
-    """The control plane said no: its own sentence.  ``exit_code`` is 2 if the request was wrong, else 1."""
+class Gone(RuntimeError):
+    """The control plane did not start, or has ended by itself: the last that it said."""
 
-    def __init__(self, sentence: str, exit_code: int) -> None:
-        super().__init__(sentence)
-        self.exit_code = exit_code
+    exit_code = 1
 
 
 class Server(AbstractContextManager["Server"]):
@@ -48,7 +42,7 @@ class Server(AbstractContextManager["Server"]):
         self._words: deque[str] = deque(maxlen=20)
 
     def __enter__(self) -> Server:
-        """Raises Refused if it does not start."""
+        """Raises Gone if it does not start."""
         self._lifeline = Lifeline()
         self._process = subprocess.Popen(
             command("serve", "--port", "0"),
@@ -78,49 +72,30 @@ class Server(AbstractContextManager["Server"]):
         if not line:
             self._end()
             said = self._words[-1].removeprefix("cavecast: ") if self._words else "it said nothing"
-            raise Refused(f"the control plane did not start: {said}", 1)
+            raise Gone(f"the control plane did not start: {said}")
         self.url = str(json.loads(line)["url"])
-        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=httpx.Timeout(180.0, connect=10.0))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, why: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Ends it and all that it has started."""
-        self.http.close()
         self._end()
 
-    def start(self, request: dict[str, object]) -> Run:
-        """A new run.  Raises Refused with the server's sentence."""
-        try:
-            answer = self.http.post("/api/v1/runs", json=request)
-        except httpx.HTTPError as why:
-            raise self._lost(why) from None
-        if answer.status_code != 201:
-            raise Refused(answer.json()["detail"], 2 if answer.status_code == 422 else 1)
-        return msgspec.json.decode(answer.content, type=Run)
-
-    def follow(self, run_id: str) -> Iterator[Run]:
-        """The run whenever it has changed, until it has ended.  Raises Refused if the server is lost."""
-        try:
-            silence = httpx.Timeout(10.0, read=60.0)  # a heartbeat comes every 15 s
-            with self.http.stream("GET", f"/api/v1/runs/{run_id}/events", timeout=silence) as events:
-                for line in events.iter_lines():
-                    if line.startswith("data: {") and len(line) > 10:
-                        yield msgspec.json.decode(line[6:], type=Run)
-        except httpx.HTTPError as why:
-            raise self._lost(why) from None
-
     def wait(self) -> None:
-        """Stays until it ends by itself, which it should not.  Raises Refused then."""
+        """Stays until it ends by itself, which it should not.  Raises Gone then."""
         self._process.wait()
-        raise self._lost(None)
+        raise self.gone("")
 
-    def _lost(self, why: Exception | None) -> Refused:
-        code = self._process.poll()
-        how = f"it ended with exit code {code}" if code is not None else str(why)
+    def gone(self, why: str) -> Gone:
+        """That it is lost, with its exit code or else ``why``, and the last that it said."""
+        try:
+            # The end of the line to it is seen before the end of its process.
+            how = f"it ended with exit code {self._process.wait(0.5)}"
+        except subprocess.TimeoutExpired:
+            how = why
         last = f": {self._words[-1]}" if self._words else ""
-        return Refused(f"the control plane is gone, {how}{last}", 1)
+        return Gone(f"the control plane is gone, {how}{last}")
 
     def _end(self) -> None:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C shall not leave half of it behind

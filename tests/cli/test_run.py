@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import fcntl
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -186,3 +190,52 @@ def test_the_demo_stays_open_after_the_end_until_ctrl_c(tmp_path: Path) -> None:
         assert len(children(process.pid, "renderer")) == 1
         process.send_signal(signal.SIGINT)
         assert process.wait(5) == 130
+
+
+def test_without_opengl_the_demo_says_what_to_install_before_anything_starts(tmp_path: Path) -> None:
+    # Libraries of these names that are none: what a machine without Mesa looks like to the loader.
+    for library in ("libEGL.so.1", "libOSMesa.so.8"):
+        (tmp_path / library).write_bytes(b"no library")
+    done = subprocess.run(
+        [CAVECAST, "demo", "--no-browser", "--exit-when-complete", "--json"],
+        capture_output=True,
+        text=True,
+        env=environment(LD_LIBRARY_PATH=str(tmp_path)),
+        check=False,
+        timeout=DEADLINE_S,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("cavecast: No OpenGL")
+    assert "libegl1" in said
+
+
+def test_on_a_terminal_progress_is_drawn_and_ctrl_c_ends_it(path: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [CAVECAST, "run", str(path), "--threshold", "0.55", "--chunk", "4,8,8", "--no-browser", "--pace", "2"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment(TMPDIR=str(tmp_path), TERM="xterm-256color", COLUMNS="120", LINES="40"),
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while b"Ctrl-C ends it" not in shown:
+            shown += os.read(ours, 65536)
+        os.write(ours, b"\x03")
+        with contextlib.suppress(OSError):  # the terminal hangs up when its last process has gone
+            while more := os.read(ours, 65536):
+                shown += more
+        assert process.wait(DEADLINE_S) == 130
+    finally:
+        process.kill()
+        os.close(ours)
+    text = shown.decode()
+    for word in ("blobs.npy", "worker-1", "36 of 36 chunks", "Complete: ", "http://127.0.0.1:"):
+        assert word in text
+    assert '"event"' not in text, "the log is for scripts"
+    assert "Traceback" not in text
