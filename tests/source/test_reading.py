@@ -7,7 +7,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any, Literal
 
-import h5py  # type: ignore[import-untyped]
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
