@@ -14,7 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from inference_workers.source.records import Inspection
-    from streamer.wire.volume import Axis
+    from streamer.wire.volume import Axis, Parameter
 
 _USAGE = 2
 
@@ -47,9 +47,19 @@ def inspect(
     spacing: Annotated[
         str | None, typer.Option(metavar="Z,Y,X", help="Voxel size, for axes without coordinates (.npy).")
     ] = None,
+    segmenter: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Check the parameters of this segmenter as well.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the segmenter; may be repeated."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object, alone on stdout.")] = False,
 ) -> None:
     """Look at an input: what would be segmented, where it lies, and how it would be cut into chunks."""
+    import msgspec
+
+    from inference_workers.segmenter import SegmenterError, choose_parameters
     from inference_workers.source import InputError, InspectRequest
     from inference_workers.source import inspect as look
 
@@ -57,11 +67,12 @@ def inspect(
         sides, sizes = _integers("--chunk", chunk), _numbers("--spacing", spacing)
         with _Counter(quiet=json) as progress:
             found = look(InspectRequest(source, variable, sides, periodic, sizes), progress)
-    except InputError as why:
+        if segmenter is not None:
+            chosen = choose_parameters(segmenter, _settings(set_ or []), found.suggested)
+            found = msgspec.structs.replace(found, parameters=chosen)
+    except (InputError, SegmenterError) as why:
         _refuse(why)
     if json:
-        import msgspec
-
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
     else:
         _show(found)
@@ -101,8 +112,26 @@ def samples(
 
 
 def _refuse(why: Exception) -> NoReturn:
-    typer.echo(str(why), err=True)
+    typer.echo(f"cavecast: {why}", err=True)
     raise typer.Exit(_USAGE) from None
+
+
+def _settings(given: list[str]) -> dict[str, Parameter]:
+    """``NAME=VALUE`` as a segmenter takes it: a number, true or false where it reads as one, else text."""
+    import msgspec
+
+    from inference_workers.segmenter import SegmenterError
+
+    found: dict[str, Parameter] = {}
+    for one in given:
+        name, sign, value = one.partition("=")
+        if not sign or not name:
+            raise SegmenterError(f"--set {one} is no parameter: give NAME=VALUE, such as threshold=500.")
+        try:
+            found[name] = msgspec.json.decode(value, type=bool | int | float | str)
+        except msgspec.MsgspecError:
+            found[name] = value
+    return found
 
 
 def _integers(option: str, text: str | None) -> tuple[int, int, int] | None:
@@ -164,6 +193,7 @@ def _show(found: Inspection) -> None:
     lines += [f"  axis {i}     {_axis(axis, grid.periodic[i])}" for i, axis in enumerate(volume.axes)]
     lines.append(f"  chunks     {grid.size:,} of {_times(grid.chunk)}")
     lines += [f"  suggested  {key} {value:g}" for key, value in found.suggested.items() if isinstance(value, float)]
+    lines += [f"  parameter  {key} {value}" for key, value in found.parameters.items()]
     if volume.provenance:
         lines.append(f"  source     {volume.provenance}")
     lines += [f"  note       {note}" for note in found.notes]

@@ -94,6 +94,20 @@ def load_segmenter(name: str, parameters: Mapping[str, Parameter]) -> Segmenter:
     return made
 
 
+def choose_parameters(
+    name: str, given: Mapping[str, Parameter], suggested: Mapping[str, Parameter]
+) -> dict[str, Parameter]:
+    """What a segmenter is asked for: what was given, else what the data suggest for parameters that it has.
+
+    Raises SegmenterError if it cannot be had so.
+    """
+    known = {field.encode_name for field in msgspec.structs.fields(_load(name).Parameters)}
+    chosen = {key: value for key, value in suggested.items() if key in known}
+    chosen |= {key: value for key, value in given.items() if value is not None}
+    load_segmenter(name, chosen)
+    return chosen
+
+
 def schema(name: str) -> dict[str, Any]:
     """The JSON Schema of a segmenter's parameters.  Raises SegmenterError."""
     return _schema(_load(name).Parameters)
@@ -127,7 +141,7 @@ def take_parameters(name: str, record: type[msgspec.Struct], parameters: Mapping
     allowed = _schema(record).get("properties", {})
     for key, field in fields.items():
         if field.required and key not in given:
-            raise SegmenterError(f"segmenter {name} needs {key}: {_says(allowed[key])}")
+            raise SegmenterError(f"segmenter {name} needs {key}: {_says(allowed[key])}; give {_option(key)}")
         if key in given:
             try:
                 msgspec.convert(given[key], field.type)
@@ -144,6 +158,11 @@ def take_parameters(name: str, record: type[msgspec.Struct], parameters: Mapping
 def _schema(record: type[msgspec.Struct]) -> dict[str, Any]:
     (whole,), named = msgspec.json.schema_components([record], ref_template="#/$defs/{name}")
     return dict(named[whole["$ref"].rpartition("/")[2]]) if "$ref" in whole else dict(whole)
+
+
+def _option(key: str) -> str:
+    """How a parameter is given on the command line."""
+    return f"--{key}" if key in ("threshold", "connectivity") else f"--set {key}=VALUE"
 
 
 def _says(allowed: Mapping[str, Any]) -> str:

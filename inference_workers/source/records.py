@@ -50,6 +50,8 @@ class Inspection(msgspec.Struct, frozen=True):
     suggested: dict[str, Parameter] = {}
     """Parameters for a segmenter that the data themselves suggest; empty if they do not."""
     title: str = ""
+    parameters: dict[str, Parameter] = {}
+    """What the segmenter that was named would be asked for; empty if none was named."""
 
 
 class VariableFacts(NamedTuple):

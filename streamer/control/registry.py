@@ -42,7 +42,7 @@ class Inspection(msgspec.Struct, frozen=True):
     volume: Volume
     grid: Grid
     notes: tuple[str, ...] = ()
-    suggested: dict[str, Parameter] = {}
+    parameters: dict[str, Parameter] = {}
     title: str = ""
 
 
@@ -131,7 +131,7 @@ class Registry:
             volume=found.volume,
             grid=found.grid,
             segmenter=request.segmenter,
-            parameters=parameters(request, found),
+            parameters=found.parameters,
             keep=keep,
             created=created,
         )
@@ -204,7 +204,9 @@ async def open_registry(settings: Settings, folder: Folder) -> AsyncIterator[Reg
 
 def inspection_arguments(request: RunRequest) -> list[str]:
     """How ``cavecast inspect`` is asked."""
-    asked = ["inspect", "--json", "--periodic", request.periodic]
+    asked = ["inspect", "--json", "--periodic", request.periodic, "--segmenter", request.segmenter]
+    for name, value in request.asked_of_segmenter.items():
+        asked += ["--set", f"{name}={msgspec.json.encode(value).decode()}"]
     if request.variable is not None:
         asked += ["--variable", request.variable]
     if request.chunk is not None:
@@ -212,17 +214,6 @@ def inspection_arguments(request: RunRequest) -> list[str]:
     if request.spacing is not None:
         asked += ["--spacing", ",".join(map(repr, request.spacing))]
     return [*asked, "--", request.input]
-
-
-def parameters(request: RunRequest, found: Inspection) -> dict[str, Parameter]:
-    """What the segmenter is asked for.  Raises Problem 422 if a threshold is missing and nothing suggests one."""
-    threshold = request.threshold if request.threshold is not None else found.suggested.get("threshold")
-    if threshold is None:
-        units = f" (in {found.volume.units})" if found.volume.units else ""
-        raise Problem(
-            422, f"give --threshold{units}: nothing in {request.input} suggests one for {found.volume.variable}"
-        )
-    return {**found.suggested, "threshold": threshold, "connectivity": request.connectivity}
 
 
 def _check_store(out: str) -> None:

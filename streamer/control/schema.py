@@ -37,8 +37,12 @@ class RunRequest(BaseModel):
         Finite | None, Field(description="Voxels at or above it are labelled; suggested by some inputs.")
     ] = None
     connectivity: Annotated[
-        int, Field(description="Neighbours that connect: 6 (faces), 18 (edges) or 26 (corners).")
-    ] = 26
+        int | None, Field(description="Neighbours that connect: 6 (faces), 18 (edges) or 26 (corners).")
+    ] = None
+    parameters: Annotated[
+        dict[str, bool | int | Finite | str],
+        Field(max_length=64, description="What the segmenter takes besides, by its own names."),
+    ] = {}
     min_duration_h: Annotated[
         float,
         Field(ge=0, allow_inf_nan=False, description="Objects that live shorter are dropped; 0 keeps all. Hours."),
@@ -78,12 +82,11 @@ class RunRequest(BaseModel):
             raise ValueError(f"there is no segmenter {name!r}; installed are {', '.join(known) or 'none'}")
         return name
 
-    @field_validator("connectivity")
-    @classmethod
-    def _neighbours(cls, number: int) -> int:
-        if number not in (6, 18, 26):
-            raise ValueError(f"connectivity {number} means nothing in three dimensions; give 6, 18 or 26")
-        return number
+    @property
+    def asked_of_segmenter(self) -> dict[str, bool | int | float | str]:
+        """The segmenter's parameters as far as they are given; the segmenter itself says what it takes."""
+        named = {"threshold": self.threshold, "connectivity": self.connectivity}
+        return {**self.parameters, **{name: value for name, value in named.items() if value is not None}}
 
     @field_validator("chunk")
     @classmethod

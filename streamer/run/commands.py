@@ -16,6 +16,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 
+import msgspec
 import typer
 
 from streamer.control.script import command
@@ -104,7 +105,16 @@ def run(
         float | None,
         typer.Option(metavar="X", help="Voxels at or above it are labelled.", show_default="suggested by the data"),
     ] = None,
-    connectivity: Annotated[int, typer.Option(metavar="6|18|26", help="Neighbours that connect two voxels.")] = 26,
+    connectivity: Annotated[
+        int | None,
+        typer.Option(metavar="6|18|26", help="Neighbours that connect two voxels.", show_default="26"),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Another parameter of the segmenter; repeatable.", show_default="none"
+        ),
+    ] = None,
     min_duration: Annotated[
         float, typer.Option(min=0, metavar="HOURS", help="Drop objects that live shorter; 0 keeps all.")
     ] = 0.0,
@@ -151,6 +161,7 @@ def run(
         "segmenter": segmenter,
         "threshold": threshold,
         "connectivity": connectivity,
+        "parameters": dict(map(parameter, set_ or [])),
         "min_duration_h": min_duration,
         "core_threshold": core_threshold,
         "chunk": None if chunk is None else [int(n) for n in three("--chunk", chunk, whole=True)],
@@ -165,6 +176,17 @@ def run(
         _check_opengl()
     stay = not no_view and not as_json and sys.stdout.isatty() and sys.stderr.isatty()
     _carry_out(Wish(request, not no_view, not no_browser and not as_json, stay, as_json))
+
+
+def parameter(text: str) -> tuple[str, bool | int | float | str]:
+    """``NAME=VALUE``: a number, true or false where it reads as one, else text.  Raises WrongUse."""
+    name, sign, value = text.partition("=")
+    if not (name and sign):
+        raise WrongUse(f"--set {text} is no parameter: give NAME=VALUE, such as --set threshold=500")
+    try:
+        return name, msgspec.json.decode(value, type=bool | int | float)
+    except msgspec.MsgspecError:
+        return name, value
 
 
 def three(option: str, text: str, *, whole: bool = False) -> list[float]:

@@ -95,7 +95,7 @@ def killed_once_it_works(pid: int, out: Path) -> bool:
         ((FLOOD, "--variable", "wind"), ["wind", "ivt", "iwv"]),
         ((FLOOD, "--variable", "ivt", "--chunk", "99,9,9"), ["99", "24"]),
         ((FLOOD, "--variable", "ivt", "--chunk", "9,9"), ["--chunk", "9,9"]),
-        ((FLOOD, "--variable", "ivt", "--connectivity", "7"), ["connectivity 7", "6, 18 or 26"]),
+        ((FLOOD, "--variable", "ivt", "--connectivity", "7"), ["connectivity=7", "6, 18, 26"]),
         ((FLOOD, "--variable", "ivt", "--segmenter", "magic"), ["magic", "connect"]),
         ((str(SAMPLES / "PROVENANCE.md"),), ["PROVENANCE.md"]),
     ],

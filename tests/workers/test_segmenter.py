@@ -12,8 +12,16 @@ import numpy as np
 import pytest
 
 from inference_workers.connect import Connect, components
-from inference_workers.segmenter import Block, SegmenterError, load_segmenter, schema, segmenters
+from inference_workers.segmenter import (
+    Block,
+    SegmenterError,
+    choose_parameters,
+    load_segmenter,
+    schema,
+    segmenters,
+)
 from streamer.wire.grid import Box, Grid
+from streamer.wire.volume import Parameter
 from tests.workers.reference import plain_volume
 
 STRANGER = '''
@@ -78,7 +86,7 @@ def test_a_package_of_the_users_adds_a_segmenter_by_its_entry_point() -> None:
 @pytest.mark.usefixtures("package")
 @pytest.mark.parametrize(("name", "parameters", "sentence"), [
     ("conect", {}, "there is no segmenter 'conect'; installed are: connect, gone, half, whole"),
-    ("whole", {}, "segmenter whole needs above: the least value; a number ≥ 0 and ≤ 10"),
+    ("whole", {}, "segmenter whole needs above: the least value; a number ≥ 0 and ≤ 10; give --set above=VALUE"),
     ("whole", {"above": 11.0}, "segmenter whole cannot take above=11.0: the least value; a number ≥ 0 and ≤ 10"),
     ("whole", {"above": 1, "name": 3}, "segmenter whole cannot take name=3: a string"),
     ("whole", {"above": 1, "below": 3}, "segmenter whole has no parameter 'below'; it takes: above, name"),
@@ -88,7 +96,7 @@ def test_a_package_of_the_users_adds_a_segmenter_by_its_entry_point() -> None:
     ("gone", {}, "segmenter gone (stranger:Gone) cannot be loaded: AttributeError: module 'stranger' has no attribute"
                  " 'Gone'"),
     ("connect", {}, "segmenter connect needs threshold: the least value of the field that belongs to an object;"
-                    " a number"),
+                    " a number; give --threshold"),
     ("connect", {"threshold": 1, "connectivity": 8}, "segmenter connect cannot take connectivity=8: how many neighbours"
      " a voxel has: by faces, also edges, also corners; one of 6, 18, 26"),
     ("connect", {"threshold": float("nan")}, "segmenter connect: threshold is a finite number, not nan"),
@@ -124,3 +132,14 @@ def test_voxels_that_all_stand_alone_are_labelled_each(connectivity: int, capfd:
         assert sorted(labels[belongs].tolist()) == list(range(1, np.count_nonzero(belongs) + 1))
         assert not labels[~belongs].any()
     assert capfd.readouterr().out == ""
+
+
+def test_what_the_data_suggest_is_taken_where_the_segmenter_has_it_and_nothing_else_was_said() -> None:
+    suggested: dict[str, Parameter] = {"threshold": 500.0, "sieve": 3}
+    assert choose_parameters("connect", {}, suggested) == {"threshold": 500.0}
+    given: dict[str, Parameter] = {"threshold": 250, "connectivity": 6}
+    assert choose_parameters("connect", given, suggested) == given
+    with pytest.raises(SegmenterError, match=r"needs threshold: .*; give --threshold"):
+        choose_parameters("connect", {"threshold": None}, {})
+    with pytest.raises(SegmenterError, match="no parameter 'treshold'"):
+        choose_parameters("connect", {"treshold": 1}, suggested)
