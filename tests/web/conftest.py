@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.web.server import Fake, serving
 
+
 @pytest.fixture
 def fake() -> Fake:
     """The run that the test's server shows."""
