@@ -45,6 +45,7 @@ put(SHELL, "streamer.control", "launcher link relay local registry answers secur
 put(COMMAND, "streamer.control", "main")
 put(SHELL, "streamer.run", "server client")
 put(COMMAND, "streamer.run", "commands")
+put(DECISION, "display_clients", "__init__")
 put(COMMAND, "streamer", "main cli")
 put(DECISION, "renderers", "__init__ scene camera frames follow geometry axes coast layout legend soften")
 put(ENGINE, "renderers", "dates picture vtk_window vtk_surface vtk_stage vtk_decor vtk_words vtk_scene")
