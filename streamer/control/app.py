@@ -196,7 +196,9 @@ def _pages(app: FastAPI) -> None:
 
     @app.get("/", include_in_schema=False)
     async def all_runs() -> Response:
-        return FileResponse(folder / "index.html")
+        # The file is written for /view/…; the list lies one folder higher, also behind a proxy's prefix.
+        text = (folder / "index.html").read_text(encoding="utf-8")
+        return HTMLResponse(text.replace('<base href="../">', '<base href="./">', 1))
 
     @app.get("/view/{run_id}", include_in_schema=False)
     async def viewer(run_id: str) -> Response:

@@ -122,13 +122,20 @@ def test_every_answer_carries_the_security_headers_and_is_asked_for_again(client
 
 
 def test_the_viewer_is_served_and_known_again_by_its_etag(client: httpx.Client) -> None:
-    for path in ("/", "/view/some-run", "/static/app.js"):
+    for path in ("/view/some-run", "/static/app.js"):
         answer = client.get(path)
         assert answer.status_code == 200
         assert client.get(path, headers={"if-none-match": answer.headers["etag"]}).status_code in (200, 304)
     page = client.get("/static/app.js")
     assert page.headers["content-type"].startswith("text/javascript")
     assert client.get("/static/app.js", headers={"if-none-match": page.headers["etag"]}).status_code == 304
+
+
+def test_the_pages_find_their_files_behind_a_prefix_too(client: httpx.Client) -> None:
+    for path, base in (("/", "./"), ("/view/some-run", "../")):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert answer.text.count("<base ") == answer.text.count(f'<base href="{base}">') == 1
 
 
 @pytest.mark.parametrize("path", ["/static/../__init__.py", "/static/%2e%2e/__init__.py", "/static//etc/passwd"])
