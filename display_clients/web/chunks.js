@@ -62,17 +62,18 @@ export function stateAt(states, [nz, ny, nx], strip, slab, y, x) {
 }
 
 /**
- * The upper left corner of a cell.  The middle axis grows upwards, as it does in the picture.
+ * The upper left corner of a cell.  The middle axis is drawn as in the picture: upwards, unless its coordinate descends.
  * @param {Strip} strip
  * @param {readonly number[]} counts
  * @param {number} slab
  * @param {number} y
  * @param {number} x
+ * @param {boolean} [descending] whether the middle axis' coordinate descends, such as latitude from the north
  */
-export function corner(strip, [, ny, nx], slab, y, x) {
+export function corner(strip, [, ny, nx], slab, y, x, descending = false) {
   const { cell, gap, perLine } = strip;
   return {
     left: (slab % perLine) * (nx * cell + gap) + x * cell,
-    top: Math.floor(slab / perLine) * (ny * cell + gap) + (ny - 1 - y) * cell,
+    top: Math.floor(slab / perLine) * (ny * cell + gap) + (descending ? y : ny - 1 - y) * cell,
   };
 }

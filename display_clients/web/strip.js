@@ -13,6 +13,7 @@ export class ChunkStrip {
     this.canvas = canvas;
     this.counts = [1, 1, 1];
     this.states = /** @type {number[]} */ ([]);
+    this.descending = false;
     new ResizeObserver(() => this.draw()).observe(/** @type {Element} */ (canvas.parentElement));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
@@ -21,6 +22,13 @@ export class ChunkStrip {
   fill({ counts, states }) {
     this.counts = counts;
     this.states = states;
+    this.draw();
+  }
+
+  /** How the middle axis runs. @param {boolean} descending */
+  turn(descending) {
+    if (this.descending === descending) return;
+    this.descending = descending;
     this.draw();
   }
 
@@ -47,7 +55,7 @@ export class ChunkStrip {
       for (let y = 0; y < counts[1]; y += 1) {
         for (let x = 0; x < counts[2]; x += 1) {
           const state = stateAt(states, counts, strip, slab, y, x);
-          const { left, top } = corner(strip, counts, slab, y, x);
+          const { left, top } = corner(strip, counts, slab, y, x, this.descending);
           pen.fillStyle = colours[state];
           pen.beginPath();
           pen.roundRect(left, top, side, side, side > 5 ? 2 : 0);

@@ -168,6 +168,7 @@ export class Viewer {
     bar.style.setProperty("--failed", String(status?.chunks ? status.failed / status.chunks : 0));
     bar.setAttribute("aria-valuenow", String(Math.floor(done * 100)));
     bar.setAttribute("aria-valuetext", chunksInWords(status));
+    this.strip.turn(run.y_descending ?? false);
     this.strip.say(chunksInWords(status));
     say("objects-count", status?.chunks ? count(status.objects) : "–");
     say("chunks-count", status?.chunks ? `${count(status.committed)} / ${count(status.chunks)}` : "–");

@@ -33,6 +33,7 @@ import { count, duration, plural } from "./format.js";
  * @property {string[]} dims
  * @property {boolean} on_sphere
  * @property {boolean} has_time
+ * @property {boolean} [y_descending] whether the middle axis runs downwards in the picture
  * @property {readonly string[]} [remarks]
  * @property {string | null} [view_url] null if the run has no renderer
  * @property {RunStatus | null} [status]

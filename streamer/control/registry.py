@@ -158,6 +158,7 @@ class Registry:
             dims=(z.name, y.name, x.name),
             on_sphere=found.volume.on_sphere,
             has_time=found.volume.has_time,
+            y_descending=bool(y.points[0] > y.points[-1]),
             status=runs.not_begun(run_id, found.grid),
             view_url=f"/view/{run_id}" if request.view else None,
             out=request.out,

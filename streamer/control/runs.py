@@ -63,6 +63,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     on_sphere: bool
     """Whether the volume is latitude by longitude, so that objects have an area."""
     has_time: bool
+    y_descending: bool = False
+    """Whether axis 1 runs downwards in the picture, such as latitude from north to south."""
     status: RunStatus
     """As the streamer told it last; all zero before it has."""
     restarts: dict[str, int] = {}

@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import psutil
 import pytest
+import xarray as xr
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -65,6 +66,23 @@ def test_a_run_segments_all_of_its_volume(
     assert run["status"]["objects"] == len(found) > 1
     chunks = server[0].get(f"/api/v1/runs/{run['run_id']}/chunks").json()
     assert chunks == {"counts": [4, 3, 3], "states": [2] * 36}
+
+
+@pytest.mark.parametrize("north_first", [True, False])
+def test_a_run_says_whether_its_middle_axis_descends(
+    server: tuple[httpx.Client, int], tmp_path: Path, north_first: bool
+) -> None:
+    latitudes = np.array([50.0, 40.0, 30.0] if north_first else [30.0, 40.0, 50.0])
+    field = xr.DataArray(
+        np.ones((2, 3, 4), "f4"),
+        dims=("time", "lat", "lon"),
+        coords={"lat": ("lat", latitudes, {"units": "degrees_north"})},
+        name="field",
+    )
+    field.to_netcdf(tmp_path / "field.nc")
+    run = start(server[0], input=str(tmp_path / "field.nc"), threshold=0.5, view=False, workers=1)
+    assert run["y_descending"] is north_first
+    assert ended(server[0], run["run_id"])["y_descending"] is north_first
 
 
 def test_an_object_can_be_asked_for_with_its_life(

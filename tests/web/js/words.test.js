@@ -150,6 +150,14 @@ test("the strip fits its room and no two chunks share a place, for grids of all 
   }
 });
 
+test("the strip is as the picture: north is up, whichever way the latitudes run", () => {
+  const counts = [1, 3, 2];
+  const strip = layout(counts, 360, 132);
+  const tops = (/** @type {boolean} */ descending) => [0, 1, 2].map((y) => corner(strip, counts, 0, y, 0, descending).top / strip.cell);
+  assert.deepEqual(tops(false), [2, 1, 0]);
+  assert.deepEqual(tops(true), [0, 1, 2]);
+});
+
 test("a cell that stands for many chunks shows the most telling one", () => {
   const counts = [4, 1, 1];
   const strip = { cell: 3, gap: 1, perLine: 2, slabs: 2, group: 2, height: 3 };
