@@ -6,6 +6,8 @@ A chunk's labels are compressed exactly as the chunk of a Zarr v3 array with the
 
 from __future__ import annotations
 
+import threading
+
 import google_crc32c
 import numpy as np
 import zstandard
@@ -18,42 +20,57 @@ Buffer = bytes | bytearray | memoryview
 Labels = NDArray[np.uint32]
 
 LEVEL = 1
+_UINT32 = np.dtype("<u4")
+_PROBE = 4096
+"""Bytes at the start of a chunk that are looked at first: nearly always they show that it is not constant."""
+
+
+class _Zstd(threading.local):
+    """Making a (de)compressor costs more than a small chunk does; one may serve one thread only."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=False, write_content_size=True)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_zstd = _Zstd()
 
 
 def crc32c(raw: Buffer) -> int:
     """The CRC-32C of some bytes."""
-    return int(google_crc32c.value(raw if isinstance(raw, bytes) else bytes(raw)))
+    # The library takes read-only buffers alone; an array's view of the bytes is one, without a copy.
+    return int(google_crc32c.value(raw if isinstance(raw, bytes) else np.frombuffer(raw, "u1")))
 
 
 def compress(raw: Buffer | NDArray[np.generic]) -> bytes:
     """One zstd frame that states its content's size and carries no checksum of its own."""
     flat = np.ascontiguousarray(raw).data.cast("B") if isinstance(raw, np.ndarray) else raw
-    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=False, write_content_size=True).compress(flat)
+    return _zstd.compressor.compress(flat)
 
 
 def decompress(raw: Buffer, size: int, what: str) -> bytes:
     """The ``size`` bytes in a zstd frame.  Raises Refused, before taking memory, if it does not hold so many."""
     try:
-        stated = zstandard.get_frame_parameters(raw).content_size
+        stated = zstandard.frame_content_size(raw)
         if stated != size:
             raise Refused(f"{what}: the frame states {stated} bytes where {size} belong")
-        return zstandard.ZstdDecompressor().decompress(raw, max_output_size=size)
+        return _zstd.decompressor.decompress(raw, max_output_size=size)
     except zstandard.ZstdError as why:
         raise Refused(f"{what}: not a zstd frame ({why})") from None
 
 
 def encode_labels(core: Labels, chunk: Triple) -> tuple[bytes, int]:
     """A core's labels, padded with 0 to the full chunk shape: (zstd bytes, −1), or (b"", label) if all are alike."""
-    first = int(core.flat[0])
-    if core.shape == chunk and bool((core == first).all()):
-        return b"", first
-    if first == 0 and not core.any():
-        return b"", 0
-    if core.shape != chunk:
+    whole = core.shape == chunk
+    if not (whole and core.dtype == _UINT32 and core.flags.c_contiguous):
         full = np.zeros(chunk, "<u4")
         full[tuple(slice(0, n) for n in core.shape)] = core
         core = full
-    return compress(np.ascontiguousarray(core, "<u4")), -1
+    raw = core.data.cast("B")
+    probe = bytes(raw[:_PROBE])
+    if probe == probe[:4] * (len(probe) // 4) and bool((core == core.flat[0]).all()):
+        return b"", int(core.flat[0])
+    return _zstd.compressor.compress(raw), -1
 
 
 def decode_labels(raw: Buffer, constant: int, chunk: Triple) -> Labels:
@@ -61,4 +78,4 @@ def decode_labels(raw: Buffer, constant: int, chunk: Triple) -> Labels:
     if constant >= 0:
         return np.full(chunk, constant, "<u4")
     z, y, x = chunk
-    return np.frombuffer(decompress(raw, 4 * z * y * x, "labels"), "<u4").reshape(chunk)
+    return np.ndarray(chunk, _UINT32, decompress(raw, 4 * z * y * x, "labels"))

@@ -60,7 +60,9 @@ class Grid(msgspec.Struct, frozen=True):
     @property
     def counts(self) -> Triple:
         """Chunks along (z, y, x)."""
-        return triple(-(-n // c) for n, c in zip(self.shape, self.chunk, strict=True))
+        # Written out, here and below: a streamer asks its grid a hundred times for each commit.
+        (nz, ny, nx), (cz, cy, cx) = self.shape, self.chunk
+        return -(-nz // cz), -(-ny // cy), -(-nx // cx)
 
     @property
     def size(self) -> int:
@@ -76,9 +78,9 @@ class Grid(msgspec.Struct, frozen=True):
 
     def index(self, chunk: int) -> Triple:
         """Where chunk number ``chunk`` stands in the grid of chunks.  Raises IndexError if there is none."""
-        if not 0 <= chunk < self.size:
+        nz, ny, nx = self.counts
+        if not 0 <= chunk < nz * ny * nx:
             raise IndexError(f"chunk {chunk} is not one of the grid's {self.size}")
-        _, ny, nx = self.counts
         return chunk // (ny * nx), chunk // nx % ny, chunk % nx
 
     def number(self, index: Triple) -> int:
@@ -94,9 +96,9 @@ class Grid(msgspec.Struct, frozen=True):
 
     def core(self, chunk: int) -> Box:
         """The voxels that the chunk owns."""
-        start = triple(i * c for i, c in zip(self.index(chunk), self.chunk, strict=True))
-        stop = triple(min(a + c, n) for a, c, n in zip(start, self.chunk, self.shape, strict=True))
-        return Box(start, stop)
+        (iz, iy, ix), (cz, cy, cx), (nz, ny, nx) = self.index(chunk), self.chunk, self.shape
+        z, y, x = iz * cz, iy * cy, ix * cx
+        return Box((z, y, x), (min(z + cz, nz), min(y + cy, ny), min(x + cx, nx)))
 
     def pad(self, chunk: int) -> Triple:
         """1 for each axis on which something lies beyond the chunk's high side, else 0."""
@@ -123,14 +125,13 @@ class Grid(msgspec.Struct, frozen=True):
 
     def around(self, chunk: int) -> frozenset[int]:
         """The chunks that share a face, an edge or a corner with this one, without itself."""
-        index = self.index(chunk)
-        found: set[int] = set()
-        for step in product((-1, 0, 1), repeat=3):
-            at = triple(i + s for i, s in zip(index, step, strict=True))
-            inside = (p or 0 <= i < n for i, n, p in zip(at, self.counts, self.periodic, strict=True))
-            if all(inside):
-                found.add(self.number(at))
-        return frozenset(found - {chunk})
+        _, ny, nx = self.counts
+        z, y, x = (
+            {j % n if wraps else j for j in (i - 1, i, i + 1) if wraps or 0 <= j < n}
+            for i, n, wraps in zip(self.index(chunk), self.counts, self.periodic, strict=True)
+        )
+        rows = [(a * ny + b) * nx for a in z for b in y]
+        return frozenset(row + c for row in rows for c in x) - {chunk}
 
 
 def triple(values: Iterator[int] | tuple[int, ...]) -> Triple:

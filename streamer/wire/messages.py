@@ -305,6 +305,8 @@ Known = (
     | Credit | Entry | AskStatus | Status | AskTable | Table | Command
 )  # fmt: skip
 
+_NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError)
+"""What msgspec raises; the second where a text is not UTF-8."""
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Known] = msgspec.msgpack.Decoder(Known)
 _start: msgspec.msgpack.Decoder[list[object]] = msgspec.msgpack.Decoder(list[object])
@@ -332,7 +334,7 @@ def decode(frames: Sequence[bytes | memoryview]) -> tuple[Known | None, Sequence
         raise Refused(f"a header of {len(header)} bytes; {MAX_HEADER} are allowed")
     try:
         message = _decoder.decode(header)
-    except msgspec.MsgspecError as why:
+    except _NOT_DECODED as why:
         _refuse_unless_unknown(header, why)
         return None, frames[1:]
     if isinstance(message, Hello | Welcome) and message.version > VERSION:
@@ -344,7 +346,7 @@ def _refuse_unless_unknown(header: bytes | memoryview, why: Exception) -> None:
     """Returns for a well-formed message of a name not known here; raises Refused for all else."""
     try:
         first = _start.decode(header)
-    except msgspec.MsgspecError:
+    except _NOT_DECODED:
         raise Refused(f"a header that is not MessagePack: {why}") from None
     if first and isinstance(first[0], str) and first[0] not in _NAMES:
         return

@@ -49,6 +49,7 @@ def test_what_is_not_known_is_skipped() -> None:
     [
         ([], "without a header"),
         ([b"\xc1"], "not MessagePack"),
+        ([b"\x91\xa4\x00\x00\x00\x80"], "not MessagePack"),  # a text that is not UTF-8
         ([msgspec.msgpack.encode(["Ask", "two"])], "no message"),
         ([b"x" * 513], "512 are allowed"),
         ([b"x"] * 10, "9 are allowed"),
