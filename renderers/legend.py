@@ -1,7 +1,7 @@
 """The legend in the picture's corner: what is shown, how much of it has arrived, and the largest objects.
 
-It takes what room a picture of a given size can spare: fewer rows on a small one, no more than a corner of
-a large one.  All positions are pixels from the lower left corner.
+It takes what room a picture of a given size can spare: no more than a corner of a large one, fewer rows on a
+low one, and on a narrow one, such as a telephone's, the title alone; the page beside it says the rest.  All positions are pixels from the lower left corner.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from renderers.layout import LETTER, LINE, Rect, font_size
 from streamer.wire.colour import object_colour
+
+NARROW = 800
+"""Below this width in pixels the legend is the title alone; a telephone's picture has two or three pixels a point."""
 
 
 class Facts(NamedTuple):
@@ -55,8 +58,10 @@ def arrange(facts: Facts, width: int, height: int) -> Legend:
     size = font_size(width, height)
     step, margin, inset = 1.35 * size, 0.6 * size, 0.65 * size
     letters = max(8, int((min(width - 2 * (margin + inset), max(0.36 * width, 330))) / (LETTER * size)))
-    rows = [row(object_id, voxels) for object_id, voxels in facts.largest[: rows_for(height, size)]]
-    heads = [*wrap(facts.title, letters, 2), said(facts)]
+    largest = facts.largest[: rows_for(height, size)] if width >= NARROW else ()
+    rows = [row(object_id, voxels) for object_id, voxels in largest]
+    titles = wrap(facts.title, letters, 2)
+    heads = [*titles, said(facts)] if width >= NARROW or not titles else titles
     longest = max([len(head) for head in heads] + [len(text) + 3 for text in rows])
     panel_width = min(width - 2 * margin, LETTER * size * min(longest, letters) * 1.06 + 2 * inset)
     panel_height = step * (len(heads) + len(rows)) + (0.35 * size if rows else 0) + 2 * inset * 0.8
@@ -65,10 +70,10 @@ def arrange(facts: Facts, width: int, height: int) -> Legend:
     left, y = margin + inset, top - 0.8 * inset - step / 2
     lines, swatches = [], []
     for i, head in enumerate(heads):
-        lines.append(Line(cut(head, letters), left, y, i < len(heads) - 1))
+        lines.append(Line(cut(head, letters), left, y, i < len(titles)))
         y -= step
     y -= 0.35 * size
-    for text, (object_id, _) in zip(rows, facts.largest, strict=False):
+    for text, (object_id, _) in zip(rows, largest, strict=True):
         side = 0.72 * size
         swatches.append(Swatch(Rect(left, y - side / 2, side, side), object_colour(object_id)))
         lines.append(Line(cut(text, letters - 3), left + 1.35 * size, y, False))

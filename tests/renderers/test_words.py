@@ -13,7 +13,7 @@ from renderers.axes import multiples, nice_step, number, scale_of
 from renderers.coast import clip_lines, fill, unroll
 from renderers.dates import dates
 from renderers.layout import Edge, box_of, font_size, place
-from renderers.legend import Facts, Legend, arrange, said, wrap
+from renderers.legend import NARROW, Facts, Legend, arrange, said, wrap
 from tests.renderers.runs import axis
 
 # ---------------------------------------------------------------- axes
@@ -143,7 +143,7 @@ def test_an_edge_seen_end_on_has_no_words() -> None:
     assert place([Edge("time", [(50, 50, "a")], ((50, 50), (52, 51)))], (10, 10), 14, (100, 100)) == []
 
 
-def legend(width: int, height: int, title: str = "Simulated global water vapour transport, 30 days") -> Legend:
+def legend(width: int, height: int, title: str = "A month of global water-vapour transport (simulation)") -> Legend:
     facts = Facts(title, 37, 64, 355, "running", tuple((478272 * (i + 1), 8153 // (i + 1)) for i in range(8)))
     return arrange(facts, width, height)
 
@@ -153,7 +153,7 @@ def test_the_legend_fits_into_a_corner_of_any_picture(width: int, height: int) -
     made = legend(width, height)
     assert made.panel.inside(width, height)
     assert made.panel.height < 0.62 * height
-    assert len(made.swatches) >= 2
+    assert len(made.swatches) >= (2 if width >= NARROW else 0)
     for line in made.lines:
         right = line.left + box_of(line.text, made.size)[0]
         assert right <= made.panel.left + made.panel.width + 1, line.text
@@ -162,7 +162,16 @@ def test_the_legend_fits_into_a_corner_of_any_picture(width: int, height: int) -
 
 
 def test_the_legend_says_that_it_is_a_simulation_on_a_telephone_too() -> None:
-    assert "Simulated" in " ".join(line.text for line in legend(400, 700).lines)
+    assert "(simulation)" in " ".join(line.text for line in legend(400, 700).lines)
+
+
+@pytest.mark.parametrize("width", [320, 400, 780, NARROW - 1])
+def test_on_a_narrow_picture_the_legend_is_the_title_alone(width: int) -> None:
+    made = legend(width, 700)
+    assert made.swatches == ()
+    assert all(line.bold for line in made.lines)
+    assert made.panel.height < 0.1 * 700
+    assert len(legend(NARROW, 700).swatches) > 2
 
 
 def test_a_title_without_end_is_cut() -> None:
