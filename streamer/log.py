@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import google_crc32c
+import numpy as np
 
 from streamer.record import LogFull
 from streamer.wire.codec import Buffer, crc32c
@@ -122,7 +123,7 @@ class Log:
         number = self.head
         payload_crc = 0
         for raw in payloads:
-            payload_crc = google_crc32c.extend(payload_crc, raw if isinstance(raw, bytes) else bytes(raw))
+            payload_crc = google_crc32c.extend(payload_crc, raw if isinstance(raw, bytes) else np.frombuffer(raw, "u1"))
         tail = struct.pack(f"<{len(sizes)}I", *sizes)
         fields = (payload_crc, number, sum(sizes), KINDS.index(kind), len(sizes), 0)
         head = _HEAD.pack(crc32c(_HEAD.pack(0, *fields)[4:] + tail), *fields) + tail
@@ -140,6 +141,8 @@ class Log:
         self._offsets.append(self._end)
         self._end += len(head) + sum(sizes)
         self._largest = max(self._largest, sum(sizes))
+        # The subscribers that follow the head all want this entry next: it need not be read back.
+        self._last = number, (kind, [memoryview(raw) for raw in payloads])
         return number
 
     def _write(self, buffers: list[Buffer]) -> None:
