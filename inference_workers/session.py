@@ -23,6 +23,7 @@ from streamer.wire.codec import Buffer
 from streamer.wire.messages import (
     VERSION,
     Ack,
+    Again,
     Ask,
     Beat,
     Commit,
@@ -69,8 +70,9 @@ class Manners(NamedTuple):
     """After so long without a word from us, the streamer gets a sign of life."""
     patience_s: float = 60.0
     """After so long without a word from the streamer, the worker gives up."""
-    resends: int = 3
-    """How often a refused commit is sent again."""
+    resends: int = 1
+    """How often a refused commit is sent again: it may have been damaged on its way.  A streamer that was sent three
+    bad messages in a row hears no more, so what is refused for what it is must become a Fail before that."""
     resend_s: float = 30.0
     """After so long without an acknowledgement, the streamer is greeted anew, and gets what it has not acknowledged."""
     strikes: int = 3
@@ -140,6 +142,8 @@ class Session:
                 return self._leased(message, now)
             case Ack():
                 self.acknowledged += self._done.pop(message.chunk, None) is not None
+            case Again(chunk=chunk) if chunk in self._done:
+                return self._say(now, self._send(chunk, now))
             case Refuse(chunk=chunk) if chunk in self._done:
                 return self._refused(message, now)
             case Refuse():

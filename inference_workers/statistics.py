@@ -43,7 +43,8 @@ class Runs(NamedTuple):
 def measure(block: Block, labelling: Labelling) -> Segmented:
     """The finished chunk.  Own labels come first, in the order of their lowest core voxels, then those of the pad.
 
-    Raises ValueError if the labels do not cover core and pad.
+    Raises ValueError if the labels do not cover core and pad, or if an object has no mean, area or centroid because
+    the field or the cells that it covers are not numbers.
     """
     shape = block.grid.block_shape(block.chunk)
     if labelling.labels.shape != shape:
@@ -148,7 +149,16 @@ def _statistics(block: Block, runs: Runs) -> Stats:
     # The lower half of axis 2 is x < width // 2.
     rows["x_min_high"] = np.minimum.reduceat(np.where(last >= middle, np.maximum(x, middle), NOWHERE), at)
     rows["x_max_low"] = np.maximum.reduceat(np.where(x < middle, np.minimum(last, middle - 1), -1), at)
+    _check(block.chunk, rows)
     return rows
+
+
+def _check(chunk: int, rows: Stats) -> None:
+    """Raises ValueError on what the streamer would refuse, however often it were sent."""
+    if np.isnan(rows["sum"]).any():
+        raise ValueError(f"chunk {chunk}: the segmenter has labelled voxels where the field is not a number")
+    if not (np.isfinite(rows["weight"]).all() and np.isfinite(rows["moment"]).all()):
+        raise ValueError(f"chunk {chunk}: objects lie on cells whose area is not a number")
 
 
 def _field(block: Block, runs: Runs, at: Ints) -> tuple[Floats, Floats]:

@@ -167,6 +167,8 @@ class Hub:
                 self._bad.pop(("ingest", peer), None)
                 return sends
             case Fail():
+                if self._leases.holder(message.lease) == peer:
+                    self._bad.pop(("ingest", peer), None)  # it says itself what it cannot do
                 return workers.fail(peer, message, now)
             case Pulse():
                 return self._pulse("ingest", peer, now)

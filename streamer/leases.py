@@ -97,6 +97,11 @@ class Leases:
         """The leases of a worker."""
         return len(self._workers.get(worker, ()))
 
+    def holder(self, lease: int) -> Worker | None:
+        """Who holds a lease."""
+        held = self._held.get(lease)
+        return None if held is None else held.worker
+
     def has_room(self, worker: Worker) -> bool:
         """Whether a worker wants, and may have, one lease more."""
         wants = min(self._wants.get(worker, 0), self.per_worker)

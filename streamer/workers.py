@@ -22,6 +22,7 @@ from streamer.wire.messages import (
     MAX_NAME,
     VERSION,
     Ack,
+    Again,
     Commit,
     Drain,
     Fail,
@@ -189,7 +190,7 @@ class Workers:
         if not self._record.full:
             for chunk, peer in self._put_off.items():
                 if peer in self._workers:
-                    sends.append(Send("ingest", peer, Refuse("the disk has room again: send the chunk again", chunk)))
+                    sends.append(Send("ingest", peer, Again(chunk)))
             self._put_off.clear()
             if self._leases.done and not self._record.end:
                 return sends + self.finish("complete", now)

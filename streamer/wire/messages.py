@@ -134,6 +134,12 @@ class Ack(Message, frozen=True):
     number: int
 
 
+class Again(Message, frozen=True):
+    """The chunk could not be taken when it came, through no fault of its own (a full disk): send it again."""
+
+    chunk: int
+
+
 class Fail(Message, frozen=True):
     """The segmenter could not do this chunk."""
 
@@ -301,7 +307,7 @@ class ObjectPage(msgspec.Struct, frozen=True):
 
 Known = (
     Hello | Welcome | Refuse | Pulse | Goodbye
-    | Ask | Lease | Beat | Commit | Ack | Fail | Drain
+    | Ask | Lease | Beat | Commit | Ack | Again | Fail | Drain
     | Credit | Entry | AskStatus | Status | AskTable | Table | Command
 )  # fmt: skip
 

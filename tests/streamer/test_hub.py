@@ -15,6 +15,7 @@ from streamer.wire.messages import (
     LEASED,
     PENDING,
     Ack,
+    Again,
     Ask,
     AskStatus,
     AskTable,
@@ -172,6 +173,21 @@ def test_a_damaged_chunk_is_refused_and_three_in_a_row_put_the_peer_aside() -> N
     assert log.kinds().count("chunk") == 2
 
 
+def test_a_worker_that_says_itself_what_it_cannot_do_is_not_put_aside() -> None:
+    hub, _ = with_worker()
+    hub.ingest(W, Ask(1), [], 0)
+    for lease in (1, 2, 3):
+        commit, payloads = under(MADE[0], lease)
+        for _ in range(2):
+            assert refusal(hub.ingest(W, commit, [*payloads[:4], payloads[4] + b"!"], 0)).chunk == 0
+        hub.ingest(W, Fail(0, lease, "refused twice"), [], 0)
+    assert status(hub)[0].failed == 1
+    for lease in (4, 4, 4):
+        sends = hub.ingest(W, msgspec.structs.replace(commit, chunk=1), payloads[:4], 0)
+        assert of(Ack, hub.ingest(W, Fail(1, lease + 90, "of nobody's lease"), [], 0)) == []
+    assert "third bad message" in refusal(sends).reason
+
+
 def test_a_chunk_that_contradicts_itself_never_gets_into_the_log() -> None:
     hub, log = with_worker()
     commit, payloads = under(MADE[0], 1)
@@ -236,7 +252,8 @@ def test_a_full_disk_pauses_the_run_and_it_goes_on_by_itself() -> None:
     log.full = False
     sends = hub.tick(5)
     assert [one.message for one in of(Ack, sends)] == [Ack(0, 0)]
-    assert refusal(sends).chunk == 1, "it was not taken, and is asked for"
+    assert [one.message for one in of(Again, sends)] == [Again(1)], "it was not taken, and is asked for"
+    assert of(Refuse, sends) == []
     assert len(leases(sends)) == 1
     assert status(hub)[0].note == ""
     assert len(of(Ack, send(hub, 1, lease=2, now=5))) == 1

@@ -14,6 +14,7 @@ from streamer.wire.grid import Grid
 from streamer.wire.messages import (
     VERSION,
     Ack,
+    Again,
     Ask,
     Beat,
     Commit,
@@ -95,6 +96,17 @@ def test_a_refused_commit_is_sent_three_times_more_and_then_given_up() -> None:
     assert session.hear(Refuse("damaged", 5), [], 2) == [Out(Fail(5, 1, "refused 4 times: damaged"))]
     assert session.end is None
     assert session.hear(WELCOME, [encode_spec(SPEC)], 3) == [Out(Ask(2))]
+
+
+def test_a_commit_that_a_full_disk_kept_out_is_sent_again_as_often_as_it_takes() -> None:
+    session = greeted()
+    session.hear(Lease(5, 1, 30), [], 0)
+    session.finished(commit(5, 1), [b"x"], 1)
+    for now in range(2, 50):
+        assert session.hear(Again(5), [], now) == [Out(commit(5, 1), [b"x"])]
+    session.hear(Ack(5, 0), [], 50)
+    assert session.hear(Again(5), [], 51) == []
+    assert session.end is None
 
 
 def test_a_lease_for_a_chunk_that_is_finished_already_is_answered_with_the_commit() -> None:

@@ -234,3 +234,17 @@ def test_the_reference_equals_a_flood_fill(seed: int, connectivity: int, periodi
         assert {int(labels[at]) for at in seen} == {1 + int(np.ravel_multi_index(lowest, field.shape))}
     assert np.count_nonzero(labels) == np.count_nonzero(field >= 0.7)
     assert cc3d.connected_components(field >= 0.7, connectivity=connectivity).max() >= len(np.unique(labels)) - 1
+
+
+def test_an_object_that_cannot_be_measured_is_refused_where_it_is_made() -> None:
+    shape = (1, 2, 4)
+    volume, grid = globe_volume(shape), Grid(shape, shape)
+    field, areas = np.ones(shape, np.float32), globe_areas_km2(volume)
+    areas[0, 0] = np.nan
+    block = Case(field, volume, grid, areas, 0.5, 26).block(0)
+    with pytest.raises(ValueError, match="chunk 0: objects lie on cells whose area is not a number"):
+        measure(block, Labelling(np.ones(shape, np.uint32)))
+    field[0, 1, 1] = np.nan
+    block = Case(field, volume, grid, globe_areas_km2(volume), 0.5, 26).block(0)
+    with pytest.raises(ValueError, match="chunk 0: the segmenter has labelled voxels where the field is not a number"):
+        measure(block, Labelling(np.ones(shape, np.uint32)))
