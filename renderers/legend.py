@@ -1,7 +1,8 @@
 """The legend in the picture's corner: what is shown, how much of it has arrived, and the largest objects.
 
 It takes what room a picture of a given size can spare: no more than a corner of a large one, fewer rows on a
-low one, and on a narrow one, such as a telephone's, the title alone; the page beside it says the rest.  All positions are pixels from the lower left corner.
+low one, and on a narrow one, such as a telephone's, the title alone; the page beside it says the rest.
+All positions are pixels from the lower left corner.
 """
 
 from __future__ import annotations
