@@ -68,6 +68,13 @@ def test_samples_are_listed_with_their_sources() -> None:
     assert runner.invoke(app, ["samples", "flood2021"]).stdout.count("\n") == 1
 
 
+def test_the_simulation_is_called_so_in_a_copy_too(tmp_path: Path) -> None:
+    title = runner.invoke(app, ["inspect", "sample:rivers"]).stdout.splitlines()[0]
+    runner.invoke(app, ["samples", "rivers", "--copy", str(tmp_path)])
+    assert runner.invoke(app, ["inspect", str(tmp_path / "rivers.nc")]).stdout.splitlines()[0] == title
+    assert "(simulation)" in title
+
+
 def test_a_sample_is_copied_once_and_never_overwrites(tmp_path: Path) -> None:
     done = runner.invoke(app, ["samples", "flood2021", "--copy", str(tmp_path / "here")])
     copy = tmp_path / "here" / "flood2021.nc"
