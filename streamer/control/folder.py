@@ -1,7 +1,8 @@
 """Where runs keep their logs and sockets: a folder that only this user can enter.
 
 Without ``--dir`` it is a fresh temporary one, removed at the end.  A lock is held on it while its
-owner lives, so that what a killed owner left behind is known as such and removed by the next start.
+owner lives, so that what a killed owner left behind is known as such and removed by the next start;
+only the lock of a temporary folder is called ``temporary.lock``, and no other folder is ever removed.
 Sockets are ``ipc://`` in there, which keeps other users of the machine out; where the path is too
 long for a socket's name (about 100 bytes) they are free loopback ports instead.
 """
@@ -17,7 +18,7 @@ import time
 from pathlib import Path
 
 PREFIX = "cavecast-"
-LOCK = "lock"
+LOCK, TEMPORARY_LOCK = "lock", "temporary.lock"
 LONGEST_SOCKET = 100
 _YOUNG_S = 60.0
 
@@ -36,11 +37,15 @@ class Folder:
         self.temporary = path is None
         if path is None:
             sweep(Path(tempfile.gettempdir()), time.time())
-            path = Path(tempfile.mkdtemp(prefix=PREFIX))  # made with mode 0700
-        else:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()  # made with mode 0700
+            # The lock gets its name when it is held: whoever sweeps meanwhile must not take it first.
+            self._lock = _lock(self.path / LOCK)
+            _take(self._lock)
+            (self.path / LOCK).rename(self.path / TEMPORARY_LOCK)
+            return
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = path.resolve()
-        self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = _lock(self.path / LOCK)
         if not _take(self._lock):
             os.close(self._lock)
             raise InUse(f"{self.path} is in use by another cavecast serve: end it, or give another --dir")
@@ -75,11 +80,11 @@ def sweep(parent: Path, now: float) -> list[Path]:
             # A folder without a lock may belong to an owner that is about to take it.
             if facts.st_uid != os.getuid() or not path.is_dir() or path.is_symlink():
                 continue
-            if not (path / LOCK).exists():
+            if not (path / TEMPORARY_LOCK).exists():
                 if now - facts.st_mtime > _YOUNG_S and not any(path.iterdir()):
                     path.rmdir()
                 continue
-            lock = os.open(path / LOCK, os.O_RDWR | os.O_CLOEXEC)
+            lock = os.open(path / TEMPORARY_LOCK, os.O_RDWR | os.O_CLOEXEC)
             try:
                 if _take(lock):
                     shutil.rmtree(path, ignore_errors=True)
@@ -87,6 +92,10 @@ def sweep(parent: Path, now: float) -> list[Path]:
             finally:
                 os.close(lock)
     return gone
+
+
+def _lock(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _take(lock: int) -> bool:

@@ -60,6 +60,32 @@ def test_a_folder_of_somebody_else_or_without_a_lock_is_left_alone(tmp_path: Pat
     assert (stranger / "work").read_text() == "mine"
 
 
+def test_a_folder_that_was_asked_for_is_never_swept_wherever_it_lies(tmp_path: Path) -> None:
+    mine = tmp_path / f"{folder.PREFIX}runs"
+    asked = Folder(mine)
+    (asked.run("rivers-1") / "log").write_text("a week of work")
+    asked.close()
+    assert sweep(tmp_path, time.time() + 1e6) == []
+    assert (mine / "rivers-1" / "log").read_text() == "a week of work"
+
+
+def test_whoever_sweeps_while_a_folder_is_being_made_leaves_it_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    take = folder._take
+
+    def late(lock: int) -> bool:
+        monkeypatch.setattr(folder, "_take", take)
+        assert sweep(tmp_path, time.time()) == []
+        return take(lock)
+
+    monkeypatch.setattr(folder, "_take", late)
+    made = Folder(None)
+    assert made.path.is_dir()
+    made.close()
+
+
 def test_two_control_planes_do_not_share_a_folder(tmp_path: Path) -> None:
     first = Folder(tmp_path / "runs")
     with pytest.raises(InUse, match="in use by another cavecast serve"):
