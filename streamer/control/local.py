@@ -153,8 +153,8 @@ class LocalRun:
         finally:
             if self._link is not None:
                 self._link.close()
-            if not self._views.done():
-                self._views.cancel()
+            self._renderer_gone()
+            self._views.cancel()
             self.closed.set()
             self._publish()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,28 @@ def test_work_waits_for_the_first_viewer_and_pictures_come(server: tuple[httpx.C
         browser.send(encode_input(Input(1, 320, 200, False, Camera(0.3, 0.4, 3.0, (0, 0, 0)))))
         assert len(browser.recv(timeout=DEADLINE_S)) > 40, "a new renderer serves who comes again"
     assert client.post(f"/api/v1/runs/{run_id}/cancel").json()["state"] == "complete"
+
+
+def test_who_looks_at_a_run_that_is_cancelled_is_told_and_so_is_who_comes_later(
+    server: tuple[httpx.Client, int], path: Path
+) -> None:
+    client, _ = server
+    run_id = start(client, **wish(path, view=True, pace_s=60))["run_id"]
+    address = f"ws://{client.base_url.netloc.decode()}/api/v1/runs/{run_id}/view"
+    with connect(address, compression=None, max_size=None, proxy=None, open_timeout=DEADLINE_S) as browser:
+        browser.send(encode_input(Input(1, 320, 200, False, Camera(0.3, 0.4, 3.0, (0, 0, 0)))))
+        assert len(browser.recv(timeout=DEADLINE_S)) > 40
+        assert client.post(f"/api/v1/runs/{run_id}/cancel").json()["state"] == "cancelled"
+        with pytest.raises(ConnectionClosed):
+            consume(browser)
+    with connect(address, compression=None, max_size=None, proxy=None, open_timeout=DEADLINE_S) as browser:
+        with pytest.raises(ConnectionClosed) as closed:
+            consume(browser)
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4404, f"run {run_id} has been closed")
+    deadline = time.monotonic() + DEADLINE_S
+    while client.get(f"/api/v1/runs/{run_id}").json()["viewers"]:
+        assert time.monotonic() < deadline, "who has gone is not counted"
 
 
 def test_a_run_too_many_is_refused_until_there_is_room(path: Path) -> None:
