@@ -94,10 +94,13 @@ def _piece(grid: Grid, payloads: Sequence[Buffer]) -> Piece:
         info = infos.get(name)
         if info is None or info.size != len(raw) or info.crc != crc32c(raw):
             raise Refused(f"chunk {commit.chunk}: part {name} differs from what its header says")
+    z, y, x = grid.block_shape(commit.chunk)
+    if not 0 <= commit.own <= commit.components <= z * y * x or commit.constant > commit.own:
+        raise Refused(f"chunk {commit.chunk}: {commit.own} of {commit.components} components in {z * y * x} voxels")
     labels, seam, ids = payloads[1:]
     block = unpack_block(grid, commit, labels, seam)
     core = block[tuple(slice(0, n) for n in grid.core(commit.chunk).shape)]
-    if not 0 <= commit.own <= commit.components or int(block.max()) > commit.components:
+    if int(block.max()) > commit.components:
         raise Refused(f"chunk {commit.chunk}: labels beyond its {commit.components} components")
     voxels = np.bincount(core.ravel(), minlength=commit.components + 1)
     return Piece(commit.chunk, block, commit.own, commit.components, unpack_ids(commit, ids), bytes(seam), voxels)
@@ -218,11 +221,11 @@ class FeedLine:
 
     def _unpack(self, entry: Take, follower: Follower) -> list[Step]:
         if self._grid is None:
-            return []
+            return follower.used(entry.nbytes)
         try:
             arrived = unpack(self._grid, entry)
-        except Refused as why:
-            return follower.damaged(str(why))
+        except (ValueError, OverflowError, MemoryError) as why:  # Refused is one of them
+            return follower.damaged(entry, str(why), time.monotonic())
         follower.intact()
         self._give(arrived)
         return []

@@ -9,6 +9,7 @@ the conversation anew where it stopped.  A log of another epoch is another log: 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 from streamer.wire.codec import Buffer
@@ -59,18 +60,23 @@ class Follower:
         """The number of the next entry wanted."""
         self.head = 0
         self._used_bytes = self._used_messages = 0
+        self._waiting_bytes = self._waiting_messages = 0
+        """Of the entries that were taken and are not used up yet."""
         self._given = (0, 0)
         self._window = WINDOW_BYTES
         self._welcome = False
         self._heard_at = self._asked_at = self._moved_at = now
         self._received = 0
+        self._anew_at = inf
         self._failures = 0
         self._troubled = False
 
     def hello(self, now: float) -> Hello:
         """The first word of a conversation; counts of credit start anew."""
         self._welcome = False
-        self._used_bytes = self._used_messages = self._received = 0
+        # What still waits here takes its room from the new conversation, so that many of them cannot fill the memory.
+        self._used_bytes, self._used_messages, self._received = -self._waiting_bytes, -self._waiting_messages, 0
+        self._anew_at = inf
         self._given = (0, 0)
         self._heard_at = self._asked_at = self._moved_at = now
         return Hello(VERSION, "renderer", self._name, self.epoch, self.next, PARTS)
@@ -87,26 +93,29 @@ class Follower:
                 return self._entry(message, payloads)
             case Pulse():
                 self.head = max(self.head, message.head)
-                return self._well()
+                return self._well() if self._welcome else []
             case Refuse():
                 return self._refused(message)
             case _:
                 return []
 
     def used(self, nbytes: int) -> list[Step]:
-        """An entry has been used up: its room is free again."""
-        self._used_bytes += nbytes
-        self._used_messages += 1
-        return self._credit(eager=False)
+        """An entry that was taken has been used up: its room is free again."""
+        self._waiting_bytes -= nbytes
+        self._waiting_messages -= 1
+        return self._free(nbytes)
 
-    def damaged(self, why: str) -> list[Step]:
+    def damaged(self, entry: Take, why: str, now: float) -> list[Step]:
         """The entry taken last could not be read: ask for it once more."""
-        self.next -= 1
+        self._waiting_bytes -= entry.nbytes
+        self._waiting_messages -= 1
+        self.next = entry.entry.number
         self._failures += 1
         self._troubled = True
-        # After three times in a row nothing more is taken until silence makes it start anew, ever more slowly.
+        # After three times in a row nothing more is taken until it starts anew, ever more slowly.
         self._welcome = False
         again: list[Step] = [Anew()] if self._failures < 3 else []
+        self._anew_at = inf if again else now + self._patience_s
         return [Tell(f"Entry {self.next} of the log arrived damaged ({why}); it is asked for again."), *again]
 
     def intact(self) -> None:
@@ -116,6 +125,9 @@ class Follower:
     def tick(self, now: float) -> list[Step]:
         """To be called at ``deadline``."""
         patience = self._patience_s
+        if now >= self._anew_at:
+            self._anew_at = inf
+            return [Anew()]
         if now - self._heard_at >= patience:
             self._failures += 1
             self._troubled = True
@@ -133,7 +145,7 @@ class Follower:
     def deadline(self) -> float:
         """When ``tick`` wants to be called."""
         patience = self._patience_s
-        return min(self._asked_at + ASK_S, self._heard_at + patience)
+        return min(self._asked_at + ASK_S, self._heard_at + patience, self._anew_at)
 
     @property
     def _patience_s(self) -> float:
@@ -160,10 +172,12 @@ class Follower:
         self._received += 1
         self.head = max(self.head, entry.number + 1)
         if entry.number < self.next:
-            return self.used(nbytes)
+            return self._free(nbytes)
         if entry.prev >= self.next:
             return [Anew()]
         self.next = entry.number + 1
+        self._waiting_bytes += nbytes
+        self._waiting_messages += 1
         return [*self._well(), Take(entry, payloads, nbytes)]
 
     def _refused(self, message: Refuse) -> list[Step]:
@@ -173,6 +187,11 @@ class Follower:
             self._window = min(2 * self._window, LARGEST_WINDOW)
             return [Tell(f"The streamer refuses: {message.reason}"), *self._credit(eager=True)]
         return [Tell(f"The streamer refuses: {message.reason}")]
+
+    def _free(self, nbytes: int) -> list[Step]:
+        self._used_bytes += nbytes
+        self._used_messages += 1
+        return self._credit(eager=False)
 
     def _credit(self, *, eager: bool) -> list[Step]:
         """Credit, if there is enough new to be worth a message."""

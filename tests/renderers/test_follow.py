@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from renderers.feed import unpack
 from renderers.follow import ANEW_S, ASK_S, SLOWEST_S, WINDOW_BYTES, WINDOW_MESSAGES, Anew, Begin, Follower, Take, Tell
 from streamer.wire.grid import Grid
-from streamer.wire.messages import Credit, Entry, Pulse, Refuse, Refused, Welcome
+from streamer.wire.messages import Commit, Credit, Entry, Pulse, Refuse, Refused, Welcome, decode, encode
 from tests.renderers.runs import blobs, pairs, payloads_of
 
 
@@ -55,6 +56,8 @@ def test_entries_are_taken_in_order_once_and_a_gap_is_asked_for() -> None:
 
 def test_credit_is_what_was_used_up_and_a_window_more() -> None:
     follower = welcomed()
+    for number in range(WINDOW_MESSAGES):
+        follower.receive(Entry(number, number - 1, "chunk"), [bytes(10)], 0.0)
     told = [step for _ in range(WINDOW_MESSAGES) for step in follower.used(10)]
     assert told
     last = told[-1]
@@ -114,11 +117,44 @@ def test_damaged_bytes_are_asked_for_again_three_times_and_then_slowly() -> None
     follower = welcomed()
     for i in range(4):
         follower.receive(Entry(0, -1, "chunk"), [b"bad"], 0.0)
-        steps = follower.damaged("CRC")
+        steps = follower.damaged(Take(Entry(0, -1, "chunk"), [b"bad"], 3), "CRC", 0.0)
         assert (Anew() in steps) == (i < 2)
         assert follower.next == 0
         follower.hello(0.0)
         follower.receive(Welcome(1, "e", 9, 1000), [b"spec"], 0.0)
+
+
+def test_a_streamer_that_gives_signs_of_life_is_asked_again_also_after_damage() -> None:
+    follower = welcomed()
+    for _ in range(3):
+        follower.hello(0.0)
+        follower.receive(Welcome(1, "e", 9, 1000), [b"spec"], 0.0)
+        follower.receive(Entry(0, -1, "chunk"), [b"bad"], 0.0)
+        steps = follower.damaged(Take(Entry(0, -1, "chunk"), [b"bad"], 3), "CRC", 0.0)
+    assert Anew() not in steps
+    now = 0.0
+    while Anew() not in (steps := follower.tick(now)):
+        assert Tell("") not in follower.receive(Pulse(9), [], now), "all is not well"
+        now = min(now + 2.0, follower.deadline())
+        assert now < SLOWEST_S + 1
+    assert now > ANEW_S
+    follower.hello(now)
+    assert Anew() not in follower.tick(now + 1.0)
+
+
+def test_what_waits_here_is_one_window_however_often_the_conversation_begins_anew() -> None:
+    follower, waiting = welcomed(), 0
+    for _ in range(5):
+        follower.hello(0.0)
+        (credit,) = follower.receive(Welcome(1, "e", 1000, 1000), [b"spec"], 0.0)
+        assert isinstance(credit, Credit)
+        for _ in range(credit.messages):
+            assert isinstance(follower.receive(Entry(follower.next, follower.next - 1, "chunk"), [b"x"], 0.0)[0], Take)
+            waiting += 1
+        assert waiting == WINDOW_MESSAGES
+    told = [step for _ in range(waiting) for step in follower.used(1)]
+    assert isinstance(told[-1], Credit)
+    assert WINDOW_MESSAGES // 2 < told[-1].messages <= WINDOW_MESSAGES
 
 
 def test_a_chunk_is_unpacked_as_it_was_packed_and_damage_is_refused() -> None:
@@ -138,6 +174,11 @@ def test_a_chunk_is_unpacked_as_it_was_packed_and_damage_is_refused() -> None:
             bad[part][-1] ^= 1
             with pytest.raises(Refused):
                 unpack(grid, Take(Entry(3, 2, "chunk"), bad, 1))
+    commit, _ = decode([payloads[0]])
+    assert isinstance(commit, Commit)
+    for lie in ({"constant": 1 << 40}, {"components": 1 << 60}, {"own": commit.components + 1}):
+        with pytest.raises(Refused, match="chunk 1: "):
+            unpack(grid, Take(Entry(3, 2, "chunk"), [encode(replace(commit, **lie)), *payloads[1:]], 1))
     with pytest.raises(Refused):
         unpack(grid, Take(Entry(3, 2, "merges"), [b"123"], 3))
     merged = unpack(grid, Take(Entry(3, 2, "merges"), [pairs((1, 2), (3, 4)).tobytes()], 32))
