@@ -2,7 +2,7 @@
  * The page of one run: joins the picture, its socket, the run's events and the panel, and owns the panel's text.
  */
 
-import { count, duration, megabytes, shape, short, units, value } from "./format.js";
+import { count, duration, megabytes, shape, short, value } from "./format.js";
 import { Meter } from "./meter.js";
 import { Follower } from "./run.js";
 import { Socket } from "./socket.js";
@@ -10,7 +10,7 @@ import { ChunkStrip } from "./strip.js";
 import { ObjectsTable } from "./table.js";
 import { View } from "./view.js";
 import { decodeFrame, NOTE, Refused } from "./wire.js";
-import { axisView, badge, chunksInWords, fraction, isOver, pill, remarks, sentence, spoken, trouble, waitingText } from "./words.js";
+import { axisView, badge, chunksInWords, criterion, fraction, isOver, pill, remarks, sentence, spoken, trouble, waitingText } from "./words.js";
 
 /** @typedef {import("./words.js").Run} Run */
 /** @typedef {import("./words.js").Connection} Connection */
@@ -157,8 +157,7 @@ export class Viewer {
     document.title = `${over ? "" : `${Math.floor(fraction(status) * 100)} % · `}${run.title || run.variable} – CaveCast`;
     document.body.dataset.state = run.state;
     say("title", run.title || run.variable || run.run_id);
-    const field = run.units ? `${run.variable} in ${units(run.units)}` : run.variable;
-    say("facts", `${field} · ${shape(run.shape, run.dims)}`);
+    say("facts", `${criterion(run)} · ${shape(run.shape, run.dims)}`);
     say("badge", badge(run.state));
     say("sentence", sentence(run));
     const done = fraction(status);

@@ -2,7 +2,7 @@
  * How a run and a connection stand, in words that a stranger understands.
  */
 
-import { count, duration, plural } from "./format.js";
+import { count, duration, plural, units, value } from "./format.js";
 
 /**
  * @typedef {object} RunStatus what the streamer says (streamer/wire/messages.py)
@@ -34,6 +34,8 @@ import { count, duration, plural } from "./format.js";
  * @property {boolean} on_sphere
  * @property {boolean} has_time
  * @property {boolean} [y_descending] whether the middle axis runs downwards in the picture
+ * @property {string} [segmenter]
+ * @property {Record<string, unknown>} [parameters] of the segmenter
  * @property {readonly string[]} [remarks]
  * @property {string | null} [view_url] null if the run has no renderer
  * @property {RunStatus | null} [status]
@@ -45,6 +47,14 @@ const OVER = new Set(["complete", "cancelled", "failed"]);
 /** Whether nothing more will be computed. @param {Run} run */
 export function isOver(run) {
   return OVER.has(run.state);
+}
+
+/** What is segmented, and from which value on. @param {Run} run */
+export function criterion(run) {
+  const threshold = run.segmenter === "connect" ? run.parameters?.threshold : undefined;
+  const unit = units(run.units);
+  if (typeof threshold === "number") return `${run.variable} ≥ ${value(threshold)}${unit ? ` ${unit}` : ""}`;
+  return unit ? `${run.variable} in ${unit}` : run.variable;
 }
 
 /** One word for a badge. @param {string} state */

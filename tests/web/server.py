@@ -79,6 +79,7 @@ class Fake:
         self.run: dict[str, Any] = {
             "run_id": run_id, "state": "running", "error": None, "remarks": [], "created": "2026-01-05T10:00:00Z",
             "title": "Atmospheric water vapour, a month (simulation)", "variable": "ivt", "units": "kg m-1 s-1",
+            "segmenter": "connect", "parameters": {"threshold": 500.0},
             "shape": [240, 64, 128], "chunk": [60, 16, 32], "dims": ["time", "latitude", "longitude"],
             "on_sphere": True, "has_time": True, "view_url": f"/view/{run_id}", "out": None,
         }  # fmt: skip

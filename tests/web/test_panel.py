@@ -24,6 +24,7 @@ def test_progress_objects_and_chunks_are_on_the_page(
     expect(page.locator("#objects-count")).to_have_text("250")
     expect(page.locator("#chunks-count")).to_have_text("24 / 64")
     expect(page.locator("#title")).to_contain_text("simulation")
+    expect(page.locator("#facts")).to_contain_text("ivt ≥ 500")
     expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "37")
     expect(page.locator("#chunks-strip")).to_have_attribute(
         "aria-label", "24 of 64 chunks done, 2 being computed, 1 failed"

@@ -150,6 +150,14 @@ test("the strip fits its room and no two chunks share a place, for grids of all 
   }
 });
 
+test("the threshold stands beside the field that it cuts", () => {
+  const run = { ...RUN, units: "kg m-1 s-1", variable: "ivt", segmenter: "connect", parameters: { threshold: 500 } };
+  assert.equal(plain(words.criterion(run)), "ivt ≥ 500 kg m⁻¹ s⁻¹");
+  assert.equal(plain(words.criterion({ ...run, units: "" })), "ivt ≥ 500");
+  assert.equal(plain(words.criterion({ ...run, segmenter: "another" })), "ivt in kg m⁻¹ s⁻¹");
+  assert.equal(words.criterion({ ...RUN, units: "", variable: "mask" }), "mask");
+});
+
 test("the strip is as the picture: north is up, whichever way the latitudes run", () => {
   const counts = [1, 3, 2];
   const strip = layout(counts, 360, 132);
