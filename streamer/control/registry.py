@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import structlog
@@ -225,6 +226,11 @@ def _check_store(out: str) -> None:
         raise Problem(422, f"{out} is there already: remove it, or give another --out")
     if not path.parent.is_dir():
         raise Problem(422, f"there is no folder {path.parent} to write {path.name} into: make it first")
+    try:
+        # Permissions do not tell all (read-only disks, network folders), so it is tried.
+        TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent).cleanup()
+    except OSError as why:
+        raise Problem(422, f"{path.name} cannot be written into {path.parent}: {why.strerror}") from None
 
 
 def _slug(source: str) -> str:

@@ -70,6 +70,7 @@ def test_a_path_that_is_not_there_is_a_problem_too(client: httpx.Client) -> None
         ({"input": "x.nc", "start": "first_viewer", "view": False}, "nobody could ever start it"),
         ({"input": "x.nc", "out": "x.zarr"}, "give an absolute path"),
         ({"input": "x.nc", "out": "/nowhere/at/all/x.zarr"}, "there is no folder /nowhere/at/all"),
+        ({"input": "x.nc", "out": "/proc/x.zarr"}, "x.zarr cannot be written into /proc"),
         ({"input": "x.nc", "out": "/dev"}, "/dev is there already"),
         ({"input": "/nowhere/x.nc"}, "/nowhere/x.nc"),
     ],
