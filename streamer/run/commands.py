@@ -274,10 +274,15 @@ def _plainly(wish: Wish) -> int:
         from streamer.run.progress import plain
 
         said, due = "", 0.0
+        remarked: set[str] = set()
         for run, address in _course(wish, server):
             line, now = plain(run), time.monotonic()
             if not said and address:
                 _say(f"The viewer is at {address}")
+            for remark in run.remarks:
+                if remark not in remarked:
+                    _say(remark)
+                    remarked.add(remark)
             if line != said and now >= due:
                 _say(line)
                 said, due = line, now + PLAIN_EVERY_S

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from streamer.control.runs import Run
+from streamer.control.runs import ENDED, Run
 from streamer.wire.messages import Part
 
 
@@ -31,7 +31,7 @@ def picture(run: Run, address: str | None) -> RenderableType:
     for part in status.parts:
         parts.add_row(part.name, _done(part), _rate(part), duration(part.eta_s) if part.eta_s is not None else "")
     rows: list[RenderableType] = [head, where, bar] if address else [head, bar]
-    if status.parts:
+    if status.parts and run.state not in ENDED:  # then they only tell what they were about
         rows.append(parts)
     rows += [Text(remark, style="yellow") for remark in run.remarks]
     return Group(*rows)
