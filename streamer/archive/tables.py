@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from streamer.measures import Columns, Steps
 from streamer.wire.volume import Axis, Volume
 
-RESERVED = ("labels", "local", "chunk_state", "object", "object_step")
+RESERVED = (
+    "labels", "local", "chunk_state", "object", "object_step", "object_id", "first_time", "last_time", "first_step",
+    "last_step", "lifetime_h", "voxels", "mean", "max", "footprint_km2", "area_time_km2_h", "touches_edge", "final",
+    "step_object_id", "step_time", "step", "step_voxels", "step_area_km2", "step_mean", "step_max",
+)  # fmt: skip
+"""What the store calls its own variables and dimensions."""
+_OWN_ENDS = ("_chunk", "_first", "_last")
 _UNITS_IN_NAME = ("_h", "_km2")
 
 
@@ -40,7 +46,12 @@ class Column(NamedTuple):
 
 def axis_names(volume: Volume) -> tuple[str, str, str]:
     """The names of the store's dimensions: the axes' own, unless the store means something else by one."""
-    names = [axis.name + "_axis" if axis.name in RESERVED else axis.name for axis in volume.axes]
+    names: list[str] = []
+    for axis in volume.axes:
+        name = axis.name + "_axis" if axis.name in RESERVED or axis.name.endswith(_OWN_ENDS) else axis.name
+        while name in names:
+            name += "_axis"
+        names.append(name)
     return names[0], names[1], names[2]
 
 

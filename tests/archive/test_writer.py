@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray
+from msgspec.structs import replace
 
 from streamer.archive.store import ArchiveError, Store
 from streamer.archive.writer import Writer
@@ -13,7 +15,7 @@ from streamer.wire.messages import Refused, encode
 from streamer.wire.volume import RunSpec
 from tests.archive.parts import blobs, made, spec_of
 from tests.assembly.pieces import Piece
-from tests.workers.reference import globe_areas_km2, globe_volume
+from tests.workers.reference import globe_areas_km2, globe_volume, plain_volume
 
 
 class CountingStore(Store):
@@ -84,3 +86,28 @@ def test_a_damaged_entry_changes_nothing_and_may_come_again(tmp_path: Path) -> N
     writer.entry("chunk", good)
     assert store.written == [chunks[-1][0].chunk]
     store.close()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("step", "y", "x"), ("voxels", "mean", "max"), ("object_step", "object", "labels"), ("z", "object_id", "final"),
+     ("labels_axis", "labels", "x"), ("z_chunk", "z", "x"), ("x", "x_first", "x_last")],
+    ids=" ".join,
+)  # fmt: skip
+def test_an_axis_may_be_called_what_the_store_calls_something_else(tmp_path: Path, names: tuple[str, ...]) -> None:
+    plain = plain_volume((4, 5, 6))
+    z, y, x = (replace(axis, name=name) for axis, name in zip(plain.axes, names, strict=True))
+    spec = spec_of(replace(plain, axes=(z, y, x)), (2, 3, 3))
+    store = Store(tmp_path / "run.zarr", spec, "cavecast test")
+    writer = Writer(store, spec)
+    for chunk in made(spec, blobs((4, 5, 6))):
+        writer.entry("chunk", entry_of(chunk))
+    writer.entry("end", [b"complete"])
+    store.close()
+    with xarray.open_zarr(tmp_path / "run.zarr") as found:
+        for dim, axis in zip(found["labels"].dims, plain.axes, strict=True):
+            assert found[dim].dims == (dim,)
+            assert np.array_equal(found[dim].values, axis.points)
+        assert found["voxels"].dims == found["final"].dims == ("object",)
+        assert found["step"].dims == ("object_step",)
+        assert int(found["voxels"].sum()) == np.count_nonzero(found["labels"].values > 0)
