@@ -68,7 +68,7 @@ def unpack(grid: Grid, entry: Take) -> Arrived:
             raise Refused(f"{kind} of {len(raw)} bytes; a row has 16")
         return arrived._replace(pairs=np.frombuffer(raw, "<u8").reshape(-1, 2))
     if kind == "failed":
-        raw = _one(kind, payloads)
+        raw = _one(kind, payloads[:1])  # the reason follows
         if len(raw) % 4:
             raise Refused(f"failed chunks in {len(raw)} bytes; a number has 4")
         return arrived._replace(chunks=tuple(c for c in np.frombuffer(raw, "<u4").tolist() if c < grid.size))

@@ -92,8 +92,8 @@ class Hub:
         )
         self._leases.resume(self._record.committed, self._record.failed)
         self._progress = Progress(now)
-        for chunk in self._record.failed:
-            self._progress.gave_up(chunk, "given up before the streamer was started again")
+        for chunk, why in self._record.failed.items():
+            self._progress.gave_up(chunk, why)
         self._workers = Workers(
             self._record, self._leases, self._progress,
             spec=raw, pace_s=settings.pace_s, held_back=settings.hold and not log.head,
@@ -262,10 +262,14 @@ class Hub:
 
     def _pulse(self, door: Door, peer: bytes, now: float) -> list[Send]:
         """A sign of life, seldom: two that answer each other's would never stop."""
-        if now - self._pulsed.get((door, peer), -inf) < self._settings.pulse_s / 4:
+        if self._pulsed.get((door, peer), -inf) > self._may_pulse(now):
             return []
         self._pulsed[door, peer] = now
         return [Send(door, peer, Pulse(self._record.log.head))]
+
+    def _may_pulse(self, now: float) -> float:
+        """A peer whose last pulse is later than this gets none."""
+        return now - self._settings.pulse_s / 4
 
     # ------------------------------------------------------------ time
 
@@ -278,6 +282,7 @@ class Hub:
             sends = self._workers.settled(self._record.settle(), now)
         if now >= self._next_probe:
             self._next_probe = now + self._settings.pulse_s
+            self._pulsed = {who: at for who, at in self._pulsed.items() if at > self._may_pulse(now)}
             since = now - self._settings.pulse_s
             for peer in self._workers.silent(since):
                 sends += self._pulse("ingest", peer, now)

@@ -72,7 +72,8 @@ class Record:
         """``complete`` or ``cancelled`` once the run has ended."""
         self.full = ""
         """Why nothing can be appended, in a sentence; empty while the log takes entries."""
-        self.failed: list[int] = []
+        self.failed: dict[int, str] = {}
+        """Chunks that were given up, and why."""
         self.voxels_done = self.labelled = 0
         self._numbers = array("q", [NOT_THERE]) * spec.grid.size
         self._owed: deque[_Owed] = deque()
@@ -107,10 +108,10 @@ class Record:
         self._owe(outcome)
         return self.settle()
 
-    def fail(self, chunk: int) -> list[Logged]:
+    def fail(self, chunk: int, why: str) -> list[Logged]:
         """The chunk is given up."""
-        self.failed.append(chunk)
-        self._owed.append(_Owed("failed", [np.array([chunk], "<u4").tobytes()]))
+        self.failed[chunk] = why
+        self._owed.append(_Owed("failed", [np.array([chunk], "<u4").tobytes(), why.encode("utf-8", "replace")]))
         self._owe(self.assembly.fail(chunk))
         return self.settle()
 
@@ -186,9 +187,10 @@ class Record:
                     self._numbers[commit.chunk] = number
                     self._count(commit)
                 elif kind == "failed":
+                    why_not = b"".join(payloads[1:2]).decode("utf-8", "replace")
                     for chunk in np.frombuffer(payloads[0], "<u4").tolist():
                         follows(self.assembly.fail(chunk))
-                        self.failed.append(chunk)
+                        self.failed[chunk] = why_not
                 elif kind == "end":
                     self.end = bytes(payloads[0]).decode()
                 elif kind in logged:

@@ -52,6 +52,7 @@ class Progress:
     def __init__(self, start: float) -> None:
         self.start, self.stop = start, None
         self._rate = Rate(start)
+        self._voxels = 0
         self.failures: dict[int, str] = {}
 
     start: float
@@ -68,6 +69,7 @@ class Progress:
     def done(self, voxels: int, now: float) -> None:
         """So many voxels have been committed."""
         self._rate.add(voxels, now)
+        self._voxels += voxels
 
     def gave_up(self, chunk: int, reason: str) -> None:
         """A chunk has failed for good."""
@@ -84,7 +86,7 @@ class Progress:
         left = voxels - record.voxels_done
         seconds = 0.0 if waiting else (now if self.stop is None else self.stop) - self.start
         if self.stop is not None and seconds > 0:
-            rate = record.voxels_done / seconds
+            rate = self._voxels / seconds  # not what was done before the streamer was started again
         return RunStatus(
             run_id=run_id,
             state=state,

@@ -174,8 +174,9 @@ class Workers:
         sends = self._at_work(peer)
         logged: list[Logged] = []
         if self._leases.fail(peer, message.chunk, message.lease) == "failed":
-            self._progress.gave_up(message.chunk, message.reason[:MOST_REASON])
-            logged = self._record.fail(message.chunk)
+            why = message.reason[:MOST_REASON]
+            self._progress.gave_up(message.chunk, why)
+            logged = self._record.fail(message.chunk, why)
         return sends + self.settled(logged, now)
 
     # ------------------------------------------------------------ what workers are told

@@ -174,7 +174,7 @@ class Entry(Message, frozen=True):
     """``chunk``: a Commit header follows as first payload, then the parts asked for.
     ``merges``: one payload, (n, 2) uint64 of (id that speaks, id that is gone).
     ``verdicts``: one payload, (n, 2) uint64 of (id, 1 if kept else 0) of objects that are final.
-    ``failed``: one payload, the chunk numbers as uint32.
+    ``failed``: the chunk numbers as uint32; why they were given up, as UTF-8.
     ``end``: one payload, the state as UTF-8 (``complete``, ``cancelled``)."""
 
 

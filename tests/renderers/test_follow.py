@@ -185,4 +185,5 @@ def test_a_chunk_is_unpacked_as_it_was_packed_and_damage_is_refused() -> None:
     assert merged.pairs is not None
     assert merged.pairs.tolist() == [[1, 2], [3, 4]]
     assert unpack(grid, Take(Entry(3, 2, "failed"), [np.array([2, 99], "<u4").tobytes()], 8)).chunks == (2,)
+    assert unpack(grid, Take(Entry(3, 2, "failed"), [np.array([2], "<u4").tobytes(), b"why"], 7)).chunks == (2,)
     assert unpack(grid, Take(Entry(3, 2, "end"), [b"complete"], 8)).state == "complete"

@@ -221,6 +221,7 @@ def test_a_chunk_on_which_all_tries_failed_is_given_up_and_the_run_completes() -
     assert "given up" in refusal(send(hub, 0)).reason
     again = hub_of(SPEC, log)
     assert status(again)[0].failed == 1
+    assert status(again)[0].failures == {0: "no memory"}, "also after the streamer was started again"
     assert again.state == "complete"
 
 
@@ -417,6 +418,29 @@ def test_a_full_pipe_leaves_the_cursor_where_it_was_and_others_go_on() -> None:
     assert entries(hub, 0) == []
     assert 0 < hub.deadline() <= 0.1
     assert entries(hub, 0.1) == [(R, Entry(0, -1, "chunk"))]
+
+
+def test_the_rate_of_a_run_that_went_on_counts_what_was_done_since() -> None:
+    hub, log = with_worker()
+    for chunk in range(SPEC.grid.size - 1):
+        send(hub, chunk)
+    again, _ = with_worker(log, now=100)
+    send(again, SPEC.grid.size - 1, now=102)
+    found = again.status(1000)
+    z, y, x = SPEC.grid.core(SPEC.grid.size - 1).shape
+    assert (found.state, found.seconds, found.voxels_per_second) == ("complete", 2, z * y * x / 2)
+
+
+def test_nothing_is_remembered_of_peers_that_gave_way_to_others() -> None:
+    hub, _ = with_worker(most_subscribers=2, most_workers=2)
+    for i in range(50):
+        now, peer = 40.0 * i, b"%d" % i
+        hub.feed(peer, subscriber_hello(), [], now)
+        hub.ingest(peer, worker_hello(), [], now)
+        assert of(Pulse, hub.feed(peer, Pulse(), [], now)) != []
+        assert of(Pulse, hub.ingest(peer, Pulse(), [], now)) != []
+        hub.tick(now + 3)
+    assert len(hub._pulsed) <= 4
 
 
 def test_more_subscribers_than_allowed_are_refused_until_one_has_been_silent_for_long() -> None:
