@@ -97,15 +97,18 @@ def load_segmenter(name: str, parameters: Mapping[str, Parameter]) -> Segmenter:
 def choose_parameters(
     name: str, given: Mapping[str, Parameter], suggested: Mapping[str, Parameter]
 ) -> dict[str, Parameter]:
-    """What a segmenter is asked for: what was given, else what the data suggest for parameters that it has.
+    """What a segmenter is asked for: what was given, else what the data suggest for parameters that it has, else its
+    defaults; all of them named, so that the result says how it was made.
 
     Raises SegmenterError if it cannot be had so.
     """
-    known = {field.encode_name for field in msgspec.structs.fields(_load(name).Parameters)}
+    record = _load(name).Parameters
+    known = {field.encode_name for field in msgspec.structs.fields(record)}
     chosen = {key: value for key, value in suggested.items() if key in known}
     chosen |= {key: value for key, value in given.items() if value is not None}
     load_segmenter(name, chosen)
-    return chosen
+    complete: dict[str, Parameter] = msgspec.to_builtins(take_parameters(name, record, chosen))
+    return complete
 
 
 def schema(name: str) -> dict[str, Any]:

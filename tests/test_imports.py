@@ -48,7 +48,7 @@ put(COMMAND, "streamer.run", "commands")
 put(DECISION, "display_clients", "__init__")
 put(COMMAND, "streamer", "main cli")
 put(DECISION, "renderers", "__init__ scene camera frames follow geometry axes coast layout legend soften")
-put(ENGINE, "renderers", "dates picture vtk_window vtk_surface vtk_stage vtk_decor vtk_words vtk_scene")
+put(ENGINE, "renderers", "dates picture vtk_window vtk_surface vtk_stage vtk_decor vtk_words vtk_scene notebook")
 put(SHELL, "renderers", "feed show node")
 put(COMMAND, "renderers", "main")
 put(DECISION, "inference_workers", "__init__ segmenter connect statistics session")
@@ -111,8 +111,9 @@ def test_a_module_imports_only_what_lies_below_it(name: str) -> None:
 @pytest.mark.parametrize(("library", "rooms"), [
     ("vtkmodules", "renderers.vtk_ renderers.coast"),
     ("vtk", ""),
+    ("pyvista", "renderers.notebook"),
     ("tensorflow", "inference_workers.ffn"),
-    ("xarray", "inference_workers.source streamer.archive"),
+    ("xarray", "inference_workers.source streamer.archive renderers.notebook"),
     ("netCDF4", "inference_workers.source.engine_"),
     ("zarr", "inference_workers.source streamer.archive"),
     ("kubernetes", "streamer.control"),

@@ -136,7 +136,7 @@ def test_voxels_that_all_stand_alone_are_labelled_each(connectivity: int, capfd:
 
 def test_what_the_data_suggest_is_taken_where_the_segmenter_has_it_and_nothing_else_was_said() -> None:
     suggested: dict[str, Parameter] = {"threshold": 500.0, "sieve": 3}
-    assert choose_parameters("connect", {}, suggested) == {"threshold": 500.0}
+    assert choose_parameters("connect", {}, suggested) == {"threshold": 500.0, "connectivity": 26}
     given: dict[str, Parameter] = {"threshold": 250, "connectivity": 6}
     assert choose_parameters("connect", given, suggested) == given
     with pytest.raises(SegmenterError, match=r"needs threshold: .*; give --threshold"):
