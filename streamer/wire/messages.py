@@ -172,6 +172,7 @@ class Entry(Message, frozen=True):
     prev: int
     kind: str
     """``chunk``: a Commit header follows as first payload, then the parts asked for.
+    ``evicted``: the same of a chunk whose labels and layers have left the log: these payloads are empty.
     ``merges``: one payload, (n, 2) uint64 of (id that speaks, id that is gone).
     ``verdicts``: one payload, (n, 2) uint64 of (id, 1 if kept else 0) of objects that are final.
     ``failed``: the chunk numbers as uint32; why they were given up, as UTF-8.
@@ -213,6 +214,27 @@ class Command(Message, frozen=True):
     """``start`` a run that waits, or ``cancel`` one."""
 
     what: str
+
+
+# ---------------------------------------------------------------- feed: archive ↔ streamer ↔ those left behind
+
+
+class Archived(Message, frozen=True):
+    """From the archive, when that has changed: how far the log is safe in its store."""
+
+    number: int
+    """All entries before it are in the store, durable, and can be read there."""
+    store: str
+    """Where the store lies: a path or a URL, at most 400 bytes of UTF-8."""
+
+
+class Snapshot(Message, frozen=True):
+    """After Welcome, if the log no longer holds all that was asked for: what is missing, and where it lies."""
+
+    number: int
+    """Chunks before this entry come as ``evicted``: without labels and layers."""
+    store: str
+    """The archive's store, which has them."""
 
 
 PENDING, LEASED, COMMITTED, FAILED = range(4)
@@ -309,6 +331,7 @@ Known = (
     Hello | Welcome | Refuse | Pulse | Goodbye
     | Ask | Lease | Beat | Commit | Ack | Again | Fail | Drain
     | Credit | Entry | AskStatus | Status | AskTable | Table | Command
+    | Archived | Snapshot
 )  # fmt: skip
 
 _NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError)
