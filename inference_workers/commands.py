@@ -7,6 +7,7 @@ An input that cannot be used is one sentence on stderr and exit status 2.
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from streamer.wire.volume import Axis, Parameter
 
 _USAGE = 2
+SAY_S = 5.0
+"""Between two lines about progress."""
 
 
 def inspect(
@@ -65,7 +68,7 @@ def inspect(
 
     try:
         sides, sizes = _integers("--chunk", chunk), _numbers("--spacing", spacing)
-        with _Counter(quiet=json) as progress:
+        with _Counter(as_json=json) as progress:
             found = look(InspectRequest(source, variable, sides, periodic, sizes), progress)
         if segmenter is not None:
             chosen = choose_parameters(segmenter, _settings(set_ or []), found.suggested)
@@ -161,17 +164,27 @@ def _numbers(option: str, text: str | None) -> tuple[float, float, float] | None
 
 
 class _Counter:
-    """Says on a terminal how many of many files have been looked at."""
+    """Says how many of many files have been looked at: on a terminal, or with --json now and then in a line of JSON."""
 
-    def __init__(self, quiet: bool) -> None:
-        self._shown = not quiet and sys.stderr.isatty()
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._shown = as_json or sys.stderr.isatty()
         self._used = False
+        self._said = time.monotonic()
 
     def __enter__(self) -> _Counter:
         return self
 
     def __call__(self, done: int, total: int) -> None:
-        if self._shown and (done == total or done % 50 == 0):
+        if not self._shown:
+            return
+        if self._as_json:
+            # Whoever waits for the answer takes silence for death.
+            if time.monotonic() - self._said >= SAY_S:
+                self._said = time.monotonic()
+                sys.stderr.write(f'{{"event": "looked at {done} of {total} files", "level": "info"}}\n')
+                sys.stderr.flush()
+        elif done == total or done % 50 == 0:
             self._used = True
             sys.stderr.write(f"\rlooked at {done:,} of {total:,} files")
             sys.stderr.flush()

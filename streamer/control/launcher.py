@@ -31,6 +31,10 @@ class NotReady(RuntimeError):
     """A part that did not say that it is ready in time: which, and what it said last."""
 
 
+class Silent(RuntimeError):
+    """A command that did not come to its end in time."""
+
+
 class Part:
     """One child process.  ``start`` it; ``ended`` is set to its exit code when it has gone."""
 
@@ -145,8 +149,13 @@ async def lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
         yield rest.decode("utf-8", "replace").rstrip()
 
 
-async def ask(arguments: Sequence[str], lifeline: Lifeline, deadline_s: float) -> tuple[int, bytes, str]:
-    """Runs a command to its end: (exit code, stdout, stderr).  Raises TimeoutError after the deadline."""
+async def ask(
+    arguments: Sequence[str], lifeline: Lifeline, silence_s: float, longest_s: float
+) -> tuple[int, bytes, str]:
+    """Runs a command to its end: (exit code, stdout, the last lines of stderr).
+
+    Raises Silent if it says nothing for ``silence_s``, or is not done after ``longest_s``; it is ended then.
+    """
     process = await asyncio.create_subprocess_exec(
         *command(*arguments),
         stdin=asyncio.subprocess.DEVNULL,
@@ -156,12 +165,29 @@ async def ask(arguments: Sequence[str], lifeline: Lifeline, deadline_s: float) -
         pass_fds=(lifeline.fd,),
         start_new_session=True,
     )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    words: deque[str] = deque(maxlen=KEPT_LINES)
+    now = asyncio.get_running_loop().time
+
+    async def listen(stderr: asyncio.StreamReader, silence: asyncio.Timeout) -> None:
+        async for line in lines(stderr):
+            silence.reschedule(now() + silence_s)
+            words.append(line)
+
+    silence = asyncio.timeout(silence_s)
     try:
-        async with asyncio.timeout(deadline_s):
-            out, err = await process.communicate()
+        async with asyncio.timeout(longest_s), silence:
+            out, _ = await asyncio.gather(process.stdout.read(), listen(process.stderr, silence))
+            await process.wait()
+    except TimeoutError:
+        if not silence.expired():
+            raise Silent(f"it took longer than {longest_s:g} s") from None
+        last = f", after {words[-1]!r}" if words else ""
+        raise Silent(f"it said nothing for {silence_s:g} s{last}") from None
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     assert process.returncode is not None
-    return process.returncode, out, err.decode("utf-8", "replace")
+    return process.returncode, out, "\n".join(words)

@@ -32,6 +32,8 @@ from streamer.wire.grid import Grid
 from streamer.wire.volume import Keep, Parameter, RunSpec, Source, Volume
 
 INSPECT_S = 120.0
+"""So long may the look at an input stay silent; one of many files says how far it is."""
+INSPECT_LONGEST_S = 3600.0
 KEPT_RECORDS = 1000
 log = structlog.get_logger()
 
@@ -109,9 +111,9 @@ class Registry:
     async def _inspect(self, request: RunRequest) -> Inspection:
         asked = inspection_arguments(request)
         try:
-            code, out, err = await launcher.ask(asked, self._lifeline, INSPECT_S)
-        except TimeoutError:
-            raise Problem(504, f"{request.input} could not be looked at within {INSPECT_S:g} s") from None
+            code, out, err = await launcher.ask(asked, self._lifeline, INSPECT_S, INSPECT_LONGEST_S)
+        except launcher.Silent as why:
+            raise Problem(504, f"{request.input} could not be looked at: {why}") from None
         if code != 0:
             said = err.strip().splitlines()
             if said and code == 2:
@@ -222,11 +224,11 @@ def _check_store(out: str) -> None:
     path = Path(out)
     if not path.is_absolute():
         raise Problem(422, f"out is {out}: give an absolute path, since the server's folder is not yours")
-    if path.exists():
-        raise Problem(422, f"{out} is there already: remove it, or give another --out")
-    if not path.parent.is_dir():
-        raise Problem(422, f"there is no folder {path.parent} to write {path.name} into: make it first")
     try:
+        if path.is_symlink() or path.exists():
+            raise Problem(422, f"{out} is there already: remove it, or give another --out")
+        if not path.parent.is_dir():
+            raise Problem(422, f"there is no folder {path.parent} to write {path.name} into: make it first")
         # Permissions do not tell all (read-only disks, network folders), so it is tried.
         TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent).cleanup()
     except OSError as why:

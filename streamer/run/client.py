@@ -26,8 +26,8 @@ class Client:
     """Starts and follows runs at ``url``.  Close it when done."""
 
     def __init__(self, url: str) -> None:
-        # Starting a run may take as long as its input takes to be looked at.
-        self._http = httpx.Client(base_url=url, trust_env=False, timeout=httpx.Timeout(180.0, connect=10.0))
+        # Starting a run may take as long as its input takes to be looked at: the server sees to an end of that.
+        self._http = httpx.Client(base_url=url, trust_env=False, timeout=httpx.Timeout(2 * 3600.0, connect=10.0))
 
     def start(self, request: dict[str, object]) -> Run:
         """A new run.  Raises Refused with the server's sentence, Lost."""

@@ -123,3 +123,14 @@ def test_only_engines_know_the_libraries_of_file_formats() -> None:
             "engine_netcdf.py": {"netCDF4"},
         }.get(path.name, set())
         assert {"xarray", "netCDF4", "zarr", "h5netcdf"} & set(imports) <= allowed, path.name
+
+
+def test_a_long_look_at_many_files_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(3):
+        write(globe(times=[36.0 * n + 6 * step for step in range(6)]), tmp_path / f"{n}.nc")
+    monkeypatch.setattr(commands, "SAY_S", 0.0)
+    done = runner.invoke(app, ["inspect", str(tmp_path / "*.nc"), "--json"])
+    assert done.exit_code == 0, done.stderr
+    said = [msgspec.json.decode(line) for line in done.stderr.splitlines()]
+    assert [line["event"] for line in said] == [f"looked at {n} of 3 files" for n in (1, 2, 3)]
+    assert msgspec.json.decode(done.stdout, type=Inspection).grid.shape == (18, 7, 8)

@@ -1,0 +1,49 @@
+"""Commands that are asked for an answer: heard to their end, and ended when they fall silent."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from streamer.control import launcher
+from streamer.control.launcher import Silent, ask
+from streamer.lifeline import Lifeline
+
+
+@pytest.fixture
+def lifeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lifeline]:
+    monkeypatch.setattr(launcher, "command", lambda *words: [sys.executable, "-c", *words])
+    made = Lifeline()
+    yield made
+    made.close()
+
+
+TALKS = """
+import sys, time
+for n in range(8):
+    time.sleep(0.5)
+    print(n, file=sys.stderr, flush=True)
+print("done")
+"""
+
+
+def test_who_gives_signs_of_life_is_waited_for(lifeline: Lifeline) -> None:
+    code, out, err = asyncio.run(ask([TALKS], lifeline, silence_s=3, longest_s=60))
+    assert (code, out, err.split()) == (0, b"done\n", [str(n) for n in range(8)])
+
+
+def test_who_falls_silent_is_ended_and_quoted(lifeline: Lifeline) -> None:
+    code = "import sys, threading; print('at the gate', file=sys.stderr, flush=True); threading.Event().wait()"
+    with pytest.raises(Silent, match=r"said nothing for 1 s, after 'at the gate'"):
+        asyncio.run(ask([code], lifeline, silence_s=1, longest_s=60))
+    assert not [child for child in psutil.Process().children() if "at the gate" in " ".join(child.cmdline())]
+
+
+def test_who_never_comes_to_an_end_is_ended_too(lifeline: Lifeline) -> None:
+    code = "import sys, time\nwhile True: time.sleep(0.01); print('still', file=sys.stderr, flush=True)"
+    with pytest.raises(Silent, match="longer than 1 s"):
+        asyncio.run(ask([code], lifeline, silence_s=30, longest_s=1))
