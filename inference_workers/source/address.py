@@ -57,7 +57,11 @@ def resolve(text: str) -> Address:
     if _URL.match(text):
         return Address(text, (text,))
     path = Path(text).expanduser().absolute()
-    if not path.exists() and has_magic(text):
+    try:
+        there = path.exists()
+    except OSError as why:  # A name that is too long, a folder that may not be entered.
+        raise InputError(f"{path} cannot be read: {why.strerror}.") from None
+    if not there and has_magic(text):
         listed = tuple(sorted(glob(str(path), recursive=True), key=natural))  # noqa: PTH207  (an absolute pattern)
         if not listed:
             raise InputError(f"No file matches {text}: check the folder and the pattern (and quote it in a shell).")

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 SEGMENTERS = "cavecast.segmenters"
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Parameter = bool | int | Finite | str
 
 
 class RunRequest(BaseModel):
@@ -40,7 +41,7 @@ class RunRequest(BaseModel):
         int | None, Field(description="Neighbours that connect: 6 (faces), 18 (edges) or 26 (corners).")
     ] = None
     parameters: Annotated[
-        dict[str, bool | int | Finite | str],
+        dict[str, Parameter],
         Field(max_length=64, description="What the segmenter takes besides, by its own names."),
     ] = {}
     min_duration_h: Annotated[
@@ -87,6 +88,16 @@ class RunRequest(BaseModel):
         """The segmenter's parameters as far as they are given; the segmenter itself says what it takes."""
         named = {"threshold": self.threshold, "connectivity": self.connectivity}
         return {**self.parameters, **{name: value for name, value in named.items() if value is not None}}
+
+    @field_validator("input", "variable", "periodic", "out", "parameters")
+    @classmethod
+    def _no_nul(cls, given: str | dict[str, Parameter] | None) -> str | dict[str, Parameter] | None:
+        """A NUL cannot be handed to a process."""
+        texts = (*given, *given.values()) if isinstance(given, dict) else (given,)
+        for text in texts:
+            if isinstance(text, str) and "\0" in text:
+                raise ValueError(f"{text!r} holds a NUL character, which no name or path can")
+        return given
 
     @field_validator("chunk")
     @classmethod
@@ -141,6 +152,8 @@ def sentence(errors: list[dict[str, Any]]) -> str:
     said = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "value_error":
         return said
+    if first["type"] == "json_invalid":
+        return f"the body is no JSON: {first.get('ctx', {}).get('error', said)} (at character {where})"
     if first["type"] == "extra_forbidden":
         return f"{where} is no field of this request"
     if first["type"] == "missing":

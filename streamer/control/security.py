@@ -55,7 +55,7 @@ def refusal(host: str | None, origin: str | None) -> str | None:
     """Why a request with these headers is not answered, or None if it is."""
     if host is None or not is_loopback(_name(f"//{host}")):
         return f"the Host {host} is not this machine: open the address that cavecast printed"
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and _place(origin) != host.lower():
         return f"a page of {origin} may not use this server"
     return None
 
@@ -63,6 +63,13 @@ def refusal(host: str | None, origin: str | None) -> str | None:
 def _name(address: str) -> str:
     try:
         return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _place(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
     except ValueError:
         return ""
 

@@ -20,7 +20,9 @@ def test_a_foreign_name_that_leads_here_is_refused(host: str | None) -> None:
     assert refusal(host, None) is not None
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:9", "http://localhost:8750", ""])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:9", "http://localhost:8750", "", "http://["]
+)
 def test_a_page_of_another_site_is_refused(origin: str) -> None:
     why = refusal("127.0.0.1:8750", origin)
     assert why is not None
