@@ -50,6 +50,7 @@ class Commands(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
+        self.help = unwrapped(self.help)
         for name, lazy in COMMANDS.items():
             self.add_command(TyperCommand(name, help=lazy.help, rich_help_panel=lazy.panel))
 
@@ -66,7 +67,14 @@ def load(name: str) -> Any:
     command: Callable[..., object] = getattr(importlib.import_module(module), function)
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
     alone.command(name, context_settings={"help_option_names": ["-h", "--help"]})(command)
-    return typer.main.get_command(alone)
+    made = typer.main.get_command(alone)
+    made.help = unwrapped(made.help)
+    return made
+
+
+def unwrapped(text: str | None) -> str:
+    """Paragraphs in one line each: the terminal breaks them where it ends, not where the source does."""
+    return "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in (text or "").split("\n\n"))
 
 
 app = typer.Typer(

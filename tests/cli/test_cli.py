@@ -36,6 +36,12 @@ def test_help_is_quick_and_names_every_command() -> None:
         assert lazy.help in done.stdout
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_leaves_it_to_the_terminal_where_lines_break(name: str) -> None:
+    assert load(name).help
+    assert all("\n" not in paragraph for paragraph in load(name).help.split("\n\n"))
+
+
 def test_help_loads_no_library_of_a_part() -> None:
     code = (
         "import sys; sys.argv = ['cavecast', '--help']\n"
