@@ -36,15 +36,12 @@ from streamer.wire.messages import (
     Pulse,
     Refuse,
     Welcome,
+    brief,
 )
 from streamer.wire.volume import RunSpec, decode_spec
 
-MOST_REASON = 120
-"""Characters of a reason that is sent: a header holds 512 bytes, a character takes 4 at most."""
-
-
 MOST_BEATS = 40
-"""Leases that one beat names: for the same reason."""
+"""Leases that one beat names: a header holds 512 bytes."""
 
 
 class Out(NamedTuple):
@@ -182,7 +179,7 @@ class Session:
         if done.refusals >= self._manners.resends:
             del self._done[refuse.chunk]
             reason = f"refused {done.refusals + 1} times: {refuse.reason}"
-            return self._say(now, Out(Fail(refuse.chunk, done.commit.lease, reason[:MOST_REASON])))
+            return self._say(now, Out(Fail(refuse.chunk, done.commit.lease, brief(reason))))
         self._done[refuse.chunk] = done._replace(refusals=done.refusals + 1)
         return self._say(now, self._send(refuse.chunk, now))
 
@@ -212,7 +209,7 @@ class Session:
         """The chunk at work could not be done."""
         held = self._held.pop(lease.chunk, None)
         number = lease.lease if held is None else held.lease.lease
-        return self._say(now, Out(Fail(lease.chunk, number, reason[:MOST_REASON])))
+        return self._say(now, Out(Fail(lease.chunk, number, brief(reason))))
 
     def _send(self, chunk: int, now: float) -> Out:
         self._done[chunk] = done = self._done[chunk]._replace(sent=now)

@@ -17,7 +17,7 @@ from streamer.measures import Columns
 from streamer.merges import Ids, Merges, Nodes
 from streamer.objects import Objects
 from streamer.seams import Advance, MatchRule, Seams, same_voxel
-from streamer.wire.block import Footprint, Seam, Stats, unpack_footprint, unpack_ids, unpack_seam, unpack_stats
+from streamer.wire.block import NOWHERE, Footprint, Seam, Stats, unpack_footprint, unpack_ids, unpack_seam, unpack_stats
 from streamer.wire.codec import Buffer
 from streamer.wire.grid import Grid
 from streamer.wire.messages import Commit, ObjectPage, Refused
@@ -192,6 +192,10 @@ def _check_stats(
         inside = start[axis] <= int(stats[low].min()) and int(stats[high].max()) < stop[axis]
         inside &= bool((stats[low] <= stats[high]).all())
         refuse_unless(inside, f"statistics whose {low} to {high} leave the core ({start[axis]} to {stop[axis] - 1})")
+    for name, nothing in (("x_min_high", NOWHERE), ("x_max_low", -1)):
+        there = stats[name][stats[name] != nothing].astype(np.int64)
+        inside = not len(there) or (start[2] <= int(there.min()) and int(there.max()) < stop[2])
+        refuse_unless(inside, f"statistics whose {name} leaves the core ({start[2]} to {stop[2] - 1})")
     refuse_unless(int(stats["voxels"].min()) > 0, "statistics of no voxels")
     for name in ("sum", "max"):  # infinite where the field is
         refuse_unless(not np.isnan(stats[name]).any(), f"statistics whose {name} is not a number")

@@ -17,7 +17,7 @@ from streamer.record import LogLike
 from streamer.status import Rate
 from streamer.wire.block import PARTS
 from streamer.wire.codec import Buffer
-from streamer.wire.messages import MAX_NAME, VERSION, Credit, Entry, Hello, Message, Part, Refuse, Welcome
+from streamer.wire.messages import MAX_NAME, VERSION, Credit, Entry, Hello, Message, Part, Refuse, Welcome, brief
 
 Door = Literal["ingest", "feed"]
 
@@ -68,9 +68,8 @@ class Feed:
             return [Send("feed", peer, Refuse("workers are served at the other door: take the address of --ingest"))]
         unknown = set(message.parts) - set(PARTS)
         if unknown:
-            return [
-                Send("feed", peer, Refuse(f"a chunk has no part {sorted(unknown)[0]!r}; there are {', '.join(PARTS)}"))
-            ]
+            why = f"a chunk has no part {sorted(unknown)[0][:MAX_NAME]!r}; there are {', '.join(PARTS)}"
+            return [Send("feed", peer, Refuse(brief(why)))]
         goes_on = message.epoch == self._log.epoch and 0 <= message.next <= self._log.head
         self.forget(peer)
         self._subscribers[peer] = _Subscriber(
@@ -122,7 +121,7 @@ class Feed:
             f"entry {cursor.next} takes {cursor.needs:,} bytes and the window of {subscriber.name or 'the peer'} "
             f"has {max(cursor.room, 0):,}: give more credit"
         )
-        return [Send("feed", peer, Refuse(why))]
+        return [Send("feed", peer, Refuse(brief(why)))]
 
     def forget(self, peer: bytes) -> None:
         """The peer is gone."""

@@ -19,6 +19,7 @@ from streamer.record import LogLike, Record
 from streamer.status import Progress
 from streamer.wire.codec import Buffer
 from streamer.wire.messages import (
+    MAX_REASON,
     Ask,
     AskStatus,
     AskTable,
@@ -36,9 +37,10 @@ from streamer.wire.messages import (
     RunStatus,
     Status,
     Table,
+    brief,
 )
 from streamer.wire.volume import RunSpec, encode_spec
-from streamer.workers import MOST_REASON, Workers
+from streamer.workers import Workers
 
 __all__ = ["Door", "Hub", "HubSettings", "Send"]
 
@@ -205,7 +207,7 @@ class Hub:
                 return [] if self._record.end else self._workers.finish("cancelled", now)
             case Command():
                 why = f"the command {message.what[:64]!r} is unknown; there are start and cancel"
-                return [Send("feed", peer, Refuse(why))]
+                return [Send("feed", peer, Refuse(brief(why)))]
         return self._strike("feed", peer, f"a {type(message).__name__} has no meaning at this door", -1, now)
 
     def _start(self, now: float) -> list[Send]:
@@ -245,10 +247,11 @@ class Hub:
         if len(self._bad) > MOST_STRANGERS:
             del self._bad[next(iter(self._bad))]
         if bad.strikes < STRIKES:
-            return [Send(door, peer, Refuse(why[:MOST_REASON], chunk))]
+            return [Send(door, peer, Refuse(brief(why), chunk))]
         bad.until = now + self._settings.aside_s
         self.forget(door, peer)
-        why = f"{why[:MOST_REASON]}; the third bad message in a row: not heard for {self._settings.aside_s:g} s"
+        aside = f"the third bad message in a row: not heard for {self._settings.aside_s:g} s"
+        why = f"{brief(why, MAX_REASON - 100)}; {aside}"
         return [Send(door, peer, Refuse(why, chunk)), *self._workers.grant(now)]
 
     def _aside(self, door: Door, peer: bytes, now: float) -> bool:

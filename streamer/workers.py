@@ -32,10 +32,8 @@ from streamer.wire.messages import (
     Refuse,
     Refused,
     Welcome,
+    brief,
 )
-
-MOST_REASON = 300
-"""Characters of a peer's reason that are kept and passed on."""
 
 
 @dataclass(slots=True)
@@ -174,7 +172,7 @@ class Workers:
         sends = self._at_work(peer)
         logged: list[Logged] = []
         if self._leases.fail(peer, message.chunk, message.lease) == "failed":
-            why = message.reason[:MOST_REASON]
+            why = brief(message.reason)
             self._progress.gave_up(message.chunk, why)
             logged = self._record.fail(message.chunk, why)
         return sends + self.settled(logged, now)

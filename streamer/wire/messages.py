@@ -19,6 +19,8 @@ MAX_HEADER = 512
 MAX_PAYLOADS = 8
 MAX_PAYLOAD_BYTES = 1 << 30
 MAX_NAME = 64
+MAX_REASON = 400
+"""Bytes of a reason: what is left of a header when the record's other fields have had theirs."""
 
 
 class Refused(ValueError):
@@ -347,6 +349,11 @@ def encode(message: Message) -> bytes:
     if len(raw) > MAX_HEADER:
         raise ValueError(f"{type(message).__name__} takes {len(raw)} bytes; a header has {MAX_HEADER} at most")
     return raw
+
+
+def brief(text: str, size: int = MAX_REASON) -> str:
+    """As much of a text as takes ``size`` bytes of UTF-8 at most, so that it fits into a header."""
+    return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
 
 
 def decode(frames: Sequence[bytes | memoryview]) -> tuple[Known | None, Sequence[bytes | memoryview]]:

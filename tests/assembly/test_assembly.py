@@ -355,6 +355,8 @@ def test_a_chunk_that_contradicts_itself_is_refused_in_words_and_changes_nothing
         ({"stats": row(step=2)}, "statistics whose step to step leave the core"),
         ({"stats": row(y_max=2)}, "statistics whose y_min to y_max leave the core"),
         ({"stats": row(x_min=1, x_max=0)}, "statistics whose x_min to x_max leave the core"),
+        ({"stats": row(x_min_high=10**6)}, "statistics whose x_min_high leaves the core (0 to 3)"),
+        ({"stats": row(x_max_low=-5)}, "statistics whose x_max_low leaves the core (0 to 3)"),
         ({"stats": row(voxels=0)}, "statistics of no voxels"),
         ({"stats": row(sum=math.nan)}, "statistics whose sum is not a number"),
         ({"stats": row(moment=math.inf)}, "statistics whose moment is not finite"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from streamer.wire.messages import (
     FAILED,
     LEASED,
     PENDING,
+    VERSION,
     Ack,
     Again,
     Ask,
@@ -29,7 +32,9 @@ from streamer.wire.messages import (
     Goodbye,
     Hello,
     Lease,
+    Message,
     ObjectPage,
+    PartInfo,
     Pulse,
     Refuse,
     RunStatus,
@@ -37,6 +42,7 @@ from streamer.wire.messages import (
     Table,
     Welcome,
     decode,
+    encode,
 )
 from streamer.wire.volume import decode_spec
 from tests.streamer.runs import (
@@ -492,6 +498,34 @@ def test_what_is_no_message_is_refused_and_three_put_the_peer_aside() -> None:
     assert hub.garbled("feed", R, "no header", 0) == []
     assert hub.feed(R, subscriber_hello(), [], 0) == []
     assert hub.refused == 3
+
+
+@pytest.mark.parametrize("letter", ["n", "\0", "é", "€", "😀"])
+def test_a_refusal_fits_into_a_header_whatever_the_peer_has_said(letter: str) -> None:
+    hub, _ = with_worker()
+    commit, payloads = MADE[0]
+    for size in range(300):
+        words: list[tuple[str, Message]] = [
+            ("feed", Hello(VERSION, "renderer", "r", "", 0, (letter * size,))),
+            ("feed", Command(letter * size)),
+            (
+                "ingest",
+                msgspec.structs.replace(commit, parts=tuple(PartInfo(letter * (size // 3), 1, 1) for _ in "123")),
+            ),
+        ]
+        for door, message in words:
+            with suppress(ValueError):  # such a name does not fit into a header
+                encode(message)
+                peer = b"%d" % size
+                sends = hub.feed(peer, message, [], 0) if door == "feed" else hub.ingest(peer, message, payloads, 0)
+                assert refusal([send for send in sends if encode_or_fail(send.message)]).reason
+
+
+def encode_or_fail(message: Message) -> bytes:
+    try:
+        return encode(message)
+    except ValueError as why:
+        pytest.fail(str(why))
 
 
 # ---------------------------------------------------------------- again
