@@ -207,10 +207,15 @@ def open_volume(volume: Volume, variable: str, plan: joined.Plan, first: OpenFil
 
 
 def _area(header: Header, file: OpenFile, facts: VariableFacts, volume: Volume) -> Floats | None:
-    """Areas of all cells in km², shape (y, x); the file's own if it has them."""
+    """Areas of all cells in km², shape (y, x); the file's own where it has them."""
     if not volume.on_sphere:
         return None
     _, rows, columns = volume.axes
+    latitude = cf.coordinate_of(header, rows.name, facts)
+    bounds = axes.bounds_of(header, file.values, latitude)
+    if bounds is not None and not cells.usable_bounds(bounds, rows.points):
+        bounds = None
+    counted = cells.cell_area_km2(cells.latitude_edges(rows.points, bounds), columns.widths)
     own = measured_area(header, facts, (rows.name, columns.name))
     if own is not None:
         to_km2 = area_unit_km2(own)
@@ -219,12 +224,10 @@ def _area(header: Header, file: OpenFile, facts: VariableFacts, volume: Volume) 
                                                   for d, n in zip(own.dims, own.shape, strict=True)))  # fmt: skip
         kept = [d for d in own.dims if d in (rows.name, columns.name)]
         area = raw.T if kept[0] == columns.name else raw
-        return np.asarray(area[: len(rows), : len(columns)], np.float64) * to_km2
-    latitude = cf.coordinate_of(header, rows.name, facts)
-    bounds = axes.bounds_of(header, file.values, latitude)
-    if bounds is not None and not cells.usable_bounds(bounds, rows.points):
-        bounds = None
-    return cells.cell_area_km2(cells.latitude_edges(rows.points, bounds), columns.widths)
+        told = np.asarray(area[: len(rows), : len(columns)], np.float64) * to_km2
+        # Such a file leaves out the cells that do not concern it, land for instance; an object may still lie there.
+        return np.where(np.isfinite(told) & (told >= 0), told, counted)
+    return counted
 
 
 def measured_area(header: Header, facts: VariableFacts, yx: tuple[str, str]) -> VariableFacts | None:

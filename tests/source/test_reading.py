@@ -324,6 +324,22 @@ def test_the_files_own_cell_area_is_used(units: str, factor: float, dims: tuple[
     np.testing.assert_allclose(area, own[1:3, [-1, 0, 1]].astype(float) * factor, rtol=1e-15)
 
 
+def test_a_cell_whose_area_the_file_leaves_out_has_that_of_its_edges(tmp_path: Path) -> None:
+    data = globe()
+    plain = look(write(data, tmp_path / "plain.nc"))
+    data["v"].attrs["cell_measures"] = "area: areacello"
+    own = np.full((7, 8), 2.0)
+    own[2, 3] = np.nan  # land
+    data["areacello"] = (("lat", "lon"), own, {"units": "km2"})
+    found = look(write(data, tmp_path / "a.nc"))
+    with open_source(found.source, found.volume) as volume, open_source(plain.source, plain.volume) as bare:
+        area, counted = (one.cell_area_km2(slice(0, 7), slice(0, 8)) for one in (volume, bare))
+    assert area is not None
+    assert counted is not None
+    assert area[2, 3] == counted[2, 3] > 100
+    assert (np.delete(area.ravel(), 2 * 8 + 3) == 2.0).all()
+
+
 def test_a_volume_off_the_sphere_has_no_cell_area(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", noise())
     found = look(tmp_path / "a.npy")
