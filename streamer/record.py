@@ -66,7 +66,7 @@ class Record:
     """The log of a run and its assembly.  Raises BadLog if the log is not one of this run."""
 
     def __init__(self, log: LogLike, spec: RunSpec) -> None:
-        self.log, self.grid = log, spec.grid
+        self.log, self.grid, self._layers = log, spec.grid, spec.layers
         self.assembly = Assembly(spec.volume, spec.grid, spec.keep)
         self.end = ""
         """``complete`` or ``cancelled`` once the run has ended."""
@@ -144,7 +144,7 @@ class Record:
 
     def _check(self, commit: Commit, payloads: Sequence[Buffer]) -> None:
         """Raises Refused unless these are the payloads, and what they unpack to is bounded by the chunk's size."""
-        check(self.grid, commit, list(payloads))
+        check(self.grid, commit, payloads, self._layers)
         z, y, x = self.grid.core(commit.chunk).shape
         rows, cells, labelled = commit.stat_rows, commit.footprint_cells, commit.labelled
         if not 0 <= max(rows, cells) <= labelled <= z * y * x or min(rows, cells) < 0:

@@ -32,6 +32,7 @@ def put(floor: int, package: str, names: str) -> None:
 put(LANGUAGE, "streamer.wire", "__init__ grid volume messages codec block view colour")
 put(DECISION, "streamer", "__init__ seams merges objects assembly leases cursor pace feed record workers hub status")
 put(DECISION, "streamer", "measures")
+put(LANGUAGE, "streamer.wire", "layers")
 put(DECISION, "streamer.archive", "__init__ follow tables")
 put(ENGINE, "streamer.archive", "calendar store")
 put(SHELL, "streamer.archive", "writer node")

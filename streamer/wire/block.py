@@ -9,11 +9,19 @@ pad only.  The parts, each a zstd frame (or empty where nothing is in it):
 ``stats``      rows of ``STAT``, sorted by (label, step): the core's voxels only
 ``footprint``  cells of each own label seen along axis 0: counts uint32, cells uint32, areas float64 (km²)
 
+A run may ask for layers besides (``EXTRA``; see ``streamer.wire.layers``), which follow in that order:
+
+``labels1``      the labels at half the resolution, uint32, of ``coarse_shape(grid.chunk)``; empty where
+                 ``labels`` is, and then as constant
+``field``        the input as bytes, the core padded with 0 to the full chunk shape, a Zarr v3 chunk as it is
+``probability``  the same of the segmenter's certainty; either is empty where it is 0 all over
+
 The streamer matches seams from ``seam`` alone; it never looks into a volume.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,9 +29,12 @@ from numpy.typing import NDArray
 
 from streamer.wire.codec import Buffer, Labels, compress, crc32c, decode_labels, decompress, encode_labels
 from streamer.wire.grid import Box, Grid, Shared
+from streamer.wire.layers import Bytes, coarse_shape, coarser, pack_layer
 from streamer.wire.messages import Commit, PartInfo, Refused
 
 PARTS = ("labels", "seam", "ids", "stats", "footprint")
+EXTRA = ("labels1", "field", "probability")
+"""Parts that a chunk has only if its run asks for them; they follow those of ``PARTS``, in this order."""
 
 STAT = np.dtype(
     [
@@ -69,6 +80,10 @@ class Segmented(NamedTuple):
     ids: Ids
     stats: Stats
     footprint: Footprint | None
+    field: Bytes | None = None
+    """The input as bytes, of the core's shape; needed if the run carries it."""
+    probability: Bytes | None = None
+    """The segmenter's certainty as bytes, of the core's shape, if it says anything of it."""
 
 
 class Seam(NamedTuple):
@@ -95,9 +110,19 @@ def _on_face(faces: tuple[Labels | None, ...], box: Box, shared: Shared) -> Labe
 
 
 def pack(
-    grid: Grid, chunk: int, lease: int, done: Segmented, *, read_s: float = 0.0, segment_s: float = 0.0
+    grid: Grid,
+    chunk: int,
+    lease: int,
+    done: Segmented,
+    *,
+    read_s: float = 0.0,
+    segment_s: float = 0.0,
+    layers: Sequence[str] = (),
 ) -> tuple[Commit, list[bytes]]:
-    """A commit and its payloads, in the order of ``PARTS``.  Raises ValueError if the result does not fit the grid."""
+    """A commit and its payloads: ``PARTS``, then ``layers`` (some of ``EXTRA``, in that order).
+
+    Raises ValueError if the result does not fit the grid.
+    """
     if done.block.shape != grid.block_shape(chunk):
         raise ValueError(f"chunk {chunk}: the block is {grid.block_shape(chunk)}, the labels are {done.block.shape}")
     if len(done.ids) != done.own:
@@ -113,7 +138,13 @@ def pack(
         compress(done.stats.astype(STAT)) if len(done.stats) else b"",
         b"" if cells is None or not len(cells.cells) else _pack_footprint(cells),
     ]
-    infos = tuple(PartInfo(name, len(raw), crc32c(raw)) for name, raw in zip(PARTS, payloads, strict=True))
+    for name in layers:
+        if name == "labels1":
+            payloads.append(pack_layer(coarser(core), coarse_shape(grid.chunk)) if constant < 0 else b"")
+        else:
+            payloads.append(_pack_bytes(grid, chunk, name, done.field if name == "field" else done.probability))
+    names = (*PARTS, *layers)
+    infos = tuple(PartInfo(name, len(raw), crc32c(raw)) for name, raw in zip(names, payloads, strict=True))
     commit = Commit(
         chunk=chunk,
         lease=lease,
@@ -130,14 +161,28 @@ def pack(
     return commit, payloads
 
 
-def check(grid: Grid, commit: Commit, payloads: list[Buffer]) -> None:
-    """Raises Refused, naming the chunk, unless the payloads are those that the commit announces."""
+def _pack_bytes(grid: Grid, chunk: int, name: str, array: Bytes | None) -> bytes:
+    core = grid.core(chunk).shape
+    if array is None and name == "probability":
+        return b""  # not every segmenter knows
+    if array is None or array.shape != core or array.dtype != np.uint8:
+        there = "missing" if array is None else f"{array.dtype} of {array.shape}"
+        raise ValueError(f"chunk {chunk}: the layer {name} is {there} where uint8 of {core} belongs")
+    return pack_layer(array, grid.chunk) if array.any() else b""
+
+
+def check(grid: Grid, commit: Commit, payloads: Sequence[Buffer], layers: Sequence[str] = ()) -> None:
+    """Raises Refused, naming the chunk, unless the payloads are those that the commit announces.
+
+    ``layers`` are those of the run (``RunSpec.layers``): each of its chunks has just these.
+    """
     if not 0 <= commit.chunk < grid.size:
         raise Refused(f"chunk {commit.chunk} is not one of the grid's {grid.size}")
-    if tuple(info.name for info in commit.parts) != PARTS:
-        raise Refused(f"chunk {commit.chunk}: parts {[info.name for info in commit.parts]}, expected {list(PARTS)}")
-    if len(payloads) != len(PARTS):
-        raise Refused(f"chunk {commit.chunk}: {len(payloads)} payloads for {len(PARTS)} parts")
+    names = (*PARTS, *layers)
+    if tuple(info.name for info in commit.parts) != names:
+        raise Refused(f"chunk {commit.chunk}: parts {[info.name for info in commit.parts]}, expected {list(names)}")
+    if len(payloads) != len(names):
+        raise Refused(f"chunk {commit.chunk}: {len(payloads)} payloads for {len(names)} parts")
     z, y, x = grid.block_shape(commit.chunk)
     if not 0 <= commit.own <= commit.components <= z * y * x or commit.stat_rows < commit.own:
         raise Refused(f"chunk {commit.chunk}: {commit.own} of {commit.components} components in {z * y * x} voxels")
@@ -204,6 +249,24 @@ def unpack_block(grid: Grid, commit: Commit, labels: Buffer, seam: Buffer) -> La
     if faces[2] is not None:
         block[:, :, nx] = faces[2]
     return block
+
+
+def unpack_coarse(grid: Grid, commit: Commit, labels1: Buffer) -> Labels:
+    """The core's labels at half the resolution, ``coarse_shape`` of the core, uint32, from the part ``labels1``."""
+    shape, core = coarse_shape(grid.chunk), coarse_shape(grid.core(commit.chunk).shape)
+    if commit.constant >= 0:
+        return np.full(core, commit.constant, "<u4")
+    raw = decompress(labels1, 4 * shape[0] * shape[1] * shape[2], f"chunk {commit.chunk}: labels1")
+    return np.frombuffer(raw, "<u4").reshape(shape)[tuple(slice(0, n) for n in core)]
+
+
+def unpack_layer(grid: Grid, chunk: int, raw: Buffer) -> Bytes:
+    """The core's bytes (z, y, x) from the part ``field`` or ``probability``; 0 where there is nothing."""
+    core, (z, y, x) = grid.core(chunk).shape, grid.chunk
+    if not len(raw):
+        return np.zeros(core, np.uint8)
+    flat = np.frombuffer(decompress(raw, z * y * x, f"chunk {chunk}: a layer of bytes"), np.uint8)
+    return flat.reshape(grid.chunk)[tuple(slice(0, n) for n in core)]
 
 
 def unpack_ids(commit: Commit, raw: Buffer) -> Ids:

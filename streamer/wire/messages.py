@@ -16,7 +16,8 @@ import msgspec
 VERSION = 1
 """The major version of the protocol.  A peer that speaks a newer one is refused."""
 MAX_HEADER = 512
-MAX_PAYLOADS = 8
+MAX_PAYLOADS = 9
+"""A chunk's entry: the commit's header, five parts, three layers."""
 MAX_PAYLOAD_BYTES = 1 << 30
 MAX_NAME = 64
 MAX_REASON = 400

@@ -7,12 +7,14 @@ them are little-endian float64 bytes, so that they mean the same everywhere and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.wire.block import EXTRA
 from streamer.wire.grid import Grid, Triple
 
 Floats = NDArray[np.float64]
@@ -125,8 +127,20 @@ class RunSpec(msgspec.Struct, frozen=True):
     keep: Keep = Keep()
     created: str = ""
     """ISO 8601, UTC."""
+    layers: tuple[str, ...] = ()
+    """Parts that chunks carry besides those that all do: some of ``block.EXTRA``, in that order."""
+    field_range: tuple[float, float] | None = None
+    """The ends between which the layer ``field`` is quantised; needed if there is one."""
 
     def __post_init__(self) -> None:
+        if self.layers != tuple(name for name in EXTRA if name in self.layers):
+            raise ValueError(f"the layers {self.layers} are not some of {EXTRA}, in that order")
+        if self.field_range is not None:
+            low, high = self.field_range
+            if not (low < high and 0 < high - low < inf):
+                raise ValueError(f"the field's range {self.field_range} is not a lower and a higher number")
+        elif "field" in self.layers:
+            raise ValueError("the layer field needs a range, one for the whole run")
         if self.grid.shape != self.volume.shape:
             raise ValueError(f"the grid is for {self.grid.shape}, the volume has {self.volume.shape}")
 

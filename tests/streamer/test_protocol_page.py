@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from streamer import log
-from streamer.wire.block import PARTS
+from streamer.wire.block import EXTRA, PARTS
 from streamer.wire.messages import Known, PartInfo
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
@@ -24,7 +24,7 @@ def test_a_message_is_described_with_all_its_fields_in_order(message: type[msgsp
 
 
 def test_the_kinds_of_entries_and_the_parts_are_described() -> None:
-    for name in (*log.KINDS[1:], *PARTS):
+    for name in (*log.KINDS[1:], *PARTS, *EXTRA):
         assert f"| `{name}` |" in PAGE, name
 
 
