@@ -110,7 +110,7 @@ def cavecast(
     del version
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
-    elif COMMANDS[ctx.invoked_subcommand].panel == PARTS:
+    elif COMMANDS[ctx.invoked_subcommand].panel == PARTS and ctx.invoked_subcommand != "serve":  # it has flags for them
         from streamer import logs, settings
 
         chosen = settings.read({})

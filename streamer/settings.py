@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -62,12 +62,18 @@ class Settings(BaseSettings):
         Literal["auto", "human", "json"], Field(description="`auto`: for people on a terminal, JSON otherwise.")
     ] = "auto"
 
+    @field_validator("dir")
+    @classmethod
+    def _at_home(cls, dir: Path | None) -> Path | None:
+        try:
+            return dir and dir.expanduser()
+        except RuntimeError as why:
+            raise ValueError(f"{why}") from None
+
 
 def read(flags: Mapping[str, object], config: Path | None = None) -> Settings:
     """The settings.  Flags that are None were not given.  Raises WrongSetting."""
-    path = config or (Path(os.environ[CONFIG]) if os.environ.get(CONFIG) else None)
-    if path is None and Path(DEFAULT_FILE).is_file():
-        path = Path(DEFAULT_FILE)
+    path = _file(config)
     if path is not None and not path.is_file():
         raise WrongSetting(f"there is no settings file {path}")
 
@@ -96,13 +102,32 @@ def read(flags: Mapping[str, object], config: Path | None = None) -> Settings:
                 f"{name} in {path} is no setting; there are {', '.join(Settings.model_fields)}"
             ) from None
         said = first["msg"][:1].lower() + first["msg"][1:]
-        raise WrongSetting(f"{_origin(name, given, path)} is {first['input']!r}: {said}") from None
+        raise WrongSetting(f"{origin(name, given, config)} is {first['input']!r}: {said}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as why:
         raise WrongSetting(f"the settings file {path} cannot be read as TOML: {why}") from None
 
 
-def _origin(name: str, given: Mapping[str, object], path: Path | None) -> str:
-    if name in given:
+def origin(name: str, flags: Mapping[str, object], config: Path | None = None) -> str:
+    """Where the setting of that name comes from, as one would call the place."""
+    if flags.get(name) is not None:
         return f"--{name.replace('_', '-')}"
     variable = PREFIX + name.upper()
-    return f"{variable} in the environment" if os.environ.get(variable) else f"{name} in {path}"
+    for given, value in os.environ.items():
+        if given.upper() == variable and value:  # pydantic-settings takes them in small letters too
+            return f"{given} in the environment"
+    path = _file(config)
+    return f"{name} in {path}" if path is not None else name
+
+
+def environment(flags: Mapping[str, object], config: Path | None = None) -> dict[str, str]:
+    """What a child process must find in its environment to read the same settings."""
+    found = {PREFIX + name.upper(): str(value) for name, value in flags.items() if value is not None}
+    return found if config is None else {**found, CONFIG: str(config.absolute())}
+
+
+def _file(config: Path | None) -> Path | None:
+    if config is not None:
+        return config
+    if named := os.environ.get(CONFIG):
+        return Path(named)
+    return Path(DEFAULT_FILE) if Path(DEFAULT_FILE).is_file() else None

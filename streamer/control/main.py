@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from streamer import logs
 from streamer.control.folder import Folder
 from streamer.control.registry import open_registry
 from streamer.control.security import check_host
-from streamer.settings import Settings, read
+from streamer.settings import Settings, environment, origin, read
 
 GRACEFUL_S = 1
 INTERRUPTED = 130
@@ -69,7 +70,8 @@ def serve(
     flags = {"host": host, "port": port, "dir": dir, "log_level": log_level}
     settings = read(flags, config)
     logs.configure(settings.log_level, settings.log_format)
-    check_host(settings.host)
+    os.environ.update(environment(flags, config))  # the parts shall read the same settings
+    check_host(settings.host, origin("host", flags, config))
     listening = _listen(settings)
     folder = Folder(settings.dir)
     try:

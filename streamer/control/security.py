@@ -32,11 +32,11 @@ class BeyondLoopback(ValueError):
     exit_code = 2
 
 
-def check_host(host: str) -> None:
-    """Raises BeyondLoopback unless only this machine can reach the address."""
+def check_host(host: str, whence: str = "--host") -> None:
+    """Raises BeyondLoopback, naming ``whence`` the address came, unless only this machine can reach it."""
     if not is_loopback(host):
         raise BeyondLoopback(
-            f"--host {host} can be reached by other machines, and there are no accounts yet to keep strangers out: "
+            f"{whence} is {host}, which other machines can reach, and there are no accounts yet to keep strangers out: "
             "use 127.0.0.1 and reach it from elsewhere with ssh -L"
         )
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from streamer.cli import COMMANDS, load
-from tests.control.parts import CAVECAST, environment
+from tests.control.parts import CAVECAST, DEADLINE_S, ended, environment, start, volume
 
 QUICK_S = 0.4
 
@@ -118,6 +120,36 @@ def test_an_error_of_our_own_is_logged_with_where_it_was_and_ends_in_a_sentence(
     log, said = done.stderr.splitlines()
     assert "broken.py" in log
     assert said == "cavecast: an error that should not have happened: KeyError: 'chunk'"
+
+
+def test_serve_takes_its_flags_over_what_is_wrong_elsewhere_and_so_do_its_parts(tmp_path: Path) -> None:
+    (tmp_path / "cavecast.toml").write_text("workers = 'many'")
+    (tmp_path / "good.toml").write_text("workers = 1")
+    server = subprocess.Popen(
+        [CAVECAST, "serve", "--port", "0", "--config", "good.toml"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=tmp_path,
+        env=environment(CAVECAST_PORT="any"),
+    )
+    with server:
+        try:
+            assert server.stdout is not None
+            with httpx.Client(base_url=json.loads(server.stdout.readline())["url"], timeout=DEADLINE_S) as client:
+                asked = {"input": str(volume(tmp_path / "v.npy")), "threshold": 0.5, "view": False}
+                run = ended(client, start(client, **asked)["run_id"])
+        finally:
+            server.terminate()
+    assert (run["state"], run["workers"], run["restarts"]) == ("complete", 1, {}), run["error"]
+
+
+def test_an_address_beyond_this_machine_is_refused_with_where_it_came_from() -> None:
+    done = cavecast("serve", "--port", "0", CAVECAST_HOST="0.0.0.0")
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "cavecast: CAVECAST_HOST in the environment is 0.0.0.0, which other machines can reach"
+    )
 
 
 def test_a_command_is_completed_by_the_shell() -> None:

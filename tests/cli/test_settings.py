@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.settings import Settings, WrongSetting, read
+from streamer.settings import Settings, WrongSetting, environment, read
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +50,34 @@ def test_a_wrong_setting_is_named_with_where_it_came_from(monkeypatch: pytest.Mo
     monkeypatch.setenv("CAVECAST_LOG_LEVEL", "loud")
     with pytest.raises(WrongSetting, match=r"^CAVECAST_LOG_LEVEL in the environment is 'loud': .*'debug'"):
         read({})
+
+
+@pytest.mark.parametrize("variable", ["CAVECAST_PORT", "cavecast_port"])
+def test_a_variable_is_named_as_it_is_written(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "many")
+    with pytest.raises(WrongSetting, match=rf"^{variable} in the environment is 'many': "):
+        read({})
+
+
+def test_what_a_flag_replaces_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAVECAST_PORT", "many")
+    assert read({"port": 0}).port == 0
+
+
+def test_children_read_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("cavecast.toml").write_text("workers = 'many'")
+    flags, config = {"port": 0, "host": None, "log_level": "debug"}, file("workers = 3\nport = 9")
+    monkeypatch.setenv("CAVECAST_PORT", "many")
+    ours = read(flags, config)
+    for name, value in environment(flags, config).items():
+        monkeypatch.setenv(name, value)
+    assert read({}).model_dump() == ours.model_dump()
+    assert (ours.port, ours.workers, ours.log_level) == (0, 3, "debug")
+
+
+def test_a_folder_may_be_given_from_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert read({}, file("dir = '~/runs'")).dir == tmp_path / "runs"
 
 
 @pytest.mark.parametrize("text", ["wrokers = 3", "workers = ", "workers = \x00"])
