@@ -98,6 +98,10 @@ def draw_time(where: str, d: Dimension, points: Floats, bounds: Floats | None, w
     if unit_h is None:
         unit_h = 1.0
         notes.append("The time axis has no units; its numbers are taken as hours.")
+    if not times.plain_units(units):
+        points, bounds = points * unit_h, None if bounds is None else bounds * unit_h
+        notes.append(f"Times in {units!r} were counted in hours.")
+        units, unit_h = f"hours since {times.epoch_text(units)}", 1.0
     edges = bounds if bounds is not None and cells.usable_bounds(bounds, points) else None
     gaps = times.gaps(points)
     sentence = times.say_gaps(gaps, points, units, calendar)

@@ -47,6 +47,13 @@ def hours_per_unit(units: str, calendar: str) -> float | None:
     return _HOURS.get(word)
 
 
+def plain_units(units: str) -> bool:
+    """Whether whoever opens a file reads these units: xarray reads no weeks, months or abbreviations."""
+    word = units.strip().lower().partition(" since ")[0].strip()
+    read = ("microsecond", "millisecond", "second", "minute", "hour", "day")
+    return not epoch_text(units) or word.removesuffix("s") in read
+
+
 def same_calendar(a: str, b: str) -> bool:
     """Whether two names mean the same calendar; no name means the standard one."""
     a, b = a.strip().lower(), b.strip().lower()

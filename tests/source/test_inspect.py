@@ -328,3 +328,23 @@ def test_what_is_no_volume_gets_one_sentence(make: Callable[[Path], str] | str, 
     with pytest.raises(InputError, match=sentence) as refused:
         look(make if isinstance(make, str) else make(tmp_path))
     one_sentence(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("units", "calendar", "hours_each"),
+    [("weeks since 2000-01-01", "standard", 168.0), ("months since 2000-01-01", "360_day", 720.0),
+     ("h since 2000-01-01", "standard", 1.0)],
+)  # fmt: skip
+def test_times_in_units_that_others_do_not_read_are_counted_in_hours(
+    units: str, calendar: str, hours_each: float, tmp_path: Path
+) -> None:
+    steps = ("time", np.arange(6.0), {"units": units, "calendar": calendar})
+    found = look(write(globe(time=steps), tmp_path / "a.nc"))
+    axis = found.volume.axes[0]
+    assert axis.units == "hours since 2000-01-01"
+    assert axis.points.tolist() == [hours_each * i for i in range(6)]
+    assert set(axis.widths) == {hours_each}
+    assert f"Times in {units!r} were counted in hours." in found.notes
+    told = xr.Dataset(coords={"time": ("time", axis.points, {"units": axis.units, "calendar": axis.calendar})})
+    day = xr.decode_cf(told)["time"].values[1]
+    assert day - xr.decode_cf(told)["time"].values[0] == np.timedelta64(int(hours_each * 3600), "s")
