@@ -19,6 +19,7 @@ def test_progress_objects_and_chunks_are_on_the_page(
     page: Page, address: str, fake: Fake, complaints: list[str]
 ) -> None:
     fake.objects = [object_row(i) for i in range(250)]
+    fake.objects[0] |= {"id": 25_659_749, "lifetime_h": 654.0, "voxels": 1_001_334, "footprint_km2": 69.7e6}
     fake.progress(24, 2, 1)
     open_run(page, address, fake)
     expect(page.locator("#objects-count")).to_have_text("250")
