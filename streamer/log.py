@@ -1,82 +1,96 @@
-"""The run's record on disk: an append-only segment file, and the place of each entry in memory.
+"""The run's record on disk: a folder of segments, of which the newest is appended to.
 
-A record is ``[head][sizes][payloads]``; head and sizes have a CRC-32C of their own, the payloads another.
-So a record that was being written when the process died (whole head, file too short) is told apart from
-one that was damaged later.  Both are cut off with all that follows; damage also changes the log's epoch,
-because readers may have seen what is gone.  An entry is ``written`` once the kernel has it: ``kill -9`` of
-the streamer loses nothing, a power cut may.
+An entry is ``written`` once the kernel has it: ``kill -9`` of the streamer loses nothing, a power cut may.
+Whoever wants more takes a ``flush`` and carries it out where it may wait.  What is torn or damaged is cut
+off on opening with all that follows.  The log gets a new epoch, so that readers start anew, whenever they
+may have seen what is gone: after damage, and if the machine has been started again while the log was open.
+When the log is larger than it may be, its oldest segments become lean (``streamer.segment``).
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import secrets
-import struct
-from array import array
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import google_crc32c
-import numpy as np
 
 from streamer.record import LogFull
+from streamer.retention import Piece
+from streamer.segment import (
+    FULL,
+    LEAN,
+    NO_ROOM,
+    LogDamaged,
+    Segment,
+    strip,
+    sync_folder,
+    write_again,
+)
 from streamer.wire.codec import Buffer, crc32c
-from streamer.wire.messages import MAX_PAYLOADS
 
-MAGIC = b"CaveLog\n"
-VERSION = 1
-KINDS = ("", "chunk", "merges", "verdicts", "failed", "end")
-"""A kind's number is its place here."""
-MAX_ENTRY_BYTES = (1 << 32) - 1
+SEGMENT_BYTES = 256 << 20
+OPEN_FILES = 32
+"""Segments whose files are open at a time."""
+CLOSED = b"closed"
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_STORE = "store"
 
-_FILE = struct.Struct("<8sHHI16sQ20s")  # magic, version, header's size, 0, epoch, first number, 0; then CRC-32C
-_FILE_SIZE = _FILE.size + 4
-_HEAD = struct.Struct(
-    "<IIQIBBH"
-)  # CRC of the rest and of the sizes, CRC of payloads, number, their size, kind, parts, 0
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_STRIDE = 1 << 20
+__all__ = ["SEGMENT_BYTES", "Flush", "Log", "LogDamaged", "LogInUse"]
 
 
 class LogInUse(RuntimeError):
     """Another process writes this log."""
 
 
-class LogDamaged(RuntimeError):
-    """The file is no log, or not one that this version can read."""
+class Flush:
+    """Makes all entries before ``upto`` durable.  To be called once, from any thread; raises OSError."""
 
+    def __init__(self, upto: int, files: list[int], again: Sequence[tuple[int, int, int, int]]) -> None:
+        self.upto = upto
+        self._files, self._again = files, again
 
-class _Head(NamedTuple):
-    payload_crc: int
-    number: int
-    kind: int
-    sizes: tuple[int, ...]
+    def __call__(self) -> None:
+        try:
+            for file, start, end, number in self._again:
+                write_again(file, start, end, number)
+            for file in self._files:
+                os.fdatasync(file)
+        finally:
+            for file in self._files:
+                os.close(file)
 
 
 class Log:
     """One run's entries, numbered from 0.  One process at a time; not to be shared between threads."""
 
-    def __init__(self, folder: Path, lock: int, file: int, epoch: str) -> None:
-        self.folder, self.epoch, self.cut = folder, epoch, ""
-        """``cut`` says, in a sentence, what was cut off when the log was opened; empty if nothing was."""
-        self._lock, self._file = lock, file
-        self._offsets = array("Q")
-        self._end = _FILE_SIZE
-        self._largest = 0
+    def __init__(self, folder: Path, lock: int, segment_bytes: int) -> None:
+        self.folder = folder
+        self.cut = ""
+        """What was cut off when the log was opened, in a sentence; empty if nothing was."""
+        self.store = ""
+        """Where the labels of lean segments are to be found."""
+        self._lock, self._segment_bytes = lock, segment_bytes
+        self.head = 0
+        """The number of the next entry."""
+        self._segments: list[Segment] = []
+        """Oldest first; the newest is never lean."""
+        self._firsts: list[int] = []
+        self._open: list[Segment] = []
+        self._safe = 0
+        """All entries before it have been flushed."""
         self._last: tuple[int, tuple[str, list[memoryview]]] | None = None
 
     @classmethod
-    def open(cls, folder: Path) -> Log:
+    def open(cls, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> Log:
         """Creates a log, or scans the one that is there and cuts off its tail if that is torn or damaged.
 
-        Raises LogInUse, LogDamaged, LogFull or OSError.
+        What was not flushed is flushed.  Raises LogInUse, LogDamaged, LogFull or OSError.
         """
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        file = -1
+        log = cls(folder, lock, segment_bytes)
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -84,188 +98,271 @@ class Log:
                 raise LogInUse(
                     f"the log in {folder} is being written by another streamer: stop that one, or take another folder"
                 ) from None
-            file = os.open(folder / f"{0:020}.log", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            log = cls(folder, lock, file, _open_header(folder, file))
-            log._scan()
+            try:
+                log._begin()
+            except OSError as why:
+                if why.errno in NO_ROOM:
+                    raise LogFull(f"no room to begin a log in {folder}: {os.strerror(why.errno or 0)}") from None
+                raise
         except BaseException:
-            for fd in (file, lock):
-                if fd >= 0:
-                    os.close(fd)
+            log._let_go()
             raise
         return log
 
     def close(self) -> None:
-        """Lets go of the log.  Entries read before stay valid."""
-        for fd in (self._file, self._lock):
-            if fd >= 0:
-                os.close(fd)
-        self._file = self._lock = -1
+        """Flushes the log and lets go of it.  Entries read before stay valid."""
+        if self._lock < 0:
+            return
+        try:
+            self.flush()()
+            self._mark(CLOSED)
+        except OSError:
+            pass  # it is opened as one that was not closed
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        for segment in self._segments:
+            segment.close()
+        os.close(self._lock)
+        self._lock = -1
 
     @property
-    def head(self) -> int:
-        """The number of the next entry."""
-        return len(self._offsets)
+    def epoch(self) -> str:
+        """The epoch; the newest segment bears it."""
+        return self._segments[-1].epoch
 
     @property
     def nbytes(self) -> int:
         """The size of the log in bytes."""
-        return self._end
+        return sum(segment.end for segment in self._segments)
+
+    @property
+    def evicted(self) -> int:
+        """Chunks before this entry have no labels in the log any more."""
+        return max((segment.stop for segment in self._segments if segment.lean), default=0)
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """The segments, oldest first."""
+        return [Piece(one.first, one.stop, one.end, one.lean) for one in self._segments]
 
     def largest(self) -> int:
         """Payload bytes of the largest entry."""
-        return self._largest
+        return max(segment.largest for segment in self._segments)
 
-    def append(self, kind: str, payloads: Sequence[Buffer]) -> int:
-        """Writes an entry and returns its number.  Raises LogFull, and the log is as before, if the disk is full."""
-        sizes = tuple(len(raw) for raw in payloads)
-        if len(sizes) > MAX_PAYLOADS or sum(sizes) > MAX_ENTRY_BYTES:
-            raise ValueError(f"an entry of payloads {sizes}: {MAX_PAYLOADS} of {MAX_ENTRY_BYTES:,} bytes are allowed")
+    # ------------------------------------------------------------ entries
+
+    def append(self, kind: str, payloads: Sequence[Buffer], crcs: Sequence[int] = ()) -> int:
+        """Writes an entry and returns its number.  Raises LogFull, and the log is as before, if the disk is full.
+
+        ``crcs`` are the payloads' CRC-32C where they are known already.
+        """
         number = self.head
-        payload_crc = 0
-        for raw in payloads:
-            payload_crc = google_crc32c.extend(payload_crc, raw if isinstance(raw, bytes) else np.frombuffer(raw, "u1"))
-        tail = struct.pack(f"<{len(sizes)}I", *sizes)
-        fields = (payload_crc, number, sum(sizes), KINDS.index(kind), len(sizes), 0)
-        head = _HEAD.pack(crc32c(_HEAD.pack(0, *fields)[4:] + tail), *fields) + tail
         try:
-            self._write([head, *(raw for raw in payloads if len(raw))])
+            segment = self._segments[-1]
+            if segment.end >= self._segment_bytes and len(segment.offsets):
+                segment = self._roll(self.epoch)
+            segment.append(kind, payloads, crcs or [crc32c(raw) for raw in payloads])
         except OSError as why:
-            # Whatever part was written is not an entry.
-            os.ftruncate(self._file, self._end)
-            if why.errno in _FULL:
-                raise LogFull(
-                    f"no room for entry {number} ({sum(sizes):,} bytes) of the log in {self.folder}: "
-                    f"{os.strerror(why.errno)}; the run goes on when there is room"
-                ) from None
-            raise
-        self._offsets.append(self._end)
-        self._end += len(head) + sum(sizes)
-        self._largest = max(self._largest, sum(sizes))
+            if why.errno not in NO_ROOM:
+                raise
+            raise LogFull(
+                f"no room for entry {number} ({sum(len(raw) for raw in payloads):,} bytes) of the log in "
+                f"{self.folder}: {os.strerror(why.errno or 0)}; the run goes on when there is room"
+            ) from None
+        self.head = number + 1
         # The subscribers that follow the head all want this entry next: it need not be read back.
         self._last = number, (kind, [memoryview(raw) for raw in payloads])
         return number
 
-    def _write(self, buffers: list[Buffer]) -> None:
-        at = self._end
-        while buffers:
-            done = os.pwritev(self._file, buffers, at)
-            at += done
-            while buffers and done >= len(buffers[0]):
-                done -= len(buffers.pop(0))
-            if buffers and done:
-                buffers[0] = memoryview(buffers[0])[done:]
-
     def read(self, number: int) -> tuple[str, list[memoryview]]:
         """An entry's kind and payloads.  Raises IndexError if there is no such entry."""
-        if not 0 <= number < self.head:
-            raise IndexError(f"the log in {self.folder} has entries 0 to {self.head - 1}, not {number}")
         if self._last is not None and self._last[0] == number:
             return self._last[1]
-        start = self._offsets[number]
-        stop = self._offsets[number + 1] if number + 1 < self.head else self._end
-        whole = memoryview(_pread(self._file, stop - start, start))
-        _, _, _, _, kind, parts, _ = _HEAD.unpack_from(whole)
-        at = _HEAD.size + 4 * parts
-        payloads = []
-        for size in struct.unpack_from(f"<{parts}I", whole, _HEAD.size):
-            payloads.append(whole[at : at + size])
-            at += size
+        if not 0 <= number < self.head:
+            raise IndexError(f"the log in {self.folder} has entries 0 to {self.head - 1}, not {number}")
+        segment = self._segments[bisect_right(self._firsts, number) - 1]
+        if segment.file < 0:
+            self._make_way(segment)
         # The subscribers that follow the head all want the same entry, one after the other.
-        self._last = number, (KINDS[kind], payloads)
+        self._last = number, segment.read(number)
         return self._last[1]
 
-    def _scan(self) -> None:
-        """Finds the entries, and cuts off what follows the last good one."""
-        size = os.fstat(self._file).st_size
-        damage = ""
-        while self._end < size:
-            found = self._head_at(self._end, size)
-            if isinstance(found, str):
-                damage = found
-                break
-            length = _HEAD.size + 4 * len(found.sizes) + sum(found.sizes)
-            if self._end + length > size:
-                break
-            if self._payload_crc(self._end + length - sum(found.sizes), sum(found.sizes)) != found.payload_crc:
-                damage = "its payload is damaged"
-                break
-            self._offsets.append(self._end)
-            self._end += length
-            self._largest = max(self._largest, sum(found.sizes))
-        if self._end == size:
+    def _make_way(self, segment: Segment) -> None:
+        """Closes the file of another segment if too many are open."""
+        self._open = [one for one in self._open if one.file >= 0]
+        if len(self._open) >= OPEN_FILES:
+            self._open.pop(0).close()
+        self._open.append(segment)
+
+    def _roll(self, epoch: str) -> Segment:
+        """A new segment, which is there even after a power cut.  Raises OSError, and nothing has changed."""
+        segment = Segment.create(self._path(self.head), epoch, self.head)
+        try:
+            sync_folder(self.folder)
+        except OSError:
+            segment.close()
+            segment.path.unlink()
+            raise
+        if self._segments:
+            self._make_way(self._segments[-1])
+        self._add(segment)
+        return segment
+
+    def _add(self, segment: Segment) -> None:
+        self._segments.append(segment)
+        self._firsts.append(segment.first)
+        self.head = segment.stop
+
+    def _path(self, first: int) -> Path:
+        return self.folder / f"{first:020}{FULL}"
+
+    # ------------------------------------------------------------ durable
+
+    def flush(self, upto: int | None = None, again: bool = False) -> Flush:
+        """What makes the entries before ``upto`` durable (all that are there if it is None).
+
+        ``again`` writes them once more, after a flush that failed.
+        """
+        upto = self.head if upto is None else upto
+        files, parts = [], []
+        for segment in self._segments:
+            if segment.stop <= self._safe or segment.lean:
+                continue
+            file = os.dup(segment.reopen())
+            files.append(file)
+            start = max(self._safe, segment.first)
+            if again and start < segment.stop:
+                parts.append((file, segment.place(start)[0], segment.end, start))
+        return Flush(upto, files, parts)
+
+    def flushed(self, upto: int) -> None:
+        """A flush has been carried out."""
+        self._safe = max(self._safe, upto)
+
+    # ------------------------------------------------------------ lean
+
+    def remember(self, store: str) -> None:
+        """Notes, durably, where the labels of lean segments are.  Raises OSError."""
+        if store == self.store:
             return
-        os.ftruncate(self._file, self._end)
+        beside = self.folder / (_STORE + ".new")
+        with beside.open("w") as file:
+            file.write(store)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self.folder / _STORE)
+        sync_folder(self.folder)
+        self.store = store
+
+    def leaner(self, first: int) -> Callable[[], Segment]:
+        """What makes the segment that begins there lean; to be called from any thread, its result for ``replace``."""
+        path = self._path(first)
+        return lambda: strip(path)
+
+    def replace(self, lean: Segment) -> None:
+        """Takes a lean segment in the place of the full one, whose file goes.  Raises OSError."""
+        at = self._firsts.index(lean.first)
+        full, self._segments[at] = self._segments[at], lean
+        if self._last is not None and full.first <= self._last[0] < full.stop:
+            self._last = None
+        full.close()
+        full.path.unlink()
+
+    # ------------------------------------------------------------ opening
+
+    def _begin(self) -> None:
+        boot = _boot()
+        left = os.pread(self._lock, 100, 0)
+        for name in self.folder.glob("*.new"):
+            name.unlink()
+        if (self.folder / _STORE).exists():
+            self.store = (self.folder / _STORE).read_text()
+        self._load()
+        if not self._segments:
+            self._roll(secrets.token_hex(16))
+        elif left not in (CLOSED, boot):
+            # The kernel has gone that held what was written; readers may have seen entries that are no more.
+            self._segments[-1].write_header(secrets.token_hex(16))
+        if self._segments[-1].lean:
+            self._roll(self.epoch)
+        for segment in self._segments[:-1]:
+            if left != CLOSED and not segment.lean:
+                os.fdatasync(segment.reopen())
+            segment.close()
+        os.fdatasync(self._segments[-1].file)
+        self._safe = self.head
+        self._mark(boot)
+
+    def _mark(self, word: bytes) -> None:
+        """Says in the lock's file how the log was left: by a machine that still runs, or closed."""
+        os.pwrite(self._lock, word, 0)
+        os.ftruncate(self._lock, len(word))
+        os.fdatasync(self._lock)
+
+    def _load(self) -> None:
+        """The segments as far as they are sound and follow each other; cuts off the rest."""
+        paths = {path.stem: path for suffix in (FULL, LEAN) for path in sorted(self.folder.glob(f"*{suffix}"))}
+        for full in self.folder.glob(f"*{FULL}"):
+            if paths[full.stem].suffix == LEAN:
+                full.unlink()  # a lean segment has its name only once it is whole
+        names = sorted(paths)
+        damage = ""
+        for place, name in enumerate(names):
+            if int(name) != self.head:
+                damage = f"entries {self.head} to {int(name) - 1} are missing"
+                break
+            try:
+                segment = Segment.load(paths[name], place == len(names) - 1)
+            except LogDamaged as why:
+                if not place:
+                    raise
+                damage = str(why)
+                break
+            if not segment.epoch:
+                segment.write_header(self.epoch if self._segments else secrets.token_hex(16))
+            if self._segments:
+                self._segments[-1].close()
+            self._add(segment)
+            damage = segment.damage
+            torn = segment.end < segment.path.stat().st_size
+            if damage or (torn and place < len(names) - 1):
+                damage = damage or f"entry {segment.stop} is not whole"
+                break
+        beyond = [paths[name] for name in names[len(self._segments) :]]
+        self._cut(damage, beyond)
+
+    def _cut(self, damage: str, beyond: list[Path]) -> None:
+        """Removes what follows the last good entry; in such an order that a crash meanwhile hides nothing."""
+        if not self._segments:
+            if beyond:
+                raise LogDamaged(f"the log in {self.folder} has no beginning: {damage}; take another folder")
+            return
+        last = self._segments[-1]
+        size = last.path.stat().st_size
+        lost = size - last.end + sum(path.stat().st_size for path in beyond)
+        if not lost:
+            return
         if damage:
-            self.epoch = secrets.token_hex(16)
-            _write_header(self._file, self.epoch)
-        self.cut = f"the log in {self.folder} was cut after entry {self.head - 1}, {size - self._end:,} bytes: " + (
+            last.write_header(secrets.token_hex(16))
+        for path in reversed(beyond):
+            path.unlink()
+        last.cut()
+        while self._segments and self._segments[-1].lean and not self._segments[-1].offsets:
+            # The next full segment will have its number.
+            empty = self._segments.pop()
+            self._firsts.pop()
+            empty.close()
+            empty.path.unlink()
+        self.cut = f"the log in {self.folder} was cut after entry {self.head - 1}, {lost:,} bytes: " + (
             f"{damage}; the chunks that it held are computed again" if damage else "an unfinished record"
         )
 
-    def _head_at(self, offset: int, size: int) -> _Head | str:
-        """The head of a record, or what is wrong with it; a torn one is a head whose payloads lie beyond the end."""
-        raw = _pread(self._file, min(_HEAD.size + 4 * MAX_PAYLOADS, size - offset), offset)
-        if len(raw) < _HEAD.size:
-            return _Head(0, self.head, 0, (size,))
-        crc, payload_crc, number, length, kind, parts, _ = _HEAD.unpack_from(raw)
-        whole = _HEAD.size + 4 * parts
-        if parts > MAX_PAYLOADS:
-            return "its head is damaged"
-        if len(raw) < whole:
-            return _Head(0, self.head, 0, (size,))
-        if crc32c(raw[4:whole]) != crc:
-            return "its head is damaged"
-        sizes = struct.unpack_from(f"<{parts}I", raw, _HEAD.size)
-        if number != self.head or sum(sizes) != length or not 0 < kind < len(KINDS):
-            return f"its head is of entry {number}, kind {kind}"
-        return _Head(payload_crc, number, kind, sizes)
 
-    def _payload_crc(self, offset: int, size: int) -> int:
-        crc = 0
-        for start, length in _strides(offset, size):
-            crc = google_crc32c.extend(crc, _pread(self._file, length, start))
-        return crc
-
-
-def _strides(offset: int, size: int) -> Iterator[tuple[int, int]]:
-    for start in range(offset, offset + size, _STRIDE):
-        yield start, min(_STRIDE, offset + size - start)
-
-
-def _pread(file: int, size: int, offset: int) -> bytes:
-    """Exactly ``size`` bytes.  Raises OSError if the file has been cut meanwhile."""
-    raw = os.pread(file, size, offset)
-    while len(raw) < size:
-        more = os.pread(file, size - len(raw), offset + len(raw))
-        if not more:
-            raise OSError(errno.EIO, "the log ends where an entry should be; another program has cut it")
-        raw += more
-    return raw
-
-
-def _open_header(folder: Path, file: int) -> str:
-    """The epoch of a segment; writes its header if that is missing or was torn."""
-    size = os.fstat(file).st_size
-    if size < _FILE_SIZE:
-        epoch = secrets.token_hex(16)
-        _write_header(file, epoch)
-        return epoch
-    raw = _pread(file, _FILE_SIZE, 0)
-    magic, version, _, _, raw_epoch, _, _ = _FILE.unpack_from(raw)
-    if magic != MAGIC:
-        raise LogDamaged(f"the file in {folder} is not a log of CaveCast: take another folder")
-    if version > VERSION:
-        raise LogDamaged(f"the log in {folder} has version {version}, this side reads {VERSION}: update CaveCast")
-    if crc32c(raw[:-4]) != int.from_bytes(raw[-4:], "little"):
-        raise LogDamaged(f"the header of the log in {folder} is damaged: move the folder away and start the run again")
-    return bytes(raw_epoch).hex()
-
-
-def _write_header(file: int, epoch: str) -> None:
-    raw = _FILE.pack(MAGIC, VERSION, _FILE_SIZE, 0, bytes.fromhex(epoch), 0, bytes(20))
+def _boot() -> bytes:
+    """Names this start of the machine; without such a name, no start is like another."""
     try:
-        os.pwrite(file, raw + crc32c(raw).to_bytes(4, "little"), 0)
-    except OSError as why:
-        if why.errno in _FULL:
-            raise LogFull(f"no room to begin a log: {os.strerror(why.errno)}") from None
-        raise
+        return _BOOT.read_bytes().strip()
+    except OSError:
+        return secrets.token_hex(16).encode()

@@ -76,7 +76,7 @@ def test_a_log_that_ends_anywhere_keeps_its_whole_entries_and_its_epoch(
     raw = segment(folder).read_bytes()
     ends = [64]
     for _, payloads in ENTRIES:
-        ends.append(ends[-1] + 24 + 4 * len(payloads) + sum(map(len, payloads)))
+        ends.append(ends[-1] + 24 + 8 * len(payloads) + sum(map(len, payloads)))
     assert ends[-1] == len(raw), "the format in docs/protocol.md"
     at = data.draw(st.integers(64, len(raw)))
     segment(folder).write_bytes(raw[:at])
@@ -117,7 +117,7 @@ def test_a_flipped_bit_cuts_the_log_there_and_begins_a_new_epoch(
 
 def test_a_file_that_is_no_log_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / f"{0:020}.log"
-    for raw, why in ((b"x" * 100, "not a log"), (b"CaveLog\n\x01\x00" + bytes(90), "header")):
+    for raw, why in ((b"x" * 100, "not a log"), (b"CaveLog\n\x02\x00" + bytes(90), "header")):
         path.write_bytes(raw)
         with pytest.raises(LogDamaged, match=why):
             Log.open(tmp_path)
