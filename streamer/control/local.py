@@ -8,6 +8,7 @@ all who wait for news are woken.  Decisions are in ``runs``; here they are carri
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 
@@ -171,6 +172,8 @@ class LocalRun:
                 tasks.create_task(self._greet(part, role))
             code = running.result()
             words = part.words
+            if role == "worker" and code == 0:
+                await self._hear()  # a worker may leave before the news of the end has come here
             if self._closing.is_set():
                 return
             self._life, verdict = runs.exited(self._life, name, code, words, time.monotonic())
@@ -226,6 +229,13 @@ class LocalRun:
                 except NoAnswer as why:
                     log.warning("no answer", run=self._record.run_id, why=str(why))
             await asyncio.sleep(POLL_AFTER_S if self._life.over else POLL_S)
+
+    async def _hear(self) -> None:
+        """Asks the streamer how the run stands, out of turn; what does not answer tells nothing."""
+        if self._link is not None and not self._life.ended:
+            with contextlib.suppress(NoAnswer):
+                status, _ = await self._link.status()
+                self._told(status)
 
     def _told(self, status: RunStatus) -> None:
         life = runs.told(self._life, status.state)
