@@ -7,12 +7,12 @@ nothing else; what is said to a person goes to stderr.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 
@@ -20,6 +20,7 @@ import msgspec
 import typer
 
 from streamer.control.script import command
+from streamer.lifeline import Lifeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 DEMO_PACE_S = 30.0
 PLAIN_EVERY_S = 2.0
+OPENGL_S = 60.0
+"""How long the renderer may take to find out whether it can draw here."""
 SAMPLES = ("rivers", "flood2021", "blocking1980")
 
 
@@ -76,6 +79,7 @@ def demo(
     """
     if sample not in SAMPLES:
         raise WrongUse(f"there is no sample {sample!r}; there are {', '.join(SAMPLES)}")
+    finite({"--pace": pace})
     _check_opengl()
     if pace:
         _say(f"The work is spread over about {pace:g} s, so there is something to watch; --pace 0 switches that off.")
@@ -135,6 +139,19 @@ def run(
     spacing: Annotated[
         str | None, typer.Option(metavar="T,Y,X", help="Voxel size, for .npy files.", show_default="1,1,1")
     ] = None,
+    layers: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,…",
+            help="What chunks carry besides labels: labels1 (half the resolution), field, probability; or none.",
+        ),
+    ] = "labels1",
+    field_range: Annotated[
+        str | None,
+        typer.Option(
+            "--field-range", metavar="LOW,HIGH", help="Values between which field is kept.", show_default="found"
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="STORE.zarr", help="Write the result; must not exist yet.", show_default="nowhere"),
@@ -155,23 +172,32 @@ def run(
     On a terminal the viewer stays open after the end until Ctrl-C; with --no-view, with --json, or in a script the
     command ends with the run.  Exit status 0 only if every chunk was committed.
     """
+    parameters = dict(map(parameter, set_ or []))
+    for name, value in (("threshold", threshold), ("connectivity", connectivity)):
+        if value is not None and name in parameters:
+            raise WrongUse(f"--{name} and --set {name}=… say the same twice: give one of them")
     request: dict[str, object] = {
         "input": absolute(input),
         "variable": variable,
         "segmenter": segmenter,
         "threshold": threshold,
         "connectivity": connectivity,
-        "parameters": dict(map(parameter, set_ or [])),
+        "parameters": parameters,
         "min_duration_h": min_duration,
         "core_threshold": core_threshold,
         "chunk": None if chunk is None else [int(n) for n in three("--chunk", chunk, whole=True)],
         "workers": workers,
         "periodic": periodic,
         "spacing": None if spacing is None else three("--spacing", spacing),
+        "layers": [] if layers == "none" else [name.strip() for name in layers.split(",")],
+        "field_range": None if field_range is None else two("--field-range", field_range),
         "out": None if out is None else str(out.absolute()),
         "view": not no_view,
         "pace_s": pace,
     }
+    finite({
+        "--threshold": threshold, "--core-threshold": core_threshold, "--min-duration": min_duration, "--pace": pace,
+    })  # fmt: skip
     if not no_view:
         _check_opengl()
     stay = not no_view and not as_json and sys.stdout.isatty() and sys.stderr.isatty()
@@ -189,6 +215,13 @@ def parameter(text: str) -> tuple[str, bool | int | float | str]:
         return name, value
 
 
+def finite(options: dict[str, float | None]) -> None:
+    """Raises WrongUse unless each option that was given is a finite number."""
+    for option, value in options.items():
+        if value is not None and not math.isfinite(value):
+            raise WrongUse(f"{option} {value:g} is no number to go by: give a finite one")
+
+
 def three(option: str, text: str, *, whole: bool = False) -> list[float]:
     """Three numbers with commas.  Raises WrongUse."""
     kind = "three whole numbers above 0" if whole else "three numbers above 0"
@@ -201,8 +234,23 @@ def three(option: str, text: str, *, whole: bool = False) -> list[float]:
     return [float(n) for n in numbers]
 
 
+def two(option: str, text: str) -> list[float]:
+    """Two numbers with a comma.  Raises WrongUse."""
+    try:
+        low, high = (float(part) for part in text.split(","))
+        if not low < high or high - low == float("inf"):
+            raise ValueError
+    except ValueError:
+        raise WrongUse(
+            f"{option} {text} is not a lower and a higher number: give them as LOW,HIGH, such as 0,1500"
+        ) from None
+    return [low, high]
+
+
 def absolute(source: str) -> str:
-    """A path made absolute, since the server may stand elsewhere; URLs and ``sample:NAME`` stay."""
+    """A path made absolute, since the server may stand elsewhere; URLs and ``sample:NAME`` stay.  Raises WrongUse."""
+    if not source.strip():
+        raise WrongUse("INPUT is empty: give a file, a glob in quotes, a URL, or sample:NAME")
     if "://" in source or source.startswith("sample:"):
         return source
     return str(Path(source).expanduser().absolute())
@@ -322,14 +370,36 @@ def _open(wish: Wish, address: str | None) -> None:
     if address is None or not wish.browser:
         return
     if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-        webbrowser.open(address)
+        # A process of its own: a browser may keep its caller waiting, and talk on stdout.
+        subprocess.Popen(
+            [sys.executable, "-m", "webbrowser", address],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     elif wish.request.get("start") == "first_viewer":
         _say(f"There is no screen here: open {address} in a browser, and the work begins.")
 
 
 def _check_opengl() -> None:
     """Ends the command, with the renderer's own sentence, if pictures cannot be made here."""
-    done = subprocess.run(command("renderer", "--check"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    lifeline = Lifeline()  # closed with this process, however that ends
+    try:
+        done = subprocess.run(
+            command("renderer", "--check"),
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env=lifeline.environment(dict(os.environ)),
+            pass_fds=(lifeline.fd,),
+            timeout=OPENGL_S,
+        )
+    except subprocess.TimeoutExpired:
+        _say(f"cavecast: the renderer did not find out within {OPENGL_S:g} s whether it can draw here: try --no-view")
+        raise typer.Exit(1) from None
+    finally:
+        lifeline.close()
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()[-1:] or ["the renderer cannot draw here, and does not say why"]
         _say(f"cavecast: {said[0].removeprefix('cavecast: ')}")

@@ -11,6 +11,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Iterator
@@ -104,6 +105,8 @@ def test_a_real_flood_is_segmented_at_the_threshold_it_suggests(tmp_path: Path) 
     [
         (["/nowhere/x.nc"], "/nowhere/x.nc"),
         (["{path}"], "give --threshold"),
+        (["{path}", "--threshold", "nan"], "--threshold nan is no number to go by"),
+        (["{path}", "--threshold", "1", "--pace", "inf"], "--pace inf is no number to go by"),
         (["{path}", "--threshold", "1", "--segmenter", "magic"], "there is no segmenter 'magic'"),
         (["{path}", "--threshold", "1", "--connectivity", "7"], "one of 6, 18, 26"),
         (["{path}", "--threshold", "1", "--chunk", "99,99,99"], "larger than the volume"),
@@ -208,6 +211,65 @@ def test_without_opengl_the_demo_says_what_to_install_before_anything_starts(tmp
     (said,) = done.stderr.splitlines()
     assert said.startswith("cavecast: No OpenGL")
     assert "libegl1" in said
+
+
+CHATTY_BROWSER = """
+import sys
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+print("Opening in existing browser session.", flush=True)
+base, _, run_id = sys.argv[1].rpartition("/view/")
+address = base.replace("http", "ws", 1) + "/api/v1/runs/" + run_id + "/view"
+with connect(address, compression=None, max_size=None, proxy=None) as line:
+    try:
+        while True:
+            line.recv()
+    except ConnectionClosed:
+        pass
+"""
+
+
+def test_a_browser_that_talks_and_stays_spoils_nothing(tmp_path: Path) -> None:
+    script = tmp_path / "browser.py"
+    script.write_text(CHATTY_BROWSER)
+    done = subprocess.run(
+        [CAVECAST, "demo", "--sample", "flood2021", "--exit-when-complete", "--json", "--pace", "0"],
+        capture_output=True,
+        text=True,
+        env=environment(TMPDIR=str(tmp_path), DISPLAY=":77", BROWSER=f"{sys.executable} {script} %s"),
+        check=False,
+        timeout=DEADLINE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads(done.stdout)) == KEYS
+
+
+def test_a_look_for_opengl_that_hangs_ends_with_the_command(tmp_path: Path) -> None:
+    # A renderer that never answers, as one does that waits for a graphics driver.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, threading\n"
+        "if 'renderer' in sys.orig_argv:\n"
+        "    from streamer import lifeline\n"
+        "    lifeline.hold()\n"
+        "    threading.Event().wait()\n"
+    )
+    process = subprocess.Popen(
+        [CAVECAST, "demo", "--no-browser"], stderr=subprocess.DEVNULL, env=environment(PYTHONPATH=str(tmp_path))
+    )
+    with process:
+        found: list[psutil.Process] = []
+        try:
+            deadline = time.monotonic() + DEADLINE_S
+            while not (found := children(process.pid, "renderer")):
+                assert time.monotonic() < deadline, "the renderer was never asked"
+            process.kill()
+            process.wait()
+            assert not psutil.wait_procs(found, timeout=5)[1]
+        finally:
+            process.kill()
+            for child in found:
+                if child.is_running():
+                    child.kill()
 
 
 def test_on_a_terminal_progress_is_drawn_and_ctrl_c_ends_it(path: Path, tmp_path: Path) -> None:
