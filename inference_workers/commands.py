@@ -57,6 +57,9 @@ def inspect(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the segmenter; may be repeated."),
     ] = None,
+    with_range: Annotated[
+        bool, typer.Option("--with-range", help="Say also between which values the field would be drawn (64 reads).")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object, alone on stdout.")] = False,
 ) -> None:
     """Look at an input: what would be segmented, where it lies, and how it would be cut into chunks."""
@@ -69,7 +72,7 @@ def inspect(
     try:
         sides, sizes = _integers("--chunk", chunk), _numbers("--spacing", spacing)
         with _Counter(as_json=json) as progress:
-            found = look(InspectRequest(source, variable, sides, periodic, sizes), progress)
+            found = look(InspectRequest(source, variable, sides, periodic, sizes, with_range), progress)
         if segmenter is not None:
             chosen = choose_parameters(segmenter, _settings(set_ or []), found.suggested)
             found = msgspec.structs.replace(found, parameters=chosen)
@@ -207,6 +210,8 @@ def _show(found: Inspection) -> None:
     lines.append(f"  chunks     {grid.size:,} of {_times(grid.chunk)}")
     lines += [f"  suggested  {key} {value:g}" for key, value in found.suggested.items() if isinstance(value, float)]
     lines += [f"  parameter  {key} {value}" for key, value in found.parameters.items()]
+    if found.field_range is not None:
+        lines.append(f"  range      {found.field_range[0]:g} to {found.field_range[1]:g}")
     if volume.provenance:
         lines.append(f"  source     {volume.provenance}")
     lines += [f"  note       {note}" for note in found.notes]

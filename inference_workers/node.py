@@ -27,7 +27,7 @@ from zmq.utils.monitor import parse_monitor_message
 from inference_workers.segmenter import Block, Segmenter, SegmenterError, load_segmenter
 from inference_workers.session import End, Manners, Out, Session
 from inference_workers.source import InputError, open_source
-from inference_workers.statistics import measure
+from inference_workers.statistics import measure, with_layers
 from streamer.wire.block import pack
 from streamer.wire.grid import Box, triple
 from streamer.wire.messages import MAX_PAYLOAD_BYTES, Lease, Refuse, Refused, decode, encode
@@ -209,11 +209,12 @@ class Worker:
             read = time.monotonic()
             labelling = tools.segmenter.segment(block)
             self._beat()
-            done = measure(block, labelling)
+            done = with_layers(tools.spec, block, labelling, measure(block, labelling))
             segmented = time.monotonic()
             commit, payloads = pack(
-                tools.spec.grid, lease.chunk, lease.lease, done, read_s=read - start, segment_s=segmented - read
-            )
+                tools.spec.grid, lease.chunk, lease.lease, done,
+                read_s=read - start, segment_s=segmented - read, layers=tools.spec.layers,
+            )  # fmt: skip
         except BreakOff:
             log.info("broken off")
             return

@@ -57,6 +57,8 @@ class Labelling(NamedTuple):
 
     labels: NDArray[np.unsignedinteger[Any]]
     """Labels of ``inner`` (z, y, x), 0 for background, any positive numbering, each label connected."""
+    probability: NDArray[np.uint8] | None = None
+    """How certain each voxel of ``inner`` is, if the segmenter knows: 0 unknown, else 1…255 from 0 to 1."""
 
 
 class Segmenter(Protocol):

@@ -18,7 +18,8 @@ from inference_workers.segmenter import Block, Labelling
 from streamer.wire.block import NOWHERE, STAT, Footprint, Segmented, Stats
 from streamer.wire.codec import Labels
 from streamer.wire.grid import Flags, Triple
-from streamer.wire.volume import Volume
+from streamer.wire.layers import quantise
+from streamer.wire.volume import RunSpec, Volume
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -63,6 +64,23 @@ def measure(block: Block, labelling: Labelling) -> Segmented:
     ids = ((z * ny + y) * nx + x + 1).astype(np.uint64)
     footprint = None if block.cell_area_km2 is None else _footprint(block, runs, block.cell_area_km2)
     return Segmented(labels, own, components, ids, _statistics(block, runs), footprint)
+
+
+def with_layers(spec: RunSpec, block: Block, labelling: Labelling, done: Segmented) -> Segmented:
+    """The chunk with the layers of bytes that its run carries.  Raises ValueError on a probability of another shape."""
+    core = tuple(slice(0, n) for n in block.grid.core(block.chunk).shape)
+    if "field" in spec.layers:
+        assert spec.field_range is not None, "a run with a field has a range"
+        done = done._replace(field=quantise(block.inner_field[core], spec.field_range))
+    certain = labelling.probability
+    if "probability" in spec.layers and certain is not None:
+        shape = block.grid.block_shape(block.chunk)
+        if certain.shape != shape or certain.dtype != np.uint8:
+            raise ValueError(
+                f"chunk {block.chunk}: a probability of {certain.dtype} {certain.shape} where uint8 {shape} belongs"
+            )
+        done = done._replace(probability=certain[core])
+    return done
 
 
 def _runs(labels: NDArray[np.unsignedinteger[Any]], core_width: int) -> Runs:

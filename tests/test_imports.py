@@ -34,6 +34,7 @@ put(DECISION, "streamer", "__init__ seams merges objects assembly leases cursor 
 put(DECISION, "streamer", "measures")
 put(LANGUAGE, "streamer.wire", "layers")
 put(DECISION, "streamer.archive", "__init__ follow tables")
+put(DECISION, "inference_workers.source", "extent")
 put(ENGINE, "streamer.archive", "calendar store")
 put(SHELL, "streamer.archive", "writer node")
 put(COMMAND, "streamer.archive", "main")

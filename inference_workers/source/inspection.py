@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from inference_workers.samples import SAMPLES
-from inference_workers.source import axes, cf, choose, joined, scan
+from inference_workers.source import axes, cf, choose, extent, joined, scan
 from inference_workers.source.address import Address, resolve
 from inference_workers.source.opened import OpenVolume, open_path, open_volume
 from inference_workers.source.pieces import periodic_axes
@@ -53,6 +53,7 @@ def inspect(request: InspectRequest, progress: Progress | None = None) -> Inspec
         raise
     with opened:
         suggested = _suggest(address, found.facts, volume, opened)
+        ends = _range(found, volume, opened) if request.with_range else None
     chunk = request.chunk or suggest_chunk(volume.shape)
     if any(c > n for c, n in zip(chunk, volume.shape, strict=True)):
         raise InputError(
@@ -66,6 +67,7 @@ def inspect(request: InspectRequest, progress: Progress | None = None) -> Inspec
         notes=tuple(found.notes),
         suggested=suggested,
         title=volume.title,
+        field_range=ends,
     )
 
 
@@ -149,7 +151,7 @@ def _first_of(plan: joined.Plan, address: Address, first: OpenFile, variable: st
 
 def _volume(address: Address, header: Header, found: _Found) -> Volume:
     facts, sample = found.facts, address.sample
-    long_name = facts.text("long_name") or facts.text("standard_name").replace("_", " ")
+    long_name = plain(facts.text("long_name") or facts.text("standard_name").replace("_", " "))
 
     def said(*names: str) -> list[str]:
         return [text.strip() for name in names if isinstance(text := header.attributes.get(name), str) and text.strip()]
@@ -165,10 +167,10 @@ def _volume(address: Address, header: Header, found: _Found) -> Volume:
     return Volume(
         variable=facts.name,
         axes=found.axes,
-        units=facts.text("units"),
+        units=plain(facts.text("units")),
         long_name=long_name,
-        title=title,
-        provenance=sample.provenance if sample is not None else "; ".join(dict.fromkeys(told))[:500],
+        title=plain(title),
+        provenance=sample.provenance if sample is not None else plain("; ".join(dict.fromkeys(told)), 500),
     )
 
 
@@ -183,6 +185,19 @@ def _suggest(address: Address, facts: VariableFacts, volume: Volume, opened: Ope
     ):
         return {"threshold": 1.0}
     return {}
+
+
+def _range(found: _Found, volume: Volume, opened: OpenVolume) -> tuple[float, float]:
+    """The range of the field; notes where it is from."""
+    facts = found.facts
+    # Of several files only the first one's attributes are known.
+    packed = facts.stored.kind != facts.dtype.kind
+    said = extent.stated(facts.attributes, packed) if len(found.plan.paths) == 1 else None
+    ends, source = extent.settle(said, extent.seen(opened.read(box) for box in extent.sample(volume.shape)))
+    found.notes.append(
+        f"The field is drawn between {ends[0]:g} and {ends[1]:g} {volume.units}".rstrip() + f", {source}."
+    )
+    return ends
 
 
 def _looks_like_mask(opened: OpenVolume, volume: Volume) -> bool:
@@ -200,6 +215,12 @@ def is_transport(units: str) -> bool:
     """Whether units are kg m⁻¹ s⁻¹, however they are written."""
     plain = re.sub(r"\*\*|\^|[\s·.*()]", "", units.lower().replace("⁻¹", "-1"))
     return plain in ("kgm-1s-1", "kgs-1m-1", "kg/m/s", "kg/s/m", "kg/ms")
+
+
+def plain(text: str, longest: int = 200) -> str:
+    """A file's words as they may be shown: one line, nothing that a terminal would obey, and not endless."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def _times(triple: Triple) -> str:

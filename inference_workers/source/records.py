@@ -37,6 +37,8 @@ class InspectRequest(msgspec.Struct, frozen=True):
     """``auto``: longitude that closes the globe; ``none``; or the name or the index of an axis."""
     spacing: tuple[float, float, float] | None = None
     """Voxel size along (z, y, x), for axes without coordinates."""
+    with_range: bool = False
+    """Whether a run needs ``field_range``, which takes a few reads of the volume."""
 
 
 class Inspection(msgspec.Struct, frozen=True):
@@ -52,6 +54,8 @@ class Inspection(msgspec.Struct, frozen=True):
     title: str = ""
     parameters: dict[str, Parameter] = {}
     """What the segmenter that was named would be asked for; empty if none was named."""
+    field_range: tuple[float, float] | None = None
+    """The ends between which the field would be quantised, if that was asked."""
 
 
 class VariableFacts(NamedTuple):

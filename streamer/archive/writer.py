@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +19,7 @@ from streamer.archive.calendar import iso_times
 from streamer.archive.store import Store
 from streamer.archive.tables import Column, csv_text, object_columns, step_columns
 from streamer.assembly import Assembly
-from streamer.wire.block import check
+from streamer.wire.block import PARTS, check
 from streamer.wire.codec import Buffer, decode_labels
 from streamer.wire.messages import COMMITTED, FAILED, PENDING, Commit, Refused, decode
 from streamer.wire.volume import RunSpec
@@ -71,6 +72,8 @@ class Writer:
         commit, _ = decode([memoryview(payloads[0])])
         if not isinstance(commit, Commit):
             raise Refused("a chunk's entry without a commit")
+        # Layers that were not asked for stay in the log.
+        commit = msgspec.structs.replace(commit, parts=commit.parts[: len(PARTS)])
         check(self._grid, commit, list(payloads[1:]))
         local = decode_labels(payloads[1], commit.constant, self._grid.chunk)
         chunk = commit.chunk

@@ -47,6 +47,7 @@ class Inspection(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     parameters: dict[str, Parameter] = {}
     title: str = ""
+    field_range: tuple[float, float] | None = None
 
 
 class Registry:
@@ -137,6 +138,8 @@ class Registry:
             parameters=found.parameters,
             keep=keep,
             created=created,
+            layers=request.in_order,
+            field_range=request.field_range or found.field_range,
         )
         folder = self.folder.run(run_id)
         (folder / SPEC_FILE).write_bytes(msgspec.json.encode(spec))
@@ -217,6 +220,8 @@ def inspection_arguments(request: RunRequest) -> list[str]:
         asked += ["--chunk", ",".join(map(str, request.chunk))]
     if request.spacing is not None:
         asked += ["--spacing", ",".join(map(repr, request.spacing))]
+    if "field" in request.layers and request.field_range is None:
+        asked.append("--with-range")
     return [*asked, "--", request.input]
 
 

@@ -11,9 +11,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from streamer.wire.block import EXTRA
+
 SEGMENTERS = "cavecast.segmenters"
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Parameter = bool | int | Finite | str
+Layer = Literal["labels1", "field", "probability"]
 
 
 class RunRequest(BaseModel):
@@ -63,6 +66,14 @@ class RunRequest(BaseModel):
     spacing: Annotated[
         tuple[Finite, Finite, Finite] | None, Field(description="Voxel size along (z, y, x), for .npy files.")
     ] = None
+    layers: Annotated[
+        frozenset[Layer],
+        Field(description="What chunks carry besides labels: `labels1` (half the resolution), `field`, `probability`."),
+    ] = frozenset({"labels1"})
+    field_range: Annotated[
+        tuple[Finite, Finite] | None,
+        Field(description="The ends between which `field` is kept, in 254 steps; found by looking if not given."),
+    ] = None
     out: Annotated[
         str | None, Field(max_length=4096, description="A Zarr store to write, absolute; must not exist yet.")
     ] = None
@@ -82,6 +93,11 @@ class RunRequest(BaseModel):
         if name not in known:
             raise ValueError(f"there is no segmenter {name!r}; installed are {', '.join(known) or 'none'}")
         return name
+
+    @property
+    def in_order(self) -> tuple[str, ...]:
+        """The layers as a run's specification names them."""
+        return tuple(name for name in EXTRA if name in self.layers)
 
     @property
     def asked_of_segmenter(self) -> dict[str, bool | int | float | str]:
@@ -105,6 +121,13 @@ class RunRequest(BaseModel):
         if chunk is not None and min(chunk) < 1:
             raise ValueError(f"a chunk of {','.join(map(str, chunk))} voxels is empty; each number must be 1 or more")
         return chunk
+
+    @field_validator("field_range")
+    @classmethod
+    def _rising(cls, ends: tuple[float, float] | None) -> tuple[float, float] | None:
+        if ends is not None and not 0 < ends[1] - ends[0] < float("inf"):
+            raise ValueError(f"a range from {ends[0]:g} to {ends[1]:g}; the second number must be the higher one")
+        return ends
 
     @field_validator("spacing")
     @classmethod
