@@ -90,6 +90,11 @@ def test_every_option_says_what_it_is_for(name: str) -> None:
         (["run", "x.nc", "--chunk", "1,2"], "--chunk 1,2 is not three whole numbers above 0"),
         (["run", "x.nc", "--chunk", "1,2,0.5"], "--chunk 1,2,0.5 is not three whole numbers above 0"),
         (["run", "x.npy", "--spacing", "1,nan,1"], "--spacing 1,nan,1 is not three numbers above 0"),
+        (
+            ["run", "x.nc", "--threshold", "1", "--set", "threshold=2"],
+            "--threshold and --set threshold=… say the same twice: give one of them",
+        ),
+        (["run", ""], "INPUT is empty"),
         (["demo", "--sample", "clouds"], "there is no sample 'clouds'; there are rivers, flood2021, blocking1980"),
         (["demo", "--workers", "0"], "Invalid value for '--workers'"),
     ],
