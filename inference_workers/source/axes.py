@@ -15,6 +15,8 @@ from inference_workers.source.records import Header, InputError, Values, Variabl
 from streamer.wire.volume import Axis, Floats, floats
 
 _KNOWN = frozenset({"units", "calendar", "long_name", "bounds", "climatology", "_FillValue", "coordinates"})
+_LONGEST = 2000
+"""Characters of an attribute that travels with the axis to every part of the run."""
 
 
 class Drawn(NamedTuple):
@@ -184,7 +186,9 @@ def _axis(
         units=facts.text("units") if units is None else units,
         calendar=calendar,
         long_name=facts.text("long_name") or facts.text("standard_name"),
-        attributes={k: v for k, v in facts.attributes.items() if isinstance(v, str) and k not in _KNOWN},
+        attributes={
+            k: v for k, v in facts.attributes.items() if isinstance(v, str) and k not in _KNOWN and len(v) <= _LONGEST
+        },
         open_ends=ends,
     )
 

@@ -21,7 +21,11 @@ def candidates(header: Header) -> list[VariableFacts]:
     return [
         v
         for v in header.variables.values()
-        if v.dtype.kind in "iufb" and v.name not in helpers and v.name not in v.dims and cf.keep_three(header, v)
+        if v.dtype.kind in "iufb"
+        and v.name not in helpers
+        and v.name not in v.dims
+        and len(set(v.dims)) == len(v.dims)
+        and cf.keep_three(header, v)
     ]
 
 
@@ -68,6 +72,11 @@ def check(header: Header, v: VariableFacts) -> None:
     if v.dtype.kind not in "iufb":
         what = "text" if v.dtype.kind in "SUTO" else f"values of type {v.dtype}"
         raise InputError(f"{v.name!r} in {header.where} holds {what}, not numbers: choose another with --variable.")
+    if len(set(v.dims)) < len(v.dims):
+        raise InputError(
+            f"{_brief(v)} in {header.where} runs along one dimension twice, so it is no volume: "
+            "choose another with --variable."
+        )
     empty = [name for name, size in zip(v.dims, v.shape, strict=True) if size == 0]
     if empty:
         raise InputError(f"{v.name!r} in {header.where} is empty: its axis {empty[0]!r} has no points.")

@@ -12,9 +12,10 @@ from __future__ import annotations
 import threading
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import netCDF4
@@ -96,6 +97,11 @@ def open_file(path: str, kind: Format, group: str = "") -> XarrayFile:
         except Exception as error:  # Each engine has its own errors; all of them mean the same to the user.
             why = why or error
             continue
+        if kind == "netcdf" and not _whole(path, dataset):
+            dataset.close()
+            raise InputError(
+                f"{path} is shorter than its header says, so its end is missing: copy or download it again."
+            )
         return XarrayFile(where, dataset, f"{group}/" if group else "", kind == "dap")
     assert why is not None, "every format has an engine"
     raise InputError(_sentence(path, kind, group, why)) from why
@@ -129,7 +135,19 @@ _AS_WRITTEN: dict[str, Any] = {
 
 
 def _open(path: str, engine: str | None, extra: dict[str, Any]) -> xr.Dataset:
-    return xr.open_dataset(path, engine=engine, chunks=None, cache=False, **_AS_WRITTEN, **extra)
+    with warnings.catch_warnings():
+        # Of a variable that is not the volume this need not be said, of the volume it is said by ``choose``.
+        warnings.filterwarnings("ignore", "Duplicate dimension names", UserWarning)
+        return xr.open_dataset(path, engine=engine, chunks=None, cache=False, **_AS_WRITTEN, **extra)
+
+
+def _whole(path: str, dataset: xr.Dataset) -> bool:
+    """Whether a NetCDF-3 file can hold all that it announces; its library reads what is missing as zeros."""
+    least = 0
+    for v in dataset.variables.values():
+        stored = v.encoding.get("dtype", v.dtype)
+        least += v.size * (np.dtype(stored).itemsize if isinstance(stored, np.dtype) else 1)
+    return Path(path).stat().st_size >= least
 
 
 def _facts(prefix: str, name: object, variable: xr.Variable) -> VariableFacts:

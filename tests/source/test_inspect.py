@@ -8,6 +8,7 @@ from typing import Any
 
 import h5py
 import msgspec
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
@@ -179,6 +180,17 @@ def several() -> xr.Dataset:
     return globe().assign(w=lambda d: d.v * 2)
 
 
+def test_what_a_file_says_of_itself_is_shown_as_one_harmless_line_of_bounded_length(tmp_path: Path) -> None:
+    data = globe(lat=("lat", np.linspace(-90.0, 90.0, 7), {**NORTH, "history": "y" * 5000, "note": "kept"}))
+    data.attrs["title"] = "\x1b]0;owned\x07Rivers\n of\tthe sky"
+    data["v"].attrs = {"long_name": "x" * 5000, "units": "\x1b[31mkg"}
+    volume = look(write(data, tmp_path / "a.nc")).volume
+    assert volume.title == "]0;owned Rivers of the sky"
+    assert volume.units == "[31mkg"
+    assert volume.long_name == "x" * 199 + "…"
+    assert volume.axes[1].attributes == {"note": "kept"}
+
+
 def test_several_variables_need_a_name(tmp_path: Path) -> None:
     path = write(several(), tmp_path / "a.nc")
     with pytest.raises(InputError, match=r"several three-dimensional variables \(v, w\)"):
@@ -273,6 +285,22 @@ def torn_npy(folder: Path) -> str:
     return str(folder / "it.npy")
 
 
+def torn_classic(folder: Path) -> str:
+    data = globe()
+    data = data[["time", "lat", "lon"]].assign(v=data["v"])  # coordinates first, as most files have them
+    data.to_netcdf(folder / "whole.nc", format="NETCDF3_CLASSIC", engine="netcdf4")
+    (folder / "it.nc").write_bytes((folder / "whole.nc").read_bytes()[:-500])
+    return str(folder / "it.nc")
+
+
+def twice(folder: Path) -> str:
+    with netCDF4.Dataset(folder / "it.nc", "w") as file:
+        file.createDimension("time", 3)
+        file.createDimension("n", 4)
+        file.createVariable("covariance", "f4", ("time", "n", "n"))[:] = noise((3, 4, 4))
+    return str(folder / "it.nc")
+
+
 def complex_numbers(folder: Path) -> str:
     np.save(folder / "it.npy", noise().astype(complex))
     return str(folder / "it.npy")
@@ -309,6 +337,8 @@ THINGS: list[tuple[Callable[[Path], str] | str, str]] = [
     (prose, r"is no file that CaveCast can read: it takes NetCDF"),
     (hollow, r"is an empty file"),
     (torn, r"damaged or incomplete"),
+    (torn_classic, r"shorter than its header says"),
+    (twice, r"'covariance' \(time, n, n\) in it.nc runs along one dimension twice"),
     (torn_npy, r"no \.npy file that can be mapped"),
     (complex_numbers, r"complex numbers"),
     (pickled, r"save a plain array of numbers"),
