@@ -183,7 +183,7 @@ def test_metrics_have_units_and_zeros_before_anything_happens(client: httpx.Clie
 @pytest.mark.parametrize(
     ("flags", "code", "sentence"),
     [
-        (["--host", "0.0.0.0"], 2, "cavecast: --host 0.0.0.0 can be reached by other machines"),
+        (["--host", "0.0.0.0"], 2, "cavecast: --host is 0.0.0.0, which other machines can reach"),
         (["--port", "77777"], 2, "cavecast: --port is 77777"),
         (["--config", "/nowhere.toml"], 2, "cavecast: there is no settings file /nowhere.toml"),
     ],
