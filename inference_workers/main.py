@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,6 +30,15 @@ def worker(
     patience: Annotated[
         float, typer.Option(metavar="SECONDS", min=1, help="Give up when the streamer has been silent for so long.")
     ] = 60.0,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="CAVECAST_KEYS",
+            help="worker.toml, as cavecast keys made it, if the streamer asks for keys.",
+            show_envvar=False,
+        ),
+    ] = None,
 ) -> None:
     """Segment chunks of one run, leased from its streamer, until nothing is left to do.
 
@@ -39,6 +49,9 @@ def worker(
 
     from inference_workers.node import work
     from inference_workers.session import Manners
+    from streamer.wire.keys import read
 
     called = (name or f"{socket.gethostname()}-{os.getpid()}")[:LONGEST_NAME]
-    work(ingest, called, Manners(leases=leases, patience_s=patience, pulse_s=patience / 12, resend_s=patience / 2))
+    mine = read(keys, "worker") if keys is not None else None
+    manners = Manners(leases=leases, patience_s=patience, pulse_s=patience / 12, resend_s=patience / 2)
+    work(ingest, called, manners, mine)

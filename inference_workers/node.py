@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -30,6 +30,8 @@ from inference_workers.source import InputError, open_source
 from inference_workers.statistics import measure, with_layers
 from streamer.wire.block import pack
 from streamer.wire.grid import Box, triple
+from streamer.wire.keys import Keys
+from streamer.wire.line import EVENTS, Line
 from streamer.wire.messages import MAX_PAYLOAD_BYTES, Lease, Refuse, Refused, decode, encode
 from streamer.wire.volume import RunSpec
 
@@ -59,12 +61,15 @@ class Tools(NamedTuple):
 class Worker:
     """Works for the streamer at ``ingest`` until the run ends.  ``ready`` is called once, when it is welcomed."""
 
-    def __init__(self, ingest: str, name: str, manners: Manners, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, ingest: str, name: str, manners: Manners, ready: Callable[[], None], keys: Keys | None = None
+    ) -> None:
         self._session = Session(name, ingest, manners, time.monotonic())
         self._ready = ready
         self._tools: Tools | None = None
         self._stopped = ""
-        self._connections = 0
+        self._keys = keys
+        self._line = Line("worker", "streamer", ingest, len(keys.servers) if keys else 0)
         self._log = structlog.get_logger().bind(worker=name)
         self._ingest = ingest
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -76,7 +81,7 @@ class Worker:
         self._socket.set(zmq.RECONNECT_IVL_MAX, 2000)
         self._socket.set(zmq.HEARTBEAT_IVL, 5000)
         self._socket.set(zmq.HEARTBEAT_TIMEOUT, 20000)
-        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+        self._monitor = self._socket.get_monitor_socket(sum(zmq.Event[name] for name in EVENTS))
 
     # ------------------------------------------------------------ the loop
 
@@ -85,7 +90,8 @@ class Worker:
         try:
             self._connect()
             with self._signals() as wake:
-                return self._loop(wake)
+                end = self._loop(wake)
+            return End(end.code, self._line.said) if end.code and self._line.said else end
         finally:
             if self._tools is not None:
                 self._tools.source.close()
@@ -111,6 +117,10 @@ class Worker:
             raise
 
     def _connect(self) -> None:
+        if self._keys is not None:
+            self._socket.set(zmq.CURVE_PUBLICKEY, self._keys.public)
+            self._socket.set(zmq.CURVE_SECRETKEY, self._keys.secret)
+            self._socket.set(zmq.CURVE_SERVERKEY, self._keys.servers[self._line.key])
         try:
             self._socket.connect(self._ingest)
         except zmq.ZMQError as why:
@@ -121,7 +131,8 @@ class Worker:
         poller = zmq.Poller()
         for end in (self._socket, self._monitor, wake):
             poller.register(end, zmq.POLLIN)
-        poller.poll(int(max(0.0, self._session.deadline() - time.monotonic()) * 1000) + 1)
+        wait_s = min(self._session.deadline(), self._line.deadline()) - time.monotonic()
+        poller.poll(int(max(0.0, wait_s) * 1000) + 1)
 
     def _attend(self) -> None:
         """Reads what has come, and says what is due."""
@@ -144,20 +155,29 @@ class Worker:
         self._send(self._session.tick(time.monotonic()))
 
     def _watch(self) -> None:
-        """A connection made anew may lead to a new process, which has to be greeted."""
+        """A connection made anew may lead to a new process, which has to be greeted; one that ended is made anew."""
         while self._monitor.poll(0):
-            event = parse_monitor_message(self._monitor.recv_multipart())["event"]
-            if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-                self._log.warning("the streamer does not admit this worker's key")
+            event, now = parse_monitor_message(self._monitor.recv_multipart()), time.monotonic()
+            if said := self._line.event(str(zmq.Event(event["event"]).name), event["value"], now):
+                self._log.warning("no connection", why=said)
+            if event["event"] != zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 continue
-            self._connections += 1
-            if self._connections > 1:
+            if self._line.connections > 1:
                 self._log.info("connected again")
-                self._send(self._session.hello(time.monotonic()))
+            if self._line.connections + self._line.dialled > 1:
+                self._send(self._session.hello(now))
+        if self._line.redial(time.monotonic()):
+            with suppress(zmq.ZMQError):
+                self._socket.disconnect(self._ingest)
+            self._connect()
 
     def _send(self, outs: Iterable[Out]) -> None:
         for message, payloads in outs:
-            self._socket.send_multipart([encode(message), *payloads], copy=False)
+            try:
+                self._socket.send_multipart([encode(message), *payloads], zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                # There is no line.  Once there is one, the streamer is greeted, and gets what it has not acknowledged.
+                self._log.debug("not said", message=type(message).__name__)
 
     @contextmanager
     def _signals(self) -> Iterator[socket.socket]:
@@ -253,9 +273,9 @@ def announce(name: str) -> None:
     print(msgspec.json.encode({"ready": "worker", "name": name}).decode(), file=sys.stdout, flush=True)
 
 
-def work(ingest: str, name: str, manners: Manners) -> None:
+def work(ingest: str, name: str, manners: Manners, keys: Keys | None = None) -> None:
     """Runs a worker in this process's main thread until the run ends.  Raises WorkerEnded if it could not go on."""
-    end = Worker(ingest, name, manners, lambda: announce(name)).run()
+    end = Worker(ingest, name, manners, lambda: announce(name), keys).run()
     if end.code:
         raise WorkerEnded(end.reason)
     structlog.get_logger().info("ended", worker=name, why=end.reason)

@@ -19,12 +19,15 @@ import numpy as np
 import structlog
 import zmq
 from numpy.typing import NDArray
+from zmq.utils.monitor import parse_monitor_message
 
 from renderers.follow import ANEW_S, PARTS, WINDOW_MESSAGES, Anew, Begin, Follower, Step, Take, Tell
 from renderers.scene import Piece
 from streamer.wire.block import unpack_block, unpack_ids
 from streamer.wire.codec import Buffer, crc32c
 from streamer.wire.grid import Grid
+from streamer.wire.keys import Keys
+from streamer.wire.line import EVENTS, Line
 from streamer.wire.messages import MAX_PAYLOAD_BYTES, Commit, Goodbye, Message, Refused, decode, encode
 from streamer.wire.volume import RunSpec, decode_spec
 
@@ -109,8 +112,12 @@ def _piece(grid: Grid, payloads: Sequence[Buffer]) -> Piece:
 class FeedLine:
     """Follows a feed in a thread.  ``wake`` is a socket that becomes readable when there are events to ``take``."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, name: str) -> None:
-        self._context, self._address, self._name = context, address, name
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], address: str, name: str, keys: Keys | None = None
+    ) -> None:
+        self._context, self._address, self._name, self._keys = context, address, name, keys
+        self._line = Line("renderer", "streamer", address, len(keys.servers) if keys else 0)
+        self._monitor: zmq.Socket[bytes] | None = None
         self._log = structlog.get_logger("renderer.feed")
         self._events: deque[Event] = deque()
         self._used: deque[int] = deque()
@@ -162,7 +169,8 @@ class FeedLine:
                 poller = zmq.Poller()
                 poller.register(socket, zmq.POLLIN)
                 poller.register(self._used_up, zmq.POLLIN)
-                wait_s = max(0.0, follower.deadline() - time.monotonic())
+                poller.register(self._monitor, zmq.POLLIN)
+                wait_s = max(0.0, min(follower.deadline(), self._line.deadline()) - time.monotonic())
                 ready = dict(poller.poll(ceil(1000 * wait_s)))
                 steps: list[Step] = []
                 if self._used_up in ready:
@@ -171,14 +179,25 @@ class FeedLine:
                         steps += follower.used(self._used.popleft())
                 if socket in ready:
                     steps += self._receive(socket, follower)
+                steps += self._watch(time.monotonic())
                 if time.monotonic() >= follower.deadline():
                     steps += follower.tick(time.monotonic())
                 socket = self._carry_out(steps, socket, follower)
             self._send(socket, Goodbye())
         finally:
-            socket.close(200)
+            self._hang_up(socket, 200)
             for end in (self._waking, self._used_up):
                 end.close(0)
+
+    def _watch(self, now: float) -> list[Step]:
+        """Why there is no connection, for people, and whether it is to be made anew."""
+        assert self._monitor is not None, "there is a socket"
+        steps: list[Step] = []
+        while self._monitor.poll(0):
+            event = parse_monitor_message(self._monitor.recv_multipart())
+            if said := self._line.event(str(zmq.Event(event["event"]).name), event["value"], now):
+                steps.append(Tell(f"{said[:1].upper()}{said[1:]}."))
+        return [*steps, Anew()] if self._line.redial(now) else steps
 
     def _receive(self, socket: zmq.Socket[bytes], follower: Follower) -> list[Step]:
         frames = [frame.buffer for frame in socket.recv_multipart(copy=False)]
@@ -202,7 +221,7 @@ class FeedLine:
                         self._log.warning("feed", said=sentence)
                     self._give(Told(sentence))
                 case Anew():
-                    socket.close(0)
+                    self._hang_up(socket, 0)
                     socket = self._call()
                     self._send(socket, follower.hello(time.monotonic()))
                     return socket
@@ -242,8 +261,19 @@ class FeedLine:
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_PAYLOAD_BYTES)
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, int(1000 * ANEW_S / 2))
+        if self._keys is not None:
+            socket.setsockopt(zmq.CURVE_PUBLICKEY, self._keys.public)
+            socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret)
+            socket.setsockopt(zmq.CURVE_SERVERKEY, self._keys.servers[self._line.key])
+        self._monitor = socket.get_monitor_socket(sum(zmq.Event[name] for name in EVENTS))
         socket.connect(self._address)
         return socket
+
+    def _hang_up(self, socket: zmq.Socket[bytes], linger_ms: int) -> None:
+        socket.disable_monitor()
+        if self._monitor is not None:
+            self._monitor.close(0)
+        socket.close(linger_ms)
 
     def _send(self, socket: zmq.Socket[bytes], message: Message) -> None:
         try:

@@ -14,6 +14,9 @@ import structlog
 import typer
 import zmq
 
+from streamer.wire.keys import Keys
+from streamer.wire.keys import read as read_keys
+
 
 class CannotDraw(RuntimeError):
     """Why there will be no picture, in a sentence."""
@@ -48,6 +51,15 @@ def renderer(
     size: Annotated[
         str, typer.Option(metavar="WIDTHxHEIGHT", help="The size of that picture, in pixels.")
     ] = "1280x720",
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="CAVECAST_KEYS",
+            help="renderer.toml, as cavecast keys made it, if the streamer asks for keys; needed beyond loopback.",
+            show_envvar=False,
+        ),
+    ] = None,
 ) -> int:
     """Draws one run for browsers, without a screen.
 
@@ -70,15 +82,16 @@ def renderer(
         return 0
     if not feed:
         raise WrongUse("--feed is missing: the address of the streamer's feed, as its ready line names it")
+    mine = read_keys(keys, "renderer") if keys is not None else None
     if picture is not None:
-        return _take_picture(window, feed, name, picture, _pixels(size))
-    return _serve(window, feed, views, name)
+        return _take_picture(window, feed, name, picture, _pixels(size), mine)
+    return _serve(window, feed, views, name, mine)
 
 
-def _serve(window: Any, feed: str, views: str, name: str) -> int:
+def _serve(window: Any, feed: str, views: str, name: str, keys: Keys | None) -> int:
     from renderers.node import Node
 
-    node = Node(window, feed, views, name)
+    node = Node(window, feed, views, name, keys)
     with closing(node):
         structlog.get_logger("renderer").info("ready", feed=feed, views=node.address)
         print(json.dumps({"ready": "renderer", "views": node.address}), flush=True)
@@ -96,7 +109,7 @@ def _try_out(window: Any) -> None:
         raise CannotDraw("OpenGL is there but draws nothing: update the graphics driver, or Mesa")
 
 
-def _take_picture(window: Any, feed: str, name: str, out: Path, size: tuple[int, int]) -> int:
+def _take_picture(window: Any, feed: str, name: str, out: Path, size: tuple[int, int], keys: Keys | None = None) -> int:
     """Follows the feed until the run has ended; saves one picture.  Raises CannotDraw if the file cannot be written."""
     from renderers.camera import fit
     from renderers.feed import Arrived, FeedLine, hush
@@ -104,7 +117,7 @@ def _take_picture(window: Any, feed: str, name: str, out: Path, size: tuple[int,
     from renderers.show import Show
 
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    line, show = FeedLine(context, feed, name), Show(window)
+    line, show = FeedLine(context, feed, name, keys), Show(window)
     line.start()
     try:
         over = False

@@ -21,15 +21,16 @@ from typing import Any
 import structlog
 import zmq
 
+from renderers.door import ViewsDoor
 from renderers.feed import Arrived, FeedLine, hush
 from renderers.frames import QUALITY_STILL, Kind, Window, next_viewer
 from renderers.picture import SHIFTS, Blend, jpeg, png
 from renderers.show import Show
+from streamer.wire.keys import Keys
 from streamer.wire.messages import Refused
 from streamer.wire.view import (
     JPEG,
     KEY,
-    MAX_UP,
     NOTE,
     PNG,
     STILL,
@@ -45,20 +46,13 @@ from streamer.wire.view import (
 SLICE_S = 0.025
 """Time for new chunks before the viewers are looked at again; one chunk at least."""
 MOST_VIEWERS = 64
-PIPE = 8
 LONGEST_S = 1.0
-
-
-class BadAddress(ValueError):
-    """An address that the renderer cannot listen at: which, and why."""
-
-    exit_code = 2
 
 
 class Node:
     """Draws the run behind a feed for the viewers that come to ``views``.  Raises BadAddress."""
 
-    def __init__(self, window: Any, feed: str, views: str, name: str) -> None:
+    def __init__(self, window: Any, feed: str, views: str, name: str, keys: Keys | None = None) -> None:
         self._log = structlog.get_logger("renderer")
         self.counts: Counter[str] = Counter()
         self._show = Show(window)
@@ -67,9 +61,10 @@ class Node:
         with ExitStack() as undo:
             self._context = zmq.Context()
             undo.callback(self._context.term)
-            self._views = _router(self._context, views)
-            undo.callback(self._views.close, 0)
-            self._feed = FeedLine(self._context, feed, name)
+            self._door = ViewsDoor(self._context, views, keys)
+            undo.callback(self._door.close, 0)
+            self._views = self._door.socket
+            self._feed = FeedLine(self._context, feed, name, keys)
             undo.pop_all()
 
     @property
@@ -80,7 +75,7 @@ class Node:
     def close(self) -> None:
         """Hangs up."""
         self._feed.stop()
-        self._views.close(200)
+        self._door.close(200)
         self._context.term()
 
     def run(self) -> int:
@@ -88,12 +83,14 @@ class Node:
         self._feed.start()
         with _signals() as (wake, caught):
             poller = zmq.Poller()
-            for source in (wake, self._views, self._feed.wake):
+            for source in (wake, self._views, self._feed.wake, *self._door.others):
                 poller.register(source, zmq.POLLIN)
             while not caught:
                 ready = dict(poller.poll(ceil(1000 * self._wait_s(time.monotonic()))))
                 if self._feed.wake in ready:
                     hush(self._feed.wake)
+                if any(other in ready for other in self._door.others):
+                    self._door.attend(time.monotonic())
                 self._listen()
                 self._draw()
                 self._build()
@@ -251,27 +248,6 @@ class Node:
                 return
         while time.monotonic() < until and self._show.tidy(time.monotonic()):
             pass
-
-
-def _router(context: zmq.Context[zmq.Socket[bytes]], address: str) -> zmq.Socket[bytes]:
-    loopback = address.startswith(("tcp://127.", "tcp://localhost:", "tcp://[::1]:"))
-    if not address.startswith("ipc://") and not loopback:
-        raise BadAddress(
-            f"the renderer cannot listen at {address}: viewers are not asked for keys, so it takes an ipc:// address "
-            "or tcp://127.0.0.1:PORT (0: a free one)"
-        )
-    socket = context.socket(zmq.ROUTER)
-    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.SNDHWM, PIPE)
-    socket.setsockopt(zmq.RCVHWM, 1000)
-    socket.setsockopt(zmq.MAXMSGSIZE, MAX_UP)
-    try:
-        socket.bind(address)
-    except zmq.ZMQError as why:
-        socket.close()
-        raise BadAddress(f"the renderer cannot listen at {address}: {why.strerror}") from None
-    return socket
 
 
 @contextmanager

@@ -42,6 +42,7 @@ COMMANDS = {
     "worker": Lazy("inference_workers.main:worker", "Segments chunks that it leases from a streamer.", PARTS),
     "renderer": Lazy("renderers.main:renderer", "Draws one run for browsers, without a screen.", PARTS),
     "archive": Lazy("streamer.archive.main:archive", "Writes one run to a Zarr store and CSV tables.", PARTS),
+    "keys": Lazy("streamer.keys:keys", "Makes the keys with which a run's parts meet beyond this machine.", PARTS),
 }
 
 

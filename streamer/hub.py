@@ -141,7 +141,7 @@ class Hub:
 
     def ingest(self, peer: bytes, message: Message, payloads: Sequence[Buffer], now: float) -> list[Send]:
         """A worker's message; what is to be sent because of it."""
-        if self._aside("ingest", peer, now):
+        if self.aside("ingest", peer, now):
             return []
         workers = self._workers
         if isinstance(message, Goodbye):
@@ -179,7 +179,7 @@ class Hub:
     def feed(self, peer: bytes, message: Message, payloads: Sequence[Buffer], now: float) -> list[Send]:
         """A subscriber's message, or one of the control plane; what is to be sent because of it."""
         del payloads
-        if self._aside("feed", peer, now):
+        if self.aside("feed", peer, now):
             return []
         known = self._feed.heard(peer, now)
         match message:
@@ -236,7 +236,7 @@ class Hub:
 
     def garbled(self, door: Door, peer: bytes, why: str, now: float) -> list[Send]:
         """A peer sent what is no message."""
-        return [] if self._aside(door, peer, now) else self._strike(door, peer, why, -1, now)
+        return [] if self.aside(door, peer, now) else self._strike(door, peer, why, -1, now)
 
     def _strike(self, door: Door, peer: bytes, why: str, chunk: int, now: float) -> list[Send]:
         """Refuses a message; after three in a row the peer is put aside for a while."""
@@ -254,7 +254,8 @@ class Hub:
         why = f"{brief(why, MAX_REASON - 100)}; {aside}"
         return [Send(door, peer, Refuse(why, chunk)), *self._workers.grant(now)]
 
-    def _aside(self, door: Door, peer: bytes, now: float) -> bool:
+    def aside(self, door: Door, peer: bytes, now: float) -> bool:
+        """Whether a peer is not heard now: what it sends need not be looked at."""
         bad = self._bad.get((door, peer))
         if bad is None or bad.until == -inf:
             return False

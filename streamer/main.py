@@ -12,11 +12,13 @@ import structlog
 import typer
 
 from streamer import logs
+from streamer.doors import check_address
 from streamer.hub import Hub, HubSettings
 from streamer.log import Log, LogDamaged, LogInUse
-from streamer.node import Node, check_address, clock
+from streamer.node import Node, clock
 from streamer.record import BadLog, LogFull
 from streamer.settings import read
+from streamer.wire.keys import read as read_keys
 from streamer.wire.volume import RunSpec
 
 SPEC_FILE = "run.json"
@@ -46,6 +48,15 @@ def streamer(
     pace: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Take at least so long for the whole run.")
     ] = 0.0,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="CAVECAST_KEYS",
+            help="streamer.toml, as cavecast keys made it; needed beyond loopback.",
+            show_envvar=False,
+        ),
+    ] = None,
     lease_s: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="A worker that is silent for so long loses its chunks.")
     ] = 30.0,
@@ -59,14 +70,15 @@ def streamer(
     logs.configure(settings.log_level, settings.log_format)
     spec = read_spec(run)
     logs.bind(run=spec.run_id, part="streamer")
-    check_address(ingest)
-    check_address(feed)
+    mine = read_keys(keys, "streamer") if keys is not None else None
+    check_address(ingest, locked=mine is not None)
+    check_address(feed, locked=mine is not None)
     with closing(_open(log, spec)) as opened:
         try:
             hub = Hub(spec, opened, HubSettings(lease_s=lease_s, pace_s=pace, hold=hold), clock())
         except BadLog as why:
             raise CannotServe(f"{log}: {why}") from None
-        node = Node(hub, spec.grid, ingest, feed, clock)
+        node = Node(hub, spec.grid, ingest, feed, clock, mine)
         with closing(node):
             at_ingest, at_feed = node.addresses
             structlog.get_logger("streamer").info(

@@ -15,16 +15,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from math import ceil
-from pathlib import Path
 from types import FrameType
-from urllib.parse import urlsplit
 
 import structlog
 import zmq
 
+from streamer.doors import Doors, Opening
 from streamer.hub import Door, Hub, Send
 from streamer.wire.codec import Buffer
 from streamer.wire.grid import Grid
+from streamer.wire.keys import Keys, out_of_role
 from streamer.wire.messages import MAX_PAYLOAD_BYTES, Entry, Refused, decode, encode
 
 BATCH = 64
@@ -34,41 +34,40 @@ FEED_PIPE, INGEST_PIPE = 16, 64
 MAX_QUESTION = 1 << 16
 """Bytes of a frame from a subscriber."""
 LONGEST_S = 1.0
-LONGEST_IPC = 100
-_LOOPBACK = ("localhost", "::1", "[::1]")
 _GONE = (zmq.EHOSTUNREACH,)
 
 
-class BadAddress(ValueError):
-    """An address that the streamer cannot listen at: which, and why."""
-
-    exit_code = 2
-
-
 class Node:
-    """Listens at two addresses for one hub.  Raises BadAddress."""
+    """Listens at two addresses for one hub; with keys, to those alone who have one of the run's.  Raises BadAddress."""
 
-    def __init__(self, hub: Hub, grid: Grid, ingest: str, feed: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, hub: Hub, grid: Grid, ingest: str, feed: str, clock: Callable[[], float], keys: Keys | None = None
+    ) -> None:
         self._hub, self._clock = hub, clock
         self._log = structlog.get_logger("streamer")
         self.counts: Counter[str] = Counter()
         with ExitStack() as undo:
             self._context = zmq.Context()
             undo.callback(self._context.destroy, linger=0)
+            openings: dict[str, Opening] = {
+                "ingest": Opening(ingest, INGEST_PIPE, largest_part(grid)),
+                "feed": Opening(feed, FEED_PIPE, MAX_QUESTION),
+            }
+            self._doors = Doors(self._context, openings, keys)
             self._sockets: dict[Door, zmq.Socket[bytes]] = {
-                "ingest": _router(self._context, ingest, INGEST_PIPE, largest_part(grid)),
-                "feed": _router(self._context, feed, FEED_PIPE, MAX_QUESTION),
+                "ingest": self._doors.sockets["ingest"],
+                "feed": self._doors.sockets["feed"],
             }
             undo.pop_all()
 
     @property
     def addresses(self) -> tuple[str, str]:
         """Where it listens, in words that a peer can connect to: (ingest, feed)."""
-        ingest, feed = (self._sockets[door].getsockopt_string(zmq.LAST_ENDPOINT) for door in ("ingest", "feed"))
-        return ingest, feed
+        return self._doors.address("ingest"), self._doors.address("feed")
 
     def close(self) -> None:
         """Hangs up; what peers have not read yet is dropped, and they will ask again."""
+        self._doors.close()
         self._context.destroy(linger=0)
 
     def run(self) -> int:
@@ -76,13 +75,15 @@ class Node:
         with _signals() as (wake, caught):
             poller = zmq.Poller()
             poller.register(wake, zmq.POLLIN)
-            for socket in self._sockets.values():
-                poller.register(socket, zmq.POLLIN)
+            for source in (*self._sockets.values(), *self._doors.others):
+                poller.register(source, zmq.POLLIN)
             more, state = False, ""
             while not caught:
                 wait_s = 0.0 if more else min(max(self._hub.deadline() - self._clock(), 0.0), LONGEST_S)
                 ready = dict(poller.poll(ceil(wait_s * 1000)))
                 more = False
+                if any(other in ready for other in self._doors.others):
+                    self._doors.attend(self._clock())
                 for door, socket in self._sockets.items():
                     if socket in ready:
                         more |= self._receive(door, socket)
@@ -103,8 +104,12 @@ class Node:
             except zmq.Again:
                 return False
             peer = frames[0].bytes
+            if self._hub.aside(door, peer, self._clock()):
+                self.counts["ignored"] += 1
+                continue
             try:
-                self._send(self._take(door, peer, [frame.buffer for frame in frames[1:]]))
+                role = self._doors.role(frames[0])
+                self._send(self._take(door, peer, role, [frame.buffer for frame in frames[1:]]))
             except Exception:
                 # One peer's message must not end the run for all the others.
                 self._log.exception("dropped", door=door, peer=peer.hex())
@@ -112,7 +117,7 @@ class Node:
                 self._hub.forget(door, peer)
         return True
 
-    def _take(self, door: Door, peer: bytes, frames: Sequence[memoryview]) -> list[Send]:
+    def _take(self, door: Door, peer: bytes, role: str, frames: Sequence[memoryview]) -> list[Send]:
         now = self._clock()
         try:
             message, payloads = decode(frames)
@@ -122,6 +127,10 @@ class Node:
             return self._hub.garbled(door, peer, str(why), now)
         if message is None:
             return []  # a name that a later version knows
+        if role and (why_not := out_of_role(role, message)):
+            self.counts["out of role"] += 1
+            self._log.warning("out of role", door=door, peer=peer.hex(), why=why_not)
+            return self._hub.garbled(door, peer, why_not, now)
         decide = self._hub.ingest if door == "ingest" else self._hub.feed
         return decide(peer, message, payloads, now)
 
@@ -155,45 +164,6 @@ def largest_part(grid: Grid) -> int:
     """The most bytes that one part of a chunk may have: its statistics if each voxel were a component of its own."""
     z, y, x = grid.chunk
     return min(max(1 << 20, 128 * z * y * x), MAX_PAYLOAD_BYTES)
-
-
-def _router(context: zmq.Context[zmq.Socket[bytes]], address: str, pipe: int, largest: int) -> zmq.Socket[bytes]:
-    check_address(address)
-    socket = context.socket(zmq.ROUTER)
-    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.SNDHWM, pipe)
-    socket.setsockopt(zmq.RCVHWM, pipe)
-    socket.setsockopt(zmq.MAXMSGSIZE, largest)
-    try:
-        socket.bind(address)
-    except zmq.ZMQError as why:
-        socket.close()
-        raise BadAddress(f"the streamer cannot listen at {address}: {why.strerror}") from None
-    return socket
-
-
-def check_address(address: str) -> None:
-    """Raises BadAddress unless it is an ipc or a loopback tcp address: beyond that, peers would need keys."""
-    parts = urlsplit(address)
-    if parts.scheme == "ipc":
-        path = address.removeprefix("ipc://")
-        if len(path.encode()) > LONGEST_IPC:
-            raise BadAddress(
-                f"the path of {address} has {len(path.encode())} bytes; a socket's has {LONGEST_IPC} at most: "
-                "take a folder with a shorter name"
-            )
-        if path.startswith("/") and not Path(path).parent.is_dir():
-            raise BadAddress(f"there is no folder {Path(path).parent} for the socket {address}")
-        return
-    if parts.scheme != "tcp":
-        raise BadAddress(f"{address} is no address to listen at: it begins with tcp:// or ipc://")
-    host = address.removeprefix("tcp://").rpartition(":")[0]
-    if host not in _LOOPBACK and not host.startswith("127."):
-        raise BadAddress(
-            f"{address} can be reached from other machines, and peers are not asked for keys yet: "
-            "listen at 127.0.0.1 or at an ipc:// address"
-        )
 
 
 @contextmanager

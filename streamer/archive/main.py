@@ -12,6 +12,7 @@ import typer
 from streamer import logs, settings
 from streamer.archive.follow import Patience
 from streamer.archive.node import Node
+from streamer.wire.keys import read
 
 
 def archive(
@@ -27,6 +28,15 @@ def archive(
     patience: Annotated[
         float, typer.Option(min=1, max=86400, help="Seconds of silence after which the streamer is given up.")
     ] = 120.0,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="CAVECAST_KEYS",
+            help="archive.toml, as cavecast keys made it, if the streamer asks for keys.",
+            show_envvar=False,
+        ),
+    ] = None,
 ) -> None:
     """Writes one run to a Zarr store that xarray opens, with [bold]objects.csv[/] and [bold]object_steps.csv[/] in it.
 
@@ -37,7 +47,8 @@ def archive(
     logs.configure(chosen.log_level, chosen.log_format)
     logs.bind(part="archive")
     software = f"cavecast {importlib.metadata.version('cavecast')}"
-    node = Node(feed, out, software, Patience(give_up_s=patience), lambda line: print(line, flush=True))
+    mine = read(keys, "archive") if keys is not None else None
+    node = Node(feed, out, software, Patience(give_up_s=patience), lambda line: print(line, flush=True), mine)
     done = node.run()
     print(
         json.dumps({"archive": done.state, "out": str(out), "objects": done.objects, "chunks": done.chunks}), flush=True

@@ -17,7 +17,9 @@ from streamer import logs
 from streamer.archive.follow import Follower, Lost, Patience
 from streamer.archive.store import ArchiveError, Store, examine
 from streamer.archive.writer import Summary, Writer
+from streamer.dial import Dialled
 from streamer.wire.codec import Buffer
+from streamer.wire.keys import Keys
 from streamer.wire.messages import (
     MAX_HEADER,
     MAX_PAYLOAD_BYTES,
@@ -41,8 +43,17 @@ log = structlog.get_logger()
 class Node:
     """One archive, from Hello to the end of its run."""
 
-    def __init__(self, feed: str, out: Path, software: str, patience: Patience, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        feed: str,
+        out: Path,
+        software: str,
+        patience: Patience,
+        say: Callable[[str], None],
+        keys: Keys | None = None,
+    ) -> None:
         examine(out)
+        self._keys = keys
         self._feed, self._out, self._software, self._say = feed, out, software, say
         self._follower = Follower("archive", patience, time.monotonic())
         self._store: Store | None = None
@@ -53,27 +64,28 @@ class Node:
     def run(self) -> Summary:
         """Follows the feed until the run's end.  Raises ArchiveError."""
         context = zmq.Context()
-        socket = context.socket(zmq.DEALER)
+        dialled = Dialled(context, self._feed, "archive", self._keys, log)
+        socket = dialled.socket
         try:
             socket.setsockopt(zmq.LINGER, 1000)
             socket.setsockopt(zmq.MAXMSGSIZE, max(MAX_PAYLOAD_BYTES, MAX_HEADER))
             try:
-                socket.connect(self._feed)
+                dialled.connect()
             except zmq.ZMQError as why:
                 raise ArchiveError(f"{self._feed} is no address to connect to: {why.strerror}", 2) from None
-            return self._follow(socket)
+            return self._follow(dialled)
         except Lost as why:
             raise ArchiveError(
-                f"the archive of {self._feed} stopped: {why}; start it again with the same --out"
+                f"the archive of {self._feed} stopped: {dialled.line.said or why}; start it again with the same --out"
             ) from None
         finally:
-            socket.close()
+            dialled.close()
             context.term()
             if self._store is not None:
                 self._store.close()
 
-    def _follow(self, socket: zmq.Socket[bytes]) -> Summary:
-        follower = self._follower
+    def _follow(self, dialled: Dialled) -> Summary:
+        follower, socket = self._follower, dialled.socket
         self._send(socket, follower.hello(time.monotonic()))
         while True:
             now = time.monotonic()
@@ -82,6 +94,8 @@ class Node:
                 if done is not None:
                     self._send(socket, [*follower.credit(time.monotonic()), Goodbye()])
                     return done
+            if dialled.attend(time.monotonic()):
+                self._send(socket, follower.hello(time.monotonic()))
             self._send(socket, follower.tick(time.monotonic()))
             self._refresh()
 

@@ -68,7 +68,7 @@ class Part:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=self._lifeline.environment(dict(os.environ)),
+            env=_environment(self._lifeline),
             pass_fds=(self._lifeline.fd,),
             start_new_session=True,  # Ctrl-C on the terminal is for the command in front, which ends us in order
         )
@@ -121,6 +121,11 @@ class Part:
             say.get(level, log.info)(event, **{**self._facts, "part": self.name, **record})
 
 
+def _environment(lifeline: Lifeline) -> dict[str, str]:
+    """Ours, without what is meant for a part that somebody starts alone: the parts of a local run have no keys."""
+    return lifeline.environment({name: value for name, value in os.environ.items() if name != "CAVECAST_KEYS"})
+
+
 def _record(line: str) -> dict[str, object] | None:
     if not line.startswith("{"):
         return None
@@ -161,7 +166,7 @@ async def ask(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=lifeline.environment(dict(os.environ)),
+        env=_environment(lifeline),
         pass_fds=(lifeline.fd,),
         start_new_session=True,
     )

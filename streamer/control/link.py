@@ -8,13 +8,18 @@ restarted and know nobody.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from itertools import count
 
 import msgspec
 import zmq
 import zmq.asyncio
+from zmq.utils.monitor import parse_monitor_message
 
+from streamer.dial import lock
+from streamer.wire.keys import Keys
+from streamer.wire.line import EVENTS, Line
 from streamer.wire.messages import (
     MAX_PAYLOAD_BYTES,
     VERSION,
@@ -47,9 +52,13 @@ class NoAnswer(RuntimeError):
 class StreamerLink:
     """Asks the streamer at ``address`` (its feed).  Close it when done."""
 
-    def __init__(self, context: zmq.asyncio.Context, address: str, name: str = "control") -> None:
-        self._context, self._address, self._name = context, address, name
+    def __init__(
+        self, context: zmq.asyncio.Context, address: str, name: str = "control", keys: Keys | None = None
+    ) -> None:
+        self._context, self._address, self._name, self._keys = context, address, name, keys
+        self._line = Line("control plane", "streamer", address, len(keys.servers) if keys else 0)
         self._socket: zmq.asyncio.Socket | None = None
+        self._monitor: zmq.asyncio.Socket | None = None
         self._turn = asyncio.Lock()
         self._requests = count(1)
 
@@ -73,8 +82,12 @@ class StreamerLink:
     def close(self) -> None:
         """Hang up."""
         if self._socket is not None:
+            self._socket.disable_monitor()
             self._socket.close(linger=0)
             self._socket = None
+        if self._monitor is not None:
+            self._monitor.close(linger=0)
+            self._monitor = None
 
     async def _ask(
         self, question: Message | Sequence[Message], answer: Message, deadline_s: float
@@ -88,17 +101,33 @@ class StreamerLink:
                         await socket.send(encode(one))
                     return await self._answer(socket, answer)
                 except BaseException:
+                    self._look_why()
                     self.close()  # what is still on its way would be taken for the next answer
                     raise
         except TimeoutError:
             asked = type(questions[-1]).__name__
-            raise NoAnswer(f"the streamer did not answer {asked} within {deadline_s:g} s") from None
+            why = f": {self._line.said}" if self._line.said else ""
+            raise NoAnswer(f"the streamer did not answer {asked} within {deadline_s:g} s{why}") from None
+
+    def _look_why(self) -> None:
+        """Takes note of what has become of the connection."""
+        if self._monitor is None:
+            return
+        now = asyncio.get_running_loop().time()
+        with contextlib.suppress(zmq.Again):
+            plain: zmq.Socket[bytes] = zmq.Socket.shadow(self._monitor)
+            while True:
+                event = parse_monitor_message(plain.recv_multipart(zmq.NOBLOCK))
+                self._line.event(str(zmq.Event(event["event"]).name), event["value"], now)
 
     async def _connect(self) -> zmq.asyncio.Socket:
         self._socket = socket = self._context.socket(zmq.DEALER)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_PAYLOAD_BYTES)
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
+        self._monitor = socket.get_monitor_socket(sum(zmq.Event[name] for name in EVENTS))
+        if self._keys is not None:
+            lock(socket, self._keys, self._keys.servers[self._line.key])
         socket.connect(self._address)
         await socket.send(encode(Hello(VERSION, "control", self._name)))
         while True:

@@ -14,6 +14,8 @@ import zmq
 import zmq.asyncio
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from streamer.dial import lock
+from streamer.wire.keys import Keys
 from streamer.wire.view import MAX_UP, encode_presence
 
 IN_FLIGHT = 4
@@ -28,7 +30,13 @@ SLOWEST_S = 30.0
 """A browser that takes nothing for so long has gone."""
 
 
-async def relay(browser: WebSocket, context: zmq.asyncio.Context, views: str, gone: asyncio.Event) -> None:
+async def relay(
+    browser: WebSocket,
+    context: zmq.asyncio.Context,
+    views: str,
+    gone: asyncio.Event,
+    keys: Keys | None = None,
+) -> None:
     """Passes messages both ways until one side leaves or ``gone`` says that the renderer has.
 
     The WebSocket has been accepted already; it is closed here unless the browser did.
@@ -38,6 +46,8 @@ async def relay(browser: WebSocket, context: zmq.asyncio.Context, views: str, go
     dealer.setsockopt(zmq.RCVHWM, IN_FLIGHT)
     dealer.setsockopt(zmq.MAXMSGSIZE, MAX_DOWN_BYTES)
     dealer.setsockopt(zmq.RECONNECT_IVL, 50)
+    if keys is not None:
+        lock(dealer, keys, keys.peers["renderer"])
     dealer.connect(views)
     code, why = 1000, ""
     try:

@@ -1,0 +1,158 @@
+"""What becomes of a connection, in words: the events of a socket's monitor in, sentences and decisions out.  Pure.
+
+ZeroMQ is silent about a peer that is not let in.  Its monitor is not: a key that is not known, a side without keys
+and a server with another key each leave their own trace.  And ZeroMQ connects again by itself only after some of
+them: a line that failed for what was said on it stays dead, so a ``Line`` says when to dial again.
+Events are given by the name that libzmq has for them, without ``EVENT_``.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+EVENTS = (
+    "HANDSHAKE_SUCCEEDED", "HANDSHAKE_FAILED_AUTH", "HANDSHAKE_FAILED_PROTOCOL", "HANDSHAKE_FAILED_NO_DETAIL",
+    "DISCONNECTED", "CONNECT_RETRIED", "ACCEPTED",
+)  # fmt: skip
+"""The events that are wanted from a monitor."""
+MISMATCH = 0x11000002
+"""libzmq's number for two sides of which only one uses keys."""
+CRYPTOGRAPHIC = 0x11000001
+"""libzmq's number for what cannot be decrypted: the peer has another key of ours in mind."""
+_MAKE = "make keys with cavecast keys and give both sides files of the same folder"
+
+
+class Line:
+    """A client's connection to a server that may have one of several keys."""
+
+    DIAL_S = 1.0
+    """So long after a line was lost that ZeroMQ does not mend, it is dialled again."""
+    TELL_S = 10.0
+    """The same is said again only after so long."""
+
+    def __init__(self, who: str, server: str, address: str, keys: int) -> None:
+        """``who`` is this side's role, ``server`` what the other is called, ``keys`` how many keys it may have."""
+        self._who, self._server, self._address, self._keys = who, server, address, keys
+        self.said = ""
+        """Why there is no connection, in a sentence; empty if there is one or if it is not known."""
+        self._told: tuple[str, float] = "", -inf
+        self._dial_at = inf
+        self._hung_up = 0
+        self.key = 0
+        """Which of the server's keys to use for the next connection."""
+        self.connections = 0
+        """Connections that were made."""
+        self.dialled = 0
+        """How often it was dialled again: what was said into a line before that is lost."""
+
+    def event(self, name: str, value: int, now: float) -> str:
+        """Something happened to the connection; returns a sentence that is worth a warning, or nothing."""
+        match name:
+            case "HANDSHAKE_SUCCEEDED":
+                self.connections += 1
+                self._hung_up, self.said, self._dial_at = 0, "", inf
+            case "HANDSHAKE_FAILED_AUTH":
+                self._dial_at = now + self.DIAL_S
+                return self._tell(f"{self._place} does not know this {self._who}'s key: {_MAKE}", now)
+            case "HANDSHAKE_FAILED_PROTOCOL":
+                self._dial_at = now + self.DIAL_S
+                return self._tell(self._protocol(value), now)
+            case "HANDSHAKE_FAILED_NO_DETAIL" if self._keys:
+                # The server does not answer what it cannot decrypt.  It may have one of its other keys; or it was
+                # just being stopped, so that one time is none.
+                self._hung_up += 1
+                if self._keys > 1:
+                    self.key, self._dial_at = (self.key + 1) % self._keys, now
+                if self._hung_up > self._keys:
+                    return self._tell(
+                        f"{self._place} hung up on this {self._who}: its key is another than the one known here, "
+                        f"or it is being stopped; {_MAKE}",
+                        now,
+                    )
+            case "DISCONNECTED":
+                self._dial_at = min(self._dial_at, now + self.DIAL_S)
+            case "CONNECT_RETRIED":
+                if self._dial_at > now:  # ZeroMQ does it by itself
+                    self._dial_at = inf
+        return ""
+
+    def redial(self, now: float) -> bool:
+        """Whether to end the connection and make it anew, now; to be carried out if so."""
+        if now < self._dial_at:
+            return False
+        self._dial_at = inf
+        self.dialled += 1
+        return True
+
+    def deadline(self) -> float:
+        """When ``redial`` wants to be asked next."""
+        return self._dial_at
+
+    @property
+    def _place(self) -> str:
+        return f"the {self._server} at {self._address}"
+
+    def _protocol(self, value: int) -> str:
+        if value == MISMATCH and self._keys:
+            return f"{self._place} uses no keys, and this {self._who} does: give it --keys as well, or neither"
+        if value == MISMATCH:
+            return f"{self._place} asks for keys, and this {self._who} has none: give it --keys ({_MAKE})"
+        if value == CRYPTOGRAPHIC:
+            return f"{self._place} does not have the key that this {self._who} expects: {_MAKE}"
+        return (
+            f"what listens at {self._address} does not speak like a {self._server} ({value:#x}): is it the right port?"
+        )
+
+    def _tell(self, sentence: str, now: float) -> str:
+        self.said = sentence
+        before, at = self._told
+        if sentence == before and now - at < self.TELL_S:
+            return ""
+        self._told = sentence, now
+        return sentence
+
+
+class Gate:
+    """A server's side: counts who was not let in, and says so, each reason at most every ten seconds."""
+
+    TELL_S = 10.0
+    MOST = 64
+    """Sentences that are remembered."""
+
+    def __init__(self, locked: bool) -> None:
+        self._locked = locked
+        self.refused = 0
+        """Connections that were not let in."""
+        self._told: dict[str, tuple[float, int]] = {}
+
+    def event(self, door: str, name: str, value: int, now: float) -> str:
+        """Something happened at a door; returns a sentence that is worth a warning, or nothing."""
+        if not name.startswith("HANDSHAKE_FAILED"):
+            return ""
+        self.refused += 1
+        if name == "HANDSHAKE_FAILED_PROTOCOL" and value == MISMATCH:
+            who, how = (
+                ("no", "it needs --keys") if self._locked else ("a", "start this side with --keys, or it without")
+            )
+            return self.tell(f"a peer with {who} key was not let in at the door {door}: {how}", now)
+        if name == "HANDSHAKE_FAILED_PROTOCOL" and value == CRYPTOGRAPHIC:
+            return self.tell(
+                f"a peer was not let in at the door {door}: it took this side for somebody with another key; {_MAKE}",
+                now,
+            )
+        if name == "HANDSHAKE_FAILED_PROTOCOL":
+            return self.tell(f"a peer was not let in at the door {door}: it does not speak ZeroMQ ({value:#x})", now)
+        return ""  # AUTH has been explained by who judged the key; NO_DETAIL is a peer that left
+
+    def tell(self, sentence: str, now: float) -> str:
+        """The sentence, with how often it was true meanwhile; nothing if it has been said just now."""
+        if not sentence:
+            return ""
+        at, times = self._told.pop(sentence, (-inf, 0))
+        if now - at < self.TELL_S:
+            self._told[sentence] = at, times + 1
+            return ""
+        self._told[sentence] = now, 0
+        if len(self._told) > self.MOST:
+            del self._told[next(iter(self._told))]
+        return sentence + (f" ({times} more times since)" if times else "")
