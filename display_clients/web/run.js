@@ -15,6 +15,8 @@ import { isOver } from "./words.js";
 
 /** The table shows this many objects at most. */
 export const LIMIT = 200;
+/** What is not answered after so long never will be: cancelling a run, the slowest, takes half of it at most. */
+const PATIENCE_MS = 60_000;
 /** After the end of a run, so often is asked for what did not come. */
 const TRIES = 4;
 
@@ -28,15 +30,17 @@ export class Answer extends Error {
 }
 
 /**
- * Asks the control plane.  Throws Answer if it says no, TypeError if it cannot be reached.
+ * Asks the control plane.  Throws Answer if it says no, TypeError if it cannot be reached, DOMException if it is silent.
  * @param {URL} address
  * @param {RequestInit} [how]
+ * @param {number} [patienceMs]
  * @returns {Promise<any>}
  */
-export async function ask(address, how) {
-  const response = await fetch(address, { headers: { Accept: "application/json" }, ...how });
+export async function ask(address, how, patienceMs = PATIENCE_MS) {
+  const signal = AbortSignal.timeout(patienceMs);
+  const response = await fetch(address, { headers: { Accept: "application/json" }, signal, ...how });
+  if (response.ok) return response.json();
   const body = await response.json().catch(() => null);
-  if (response.ok) return body;
   const detail = typeof body?.detail === "string" ? body.detail : body?.error;
   throw new Answer(response.status, detail || `The server answered ${response.status} ${response.statusText}`.trim());
 }
