@@ -22,6 +22,7 @@ from streamer.wire.block import PARTS
 from streamer.wire.codec import Buffer, crc32c
 from streamer.wire.messages import (
     Ack,
+    Again,
     Ask,
     AskStatus,
     Command,
@@ -385,8 +386,8 @@ def test_a_disk_without_room_pauses_the_run_until_there_is_some(streamer: Stream
     resource.prlimit(streamer.process.pid, resource.RLIMIT_FSIZE, before)
     message, _ = worker.wait_for(Ack)
     while status_of(control).state != "complete":
-        message, _ = worker.wait_for(Lease, Ack, Refuse, Drain)
-        if isinstance(message, Lease | Refuse):
+        message, _ = worker.wait_for(Lease, Ack, Again, Drain)
+        if isinstance(message, Lease | Again):
             worker.say(*under(MADE[message.chunk], 0))
     assert status_of(control).note == ""
 
