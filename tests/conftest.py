@@ -22,9 +22,10 @@ QUIET = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: Playwright's event loop would stand in the way of tests that run one of their own.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One real browser for all tests; each test opens pages of its own.  Without a Chromium the test fails."""
+    """One real browser for a file's tests; each opens pages of its own.  Without a Chromium they fail."""
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     assert path, "these tests need Chromium: install the package chromium"
     with sync_playwright() as play:

@@ -282,7 +282,11 @@ def verdict(run: Run) -> tuple[int, str]:
         why = f"; chunk {first[0]}: {first[1]}" if first else ""
         return 1, f"{status.chunks - status.committed} of {status.chunks} chunks could not be segmented{why}"
     kept = f", written to {run.out}" if run.out else ""
-    return 0, f"Complete: {plural(status.objects, 'object')} in {status.voxels:,} voxels, {status.seconds:.1f} s{kept}."
+    done = f"Complete: {plural(status.objects, 'object')} in {status.voxels:,} voxels, {status.seconds:.1f} s{kept}."
+    if not status.labelled_voxels and "threshold" in run.parameters:
+        units = f" {run.units}" if run.units else ""
+        done += f"  No voxel of {run.variable} reached {run.parameters['threshold']:g}{units}: try a lower --threshold."
+    return 0, done
 
 
 def plural(number: int, thing: str) -> str:

@@ -29,7 +29,9 @@ def picture(run: Run, address: str | None) -> RenderableType:
     for heading in ("part", "done", "rate", "left"):
         parts.add_column(heading, justify="left" if heading == "part" else "right")
     for part in status.parts:
-        parts.add_row(part.name, _done(part), _rate(part), duration(part.eta_s) if part.eta_s is not None else "")
+        # Workers share what is left: each is done when the run is.
+        left_s = status.eta_s if part.role == "worker" else part.eta_s
+        parts.add_row(part.name, _done(part), _rate(part), "" if left_s is None else duration(left_s))
     rows: list[RenderableType] = [head, where, bar] if address else [head, bar]
     if status.parts and run.state not in ENDED:  # then they only tell what they were about
         rows.append(parts)
