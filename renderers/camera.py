@@ -65,9 +65,9 @@ def eye_of(camera: Camera) -> Eye:
 
 
 def fit(width: int, height: int, direction: tuple[float, float] = HOME) -> Camera:
-    """The whole scene in a picture of this size, tall and narrow ones too."""
+    """The whole scene in a picture of this size, tall and narrow ones too, with a margin for the words at its axes."""
     narrow = min(1.0, width / max(1, height))
-    distance = 1.02 / sin(atan(tan(VIEW_ANGLE / 2) * narrow))
+    distance = 1.12 / sin(atan(tan(VIEW_ANGLE / 2) * narrow))
     return Camera(direction[0], direction[1], distance, (0.0, 0.0, 0.0))
 
 

@@ -49,7 +49,7 @@ export function bounded({ azimuth, elevation, distance, target }) {
  */
 export function fitDistance({ width, height }) {
   const narrow = Math.min(1, width / Math.max(1, height));
-  return 1.02 / Math.sin(Math.atan(Math.tan(VIEW_ANGLE / 2) * narrow));
+  return 1.12 / Math.sin(Math.atan(Math.tan(VIEW_ANGLE / 2) * narrow));
 }
 
 /**
