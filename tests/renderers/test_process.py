@@ -328,7 +328,7 @@ def test_without_opengl_one_sentence_says_what_to_install(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--feed", "tcp://127.0.0.1:1", "--views", "tcp://0.0.0.0:0"], "viewers are not asked for keys"),
+        (["--feed", "tcp://127.0.0.1:1", "--views", "tcp://0.0.0.0:0"], "make keys with cavecast keys"),
         ([], "--feed is missing"),
         (["--feed", "tcp://127.0.0.1:1", "--picture", "x.png", "--size", "9x9"], "--size 9x9"),
     ],
