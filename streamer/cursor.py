@@ -55,9 +55,24 @@ class Cursor:
         self.widest = max(self.widest, self.room)
 
     @property
+    def reached(self) -> int:
+        """What the subscriber has read, what it does not want included: an entry before which it lacks nothing."""
+        return self.next if self.read > self.prev else self.read
+
+    @property
     def starved(self) -> bool:
         """Whether all that was sent has been read, and the whole window is too small for the next entry."""
-        return self.read == self.next and NO_ROOM < self.room < self.needs and self.widest < self.needs
+        return self.reached == self.next and NO_ROOM < self.room < self.needs and self.widest < self.needs
+
+    def skip(self, number: int) -> None:
+        """Nothing before ``number`` is wanted."""
+        if number > self.next:
+            self.next, self.needs = number, 0
+
+    def fetched(self, size: int) -> None:
+        """An entry outside the order, of ``size`` payload bytes, is on its way."""
+        self.sent_bytes += size
+        self.sent_messages += 1
 
     def sent(self, size: int) -> None:
         """Entry ``next``, of ``size`` payload bytes, is on its way."""
@@ -66,9 +81,7 @@ class Cursor:
         self.sent_messages += 1
         self.needs = 0
 
-    def unsent(self, prev: int, size: int) -> None:
-        """It is not: the peer's pipe was full.  Undoes the last ``sent``."""
-        self.next, self.prev = self.prev, prev
-        self.sent_bytes -= size
-        self.sent_messages -= 1
-        self.needs = size
+    def unsent(self, before: Cursor) -> None:
+        """What was sent last is not on its way: the peer's pipe was full.  ``before`` is a copy from before it."""
+        self.next, self.prev, self.needs = before.next, before.prev, before.needs
+        self.sent_bytes, self.sent_messages = before.sent_bytes, before.sent_messages

@@ -1,25 +1,52 @@
 """The subscribers: each one a cursor into the log, served in turn as far as its credit goes.
 
 Nothing is queued for anybody.  An entry is read from the log at the moment at which somebody who asked
-for it may have it; a subscriber that does not read only stays where it is.
+for it may have it; a subscriber that does not read only stays where it is.  What is not for it (another
+region) its cursor passes over; what it fetches by number comes between what it follows; small entries
+travel together.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, field
 from math import inf
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from streamer.cursor import Cursor
+from streamer.index import CHUNKS, Index, Recent, Region
 from streamer.record import LogLike
 from streamer.status import Rate
-from streamer.wire.block import PARTS
+from streamer.wire.batch import BATCH_BYTES, BATCH_ENTRIES, Sent, pack_entries, pack_present
+from streamer.wire.block import EXTRA, PARTS
 from streamer.wire.codec import Buffer
-from streamer.wire.messages import MAX_NAME, VERSION, Credit, Entry, Hello, Message, Part, Refuse, Welcome, brief
+from streamer.wire.messages import (
+    FETCHED,
+    MAX_NAME,
+    MOST_FETCHED,
+    VERSION,
+    AskIndex,
+    Credit,
+    Entries,
+    Entry,
+    Fetch,
+    Hello,
+    Message,
+    Part,
+    Refuse,
+    Refused,
+    Snapshot,
+    Welcome,
+    brief,
+)
 
 Door = Literal["ingest", "feed"]
+STRIDES = 8
+"""How often a cursor is taken past what is not for it before others have their turn."""
 
 
 class Send(NamedTuple):
@@ -38,8 +65,18 @@ class _Subscriber:
     cursor: Cursor
     places: tuple[int, ...]
     """Which payloads of a chunk's entry it wants: places in it, the commit's header (0) among them."""
+    region: Region | None
+    batch: int
     heard: float
     rate: Rate
+    wanted: deque[int] = field(default_factory=deque)
+    """Entries that it has asked for by number, at most MOST_FETCHED."""
+    before: tuple[Cursor, int] = (Cursor(0), -1)
+    """Its cursor before the message that was sent last, and what that one fetched."""
+    fetch_needs: int = 0
+    """Bytes of the entry to be fetched next, if there was no room for it."""
+    fetch_next: bool = True
+    """Whether what was fetched or what is followed is served next, if there is both."""
     retry: float = 0.0
     """Its pipe was full: not to be tried before."""
     told: bool = False
@@ -47,16 +84,22 @@ class _Subscriber:
 
 
 class Feed:
-    """The subscribers of a log."""
+    """The subscribers of a log, whose entries ``index`` knows."""
 
-    def __init__(self, log: LogLike, spec: bytes, *, most: int, retry_s: float, idle_s: float) -> None:
-        self._log, self._spec = log, spec
+    def __init__(self, log: LogLike, index: Index, spec: bytes, *, most: int, retry_s: float, idle_s: float) -> None:
+        self._log, self._index, self._spec = log, index, spec
         self._most, self._retry_s, self._idle_s = most, retry_s, idle_s
         self._subscribers: dict[bytes, _Subscriber] = {}
         self._turn: deque[bytes] = deque()
+        self._recent = Recent(log)
 
     def __contains__(self, peer: bytes) -> bool:
         return peer in self._subscribers
+
+    @property
+    def peers(self) -> list[bytes]:
+        """All subscribers."""
+        return list(self._subscribers)
 
     def hello(self, peer: bytes, message: Hello, now: float) -> list[Send]:
         """A subscriber comes, or starts anew after a silence: where it stopped if that is a place in this log."""
@@ -66,23 +109,45 @@ class Feed:
             ]
         if message.role == "worker":
             return [Send("feed", peer, Refuse("workers are served at the other door: take the address of --ingest"))]
-        unknown = set(message.parts) - set(PARTS)
+        unknown = set(message.parts) - {*PARTS, *EXTRA}
         if unknown:
-            why = f"a chunk has no part {sorted(unknown)[0][:MAX_NAME]!r}; there are {', '.join(PARTS)}"
+            why = f"a chunk has no part {sorted(unknown)[0][:MAX_NAME]!r}; there are {', '.join(PARTS + EXTRA)}"
             return [Send("feed", peer, Refuse(brief(why)))]
+        try:
+            region = Region(self._index.grid, message.region) if message.region else None
+        except Refused as why_not:
+            return [Send("feed", peer, Refuse(brief(str(why_not))))]
         goes_on = message.epoch == self._log.epoch and 0 <= message.next <= self._log.head
         self.forget(peer)
         self._subscribers[peer] = _Subscriber(
             name=message.name[:MAX_NAME],
             role=message.role[:MAX_NAME],
             cursor=Cursor.at(message.next if goes_on else 0),
-            places=(0, *(1 + PARTS.index(part) for part in PARTS if part in message.parts)),
+            places=(0, *(1 + place for place in self._places(message))),
+            region=region,
+            batch=max(0, min(message.batch, BATCH_BYTES)),
             heard=now,
             rate=Rate(now),
         )
         self._turn.append(peer)
         welcome = Welcome(VERSION, self._log.epoch, self._log.head, self._log.largest())
-        return [Send("feed", peer, welcome, [self._spec])]
+        sends = [Send("feed", peer, welcome, [self._spec])]
+        if self._subscribers[peer].cursor.next < self._log.evicted:
+            sends.append(Send("feed", peer, Snapshot(self._log.evicted, self._log.store)))
+        return sends
+
+    def role(self, peer: bytes) -> str:
+        """What a subscriber said that it is; empty if it is none."""
+        subscriber = self._subscribers.get(peer)
+        return "" if subscriber is None else subscriber.role
+
+    def _places(self, message: Hello) -> Iterator[int]:
+        """Where the parts that a subscriber wants are among those of a chunk, in the order of a chunk's parts."""
+        parts = self._index.parts
+        for place, part in enumerate(parts):
+            if part not in message.parts:
+                continue
+            yield parts.index("labels1") if part == "labels" and message.level > 0 and "labels1" in parts else place
 
     def _make_room(self, now: float) -> bool:
         """Lets go of the subscriber that has been silent for longest, if it has been for long."""
@@ -109,19 +174,51 @@ class Feed:
         subscriber.heard, subscriber.retry = now, 0.0
         cursor = subscriber.cursor
         cursor.credit(message.bytes, message.messages, message.next)
-        if cursor.next < self._log.head and not cursor.needs:
-            cursor.needs = self._entry(subscriber)[1]
-        if not cursor.starved:
+        if self._find(subscriber) and not cursor.needs:
+            cursor.needs = self._entry(subscriber, cursor.next).nbytes
+        number, needs = (cursor.next, cursor.needs) if cursor.starved else (-1, 0)
+        if subscriber.wanted and subscriber.fetch_needs > cursor.widest:
+            number, needs = subscriber.wanted[0], subscriber.fetch_needs
+        if number < 0:
             subscriber.told = False
             return []
         if subscriber.told:
             return []
         subscriber.told = True
         why = (
-            f"entry {cursor.next} takes {cursor.needs:,} bytes and the window of {subscriber.name or 'the peer'} "
+            f"entry {number} takes {needs:,} bytes and the window of {subscriber.name or 'the peer'} "
             f"has {max(cursor.room, 0):,}: give more credit"
         )
         return [Send("feed", peer, Refuse(brief(why)))]
+
+    def fetch(self, peer: bytes, message: Fetch, payloads: Sequence[Buffer], now: float) -> list[Send]:
+        """A subscriber wants some entries by their numbers, in place of those that it asked for before."""
+        subscriber = self._subscribers.get(peer)
+        if subscriber is None:
+            return []
+        if len(payloads) != 1 or not 0 <= message.count <= MOST_FETCHED or len(payloads[0]) != 8 * message.count:
+            why = f"{MOST_FETCHED} entries at most may be fetched at a time, in one payload of 8 bytes each"
+            return [Send("feed", peer, Refuse(why))]
+        numbers = np.frombuffer(payloads[0], "<u8").tolist()
+        if any(number >= self._log.head for number in numbers):
+            why = f"the log has entries 0 to {self._log.head - 1}; others were to be fetched"
+            return [Send("feed", peer, Refuse(why))]
+        subscriber.wanted = deque(numbers)
+        subscriber.heard = now
+        return []
+
+    def present(self, peer: bytes, message: AskIndex) -> list[Send]:
+        """What is there now, for anybody who asks."""
+        try:
+            region = Region(self._index.grid, message.region) if message.region else None
+        except Refused as why:
+            return [Send("feed", peer, Refuse(brief(str(why))))]
+        return [Send("feed", peer, *pack_present(message.request, self._index.present(self._log.epoch, region)))]
+
+    def last_sent(self, peer: bytes) -> int:
+        """The entry that was sent to a subscriber last, in the order of the log."""
+        subscriber = self._subscribers.get(peer)
+        return FETCHED if subscriber is None else subscriber.cursor.prev
 
     def forget(self, peer: bytes) -> None:
         """The peer is gone."""
@@ -131,13 +228,16 @@ class Feed:
     def stuck(self, send: Send, now: float) -> None:
         """The message that ``drain`` gave last could not be sent: its peer's pipe is full.  Its cursor goes back."""
         subscriber = self._subscribers.get(send.peer)
-        if subscriber is None or not isinstance(send.message, Entry):
+        if subscriber is None or not isinstance(send.message, Entry | Entries):
             return
-        subscriber.cursor.unsent(send.message.prev, sum(len(raw) for raw in send.payloads))
+        before, fetched = subscriber.before
+        subscriber.cursor.unsent(before)
+        if fetched >= 0:
+            subscriber.wanted.appendleft(fetched)
         subscriber.retry = now + self._retry_s
 
     def drain(self, now: float) -> Iterator[Send]:
-        """What may be sent, one entry to each subscriber in turn.  What is given counts as sent (see ``stuck``)."""
+        """What may be sent, one message to each subscriber in turn.  What is given counts as sent (see ``stuck``)."""
         idle = 0
         while idle < len(self._turn):
             peer = self._turn[0]
@@ -151,27 +251,77 @@ class Feed:
 
     def _next(self, peer: bytes, now: float) -> Send | None:
         subscriber = self._subscribers[peer]
-        cursor = subscriber.cursor
-        if subscriber.retry > now:
+        if subscriber.retry > now or subscriber.cursor.room < 0:
             return None
         subscriber.retry = 0.0
-        if not cursor.may_send(self._log.head):
+        follows = self._find(subscriber)
+        if subscriber.wanted and (subscriber.fetch_next or not follows):
+            batch = self._fetched(subscriber)
+        elif follows:
+            batch = self._followed(subscriber)
+        else:
+            if subscriber.cursor.next < self._log.head:
+                subscriber.retry = now  # there is more to pass over, when the others have had their turn
             return None
-        entry, size, payloads = self._entry(subscriber)
-        if size > cursor.room:
-            cursor.needs = size
+        if not batch:
             return None
-        cursor.sent(size)
-        subscriber.rate.add(1, now)
-        return Send("feed", peer, entry, payloads)
+        subscriber.fetch_next = not subscriber.fetch_next
+        subscriber.rate.add(len(batch), now)
+        if len(batch) == 1:
+            return Send("feed", peer, batch[0].entry, batch[0].payloads)
+        return Send("feed", peer, *pack_entries(batch))
 
-    def _entry(self, subscriber: _Subscriber) -> tuple[Entry, int, list[memoryview]]:
-        """The next entry as this subscriber wants it, and its size in bytes."""
+    def _find(self, subscriber: _Subscriber) -> bool:
+        """Takes a cursor past what is not for its subscriber; returns whether it stands at an entry that is."""
         cursor = subscriber.cursor
-        kind, payloads = self._log.read(cursor.next)
-        if kind == "chunk":
+        if subscriber.region is not None:
+            for _ in range(STRIDES):
+                cursor.skip(self._index.next_for(subscriber.region, cursor.next))
+                if cursor.next >= self._log.head or self._index.is_for(subscriber.region, cursor.next):
+                    break
+            else:
+                return False
+        return cursor.next < self._log.head
+
+    def _followed(self, subscriber: _Subscriber) -> list[Sent]:
+        """The next entries in the order of the log, as many as go into one message."""
+        cursor, batch, total = subscriber.cursor, list[Sent](), 0
+        subscriber.before = copy(cursor), -1
+        while len(batch) < BATCH_ENTRIES and cursor.may_send(self._log.head):
+            if batch and not self._find(subscriber):
+                break
+            entry, payloads, size = self._entry(subscriber, cursor.next)
+            if size > cursor.room or (batch and total + size > subscriber.batch):
+                cursor.needs = size
+                break
+            batch.append(Sent(Entry(entry.number, cursor.prev, entry.kind), payloads, size))
+            cursor.sent(size)
+            total += size
+            if total >= subscriber.batch:
+                break
+        return batch
+
+    def _fetched(self, subscriber: _Subscriber) -> list[Sent]:
+        """The entry that was asked for by number, if there is room for it."""
+        cursor = subscriber.cursor
+        sent = self._entry(subscriber, subscriber.wanted[0])
+        if sent.nbytes > cursor.room:
+            subscriber.fetch_needs = sent.nbytes
+            return []
+        subscriber.fetch_needs = 0
+        subscriber.before = copy(cursor), subscriber.wanted.popleft()
+        cursor.fetched(sent.nbytes)
+        return [sent]
+
+    def _entry(self, subscriber: _Subscriber, number: int) -> Sent:
+        """An entry as this subscriber wants it."""
+        try:
+            kind, payloads = self._recent.read(number)
+        except IndexError:
+            kind, payloads = "gone", []
+        if kind in CHUNKS:
             payloads = [payloads[place] for place in subscriber.places]
-        return Entry(cursor.next, cursor.prev, kind), sum(len(raw) for raw in payloads), payloads
+        return Sent(Entry(number, FETCHED, kind), payloads, sum(len(raw) for raw in payloads))
 
     def silent(self, since: float) -> list[bytes]:
         """The subscribers that have given no sign of life since a time."""
@@ -188,10 +338,10 @@ class Feed:
             Part(
                 subscriber.name,
                 subscriber.role,
-                subscriber.cursor.read,
+                subscriber.cursor.reached,
                 head,
                 rate := subscriber.rate.per_s(now),
-                (head - subscriber.cursor.read) / rate if rate > 0 else None,
+                (head - subscriber.cursor.reached) / rate if rate > 0 else None,
             )
             for subscriber in self._subscribers.values()
             if subscriber.role != "control"

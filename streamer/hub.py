@@ -13,14 +13,19 @@ from math import inf
 
 import msgspec
 
+from streamer.durable import Durable, Policy
 from streamer.feed import Door, Feed, Send
+from streamer.focus import Foci, Order
 from streamer.leases import Leases
 from streamer.record import LogLike, Record
+from streamer.retention import Retention
 from streamer.status import Progress
 from streamer.wire.codec import Buffer
 from streamer.wire.messages import (
     MAX_REASON,
+    Archived,
     Ask,
+    AskIndex,
     AskStatus,
     AskTable,
     Beat,
@@ -28,6 +33,8 @@ from streamer.wire.messages import (
     Commit,
     Credit,
     Fail,
+    Fetch,
+    Focus,
     Goodbye,
     Hello,
     Message,
@@ -64,6 +71,8 @@ class HubSettings:
     """Grant nothing before the command ``start``."""
     most_workers: int = 1024
     most_subscribers: int = 256
+    durability: Policy = "written"
+    """What must have happened to an entry before its worker is told."""
     pulse_s: float = 2.0
     """A peer that has been silent for so long is asked whether it is there."""
     idle_s: float = 30.0
@@ -89,20 +98,25 @@ class Hub:
         raw = encode_spec(spec)
         self._settings, self._run_id = settings, spec.run_id
         self._record = Record(log, spec)
+        self.retention = Retention(log.store)
+        self._durable = Durable(settings.durability, log.head, retry_s=settings.disk_retry_s)
+        self._foci = Foci()
         self._leases = Leases(
-            spec.grid.size, lease_s=settings.lease_s, per_worker=settings.leases_per_worker, retries=settings.retries
-        )
+            spec.grid.size, lease_s=settings.lease_s, per_worker=settings.leases_per_worker, retries=settings.retries,
+            order=Order(spec.grid, self._foci),
+        )  # fmt: skip
         self._leases.resume(self._record.committed, self._record.failed)
         self._progress = Progress(now)
         for chunk, why in self._record.failed.items():
             self._progress.gave_up(chunk, why)
         self._workers = Workers(
-            self._record, self._leases, self._progress,
+            self._record, self._leases, self._progress, self._durable,
             spec=raw, pace_s=settings.pace_s, held_back=settings.hold and not log.head,
             most=settings.most_workers, idle_s=settings.idle_s, now=now,
         )  # fmt: skip
         self._feed = Feed(
-            log, raw, most=settings.most_subscribers, retry_s=settings.pipe_retry_s, idle_s=settings.idle_s,
+            log, self._record.index, raw,
+            most=settings.most_subscribers, retry_s=settings.pipe_retry_s, idle_s=settings.idle_s,
         )  # fmt: skip
         self._bad: dict[tuple[Door, bytes], _Bad] = {}
         self._pulsed: dict[tuple[Door, bytes], float] = {}
@@ -178,7 +192,6 @@ class Hub:
 
     def feed(self, peer: bytes, message: Message, payloads: Sequence[Buffer], now: float) -> list[Send]:
         """A subscriber's message, or one of the control plane; what is to be sent because of it."""
-        del payloads
         if self.aside("feed", peer, now):
             return []
         known = self._feed.heard(peer, now)
@@ -187,6 +200,19 @@ class Hub:
                 return self._feed.hello(peer, message, now)
             case Credit():
                 return self._feed.credit(peer, message, now)
+            case Fetch():
+                return self._feed.fetch(peer, message, payloads, now)
+            case Focus():
+                if known:
+                    self._foci.say(peer, message, now)
+                return []
+            case Archived():
+                if self._feed.role(peer) != "archive":
+                    return []
+                why = self.retention.told(message.number, message.store, self._record.log.head)
+                return [Send("feed", peer, Refuse(brief(why)))] if why else []
+            case AskIndex():
+                return self._feed.present(peer, message)
             case Pulse():
                 # A peer that is not known is not answered: silence makes it say Hello again.
                 return self._pulse("feed", peer, now) if known else []
@@ -228,6 +254,7 @@ class Hub:
         """A peer has gone; its leases are free at the next ``tick``."""
         self._pulsed.pop((door, peer), None)
         if door == "feed":
+            self._foci.forget(peer)
             self._feed.forget(peer)
         else:
             self._workers.leave(peer)
@@ -269,17 +296,33 @@ class Hub:
         if self._pulsed.get((door, peer), -inf) > self._may_pulse(now):
             return []
         self._pulsed[door, peer] = now
-        return [Send(door, peer, Pulse(self._record.log.head))]
+        head = self._record.log.head
+        return [Send(door, peer, Pulse(head, self._feed.last_sent(peer)) if door == "feed" else Pulse(head))]
 
     def _may_pulse(self, now: float) -> float:
         """A peer whose last pulse is later than this gets none."""
         return now - self._settings.pulse_s / 4
+
+    # ------------------------------------------------------------ the disk
+
+    def flush(self, now: float) -> int | None:
+        """Up to which entry the log is to be made durable now, or None; ``flushed`` or ``unflushed`` must follow."""
+        return self._durable.begin(now)
+
+    def flushed(self, upto: int, now: float) -> list[Send]:
+        """All entries before ``upto`` are durable."""
+        return self._workers.kept(self._durable.done(upto, now), now)
+
+    def unflushed(self, why: str, now: float) -> None:
+        """They could not be made durable.  Nothing is acknowledged, and nothing new is taken, until they can."""
+        self._durable.failed(why, now)
 
     # ------------------------------------------------------------ time
 
     def tick(self, now: float) -> list[Send]:
         """What the time brings: lapsed leases, the pace's next lease, room on the disk, silent peers."""
         self._workers.expire(now)
+        self._foci.lapse(now)
         sends: list[Send] = []
         if self._record.waiting and now >= self._next_settle:
             self._next_settle = now + self._settings.disk_retry_s
@@ -297,6 +340,7 @@ class Hub:
     def deadline(self) -> float:
         """When ``tick`` wants to be called next."""
         times = [self._next_probe, self._leases.next_expiry(), self._feed.deadline(), self._workers.next_grant]
+        times.append(self._durable.deadline())
         if self._record.waiting:
             times.append(self._next_settle)
         return min(times)
@@ -305,5 +349,11 @@ class Hub:
         """How the run stands."""
         parts = self._workers.parts(now) + self._feed.parts(now)
         return self._progress.status(
-            self._run_id, self.state, self._record, self._leases, parts, self._record.full, now
+            self._run_id,
+            self.state,
+            self._record,
+            self._leases,
+            parts,
+            self._record.full or self._durable.trouble or self.retention.trouble,
+            now,
         )

@@ -1,8 +1,10 @@
 """Who works on what: each chunk is pending, leased to one worker, committed or failed.
 
-Leases go out along axis 0 first (C order).  A lease lapses unless its worker beats; a chunk whose worker
-failed on it goes to another one, twice, and is then given up.  All work per call is independent of the
-number of chunks: what comes back waits in heaps, and lapsed times are looked at when they come up.
+Leases go out nearest to where people look (``streamer.focus``), and along axis 0 first (C order) while
+nobody looks; one in eight goes that way all the same, so that nothing starves.  A lease lapses unless its
+worker beats; a chunk whose worker failed on it goes to another one, twice, and is then given up.  All work per
+call is independent of the number of chunks: what comes back waits in heaps, and lapsed times are looked at when
+they come up.
 """
 
 from __future__ import annotations
@@ -13,9 +15,12 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Literal, NamedTuple
 
+from streamer.focus import Order
 from streamer.wire.messages import COMMITTED, FAILED, LEASED, PENDING
 
 Worker = bytes
+BLIND = 8
+"""One lease in so many goes out in C order, wherever people look."""
 Verdict = Literal["again", "failed", "not held"]
 
 
@@ -43,8 +48,11 @@ class _Held:
 class Leases:
     """The leases of a run of ``chunks`` chunks; ``per_worker`` at most to each worker, for ``lease_s`` seconds."""
 
-    def __init__(self, chunks: int, *, lease_s: float, per_worker: int, retries: int = 2) -> None:
+    def __init__(
+        self, chunks: int, *, lease_s: float, per_worker: int, retries: int = 2, order: Order | None = None
+    ) -> None:
         self.lease_s, self.per_worker, self.retries = lease_s, per_worker, retries
+        self._order = order
         self._states = bytearray(chunks)
         self._fresh = 0
         """The first chunk in C order that has never been looked at."""
@@ -60,6 +68,7 @@ class Leases:
         """Workers that let a lease lapse: they get none, and nobody waits for them, until they are heard again."""
         self._times: list[tuple[float, int]] = []
         self._last = 0
+        self._returns = 0
         self.committed = self.failed = 0
 
     # ------------------------------------------------------------ what is known
@@ -148,7 +157,7 @@ class Leases:
         mine = self._workers[worker]
         if not self.has_room(worker):
             return None
-        chunk = self._take(worker)
+        chunk = self._take(worker, now)
         if chunk is None:
             return None
         self._last += 1
@@ -160,11 +169,17 @@ class Leases:
         heappush(self._times, (now + self.lease_s, lease))
         return Grant(chunk, lease)
 
-    def _take(self, worker: Worker) -> int | None:
+    def _take(self, worker: Worker, now: float) -> int | None:
         """The pending chunk that comes first among those that this worker may have."""
+        if self._order is not None and (self._last + 1) % BLIND:
+            chunk = self._order.take(
+                self._states, self._tried, lambda tried: worker not in tried or tried >= self._willing, now
+            )
+            if chunk is not None:
+                return chunk
         best: list[int] | None = None
         for tried, heap in list(self._back.items()):
-            while heap and self._states[heap[0]] != PENDING:
+            while heap and (self._states[heap[0]] != PENDING or frozenset(self._tried.get(heap[0], ())) != tried):
                 heappop(heap)
             if not heap:
                 del self._back[tried]
@@ -174,8 +189,10 @@ class Leases:
             return heappop(best)
         while self._fresh < len(self._states):
             self._fresh += 1
-            if self._states[self._fresh - 1] == PENDING:
-                return self._fresh - 1
+            chunk = self._fresh - 1
+            # One that was tried and came back waits among those, for a worker that has not failed on it.
+            if self._states[chunk] == PENDING and chunk not in self._tried:
+                return chunk
         return None
 
     def beat(self, worker: Worker, leases: Iterable[int], now: float) -> None:
@@ -237,7 +254,19 @@ class Leases:
         self._states[held.chunk] = PENDING
         tried = frozenset(self._tried.get(held.chunk, ()))
         heappush(self._back.setdefault(tried, []), held.chunk)
+        self._returns += 1
+        if self._returns > 64 + 2 * len(self._states):
+            self._tidy()
+        if self._order is not None:
+            self._order.back(held.chunk, tried)
         return held.chunk
+
+    def _tidy(self) -> None:
+        """What went out by another order is still among those that came back; it may not gather for ever."""
+        self._returns = 0
+        for tried, heap in list(self._back.items()):
+            left = [c for c in set(heap) if self._states[c] == PENDING and frozenset(self._tried.get(c, ())) == tried]
+            self._back[tried] = sorted(left)
 
     def _drop(self, lease: int) -> _Held:
         held = self._held.pop(lease)

@@ -13,7 +13,9 @@ import typer
 
 from streamer import logs
 from streamer.doors import check_address
+from streamer.durable import Policy
 from streamer.hub import Hub, HubSettings
+from streamer.keeper import Keeper
 from streamer.log import Log, LogDamaged, LogInUse
 from streamer.node import Node, clock
 from streamer.record import BadLog, LogFull
@@ -57,6 +59,25 @@ def streamer(
             show_envvar=False,
         ),
     ] = None,
+    durability: Annotated[
+        Policy | None,
+        typer.Option(
+            help="When a chunk is acknowledged: once it is written, once it is flushed together with all that came "
+            "within 20 ms, or once it has been flushed by itself.",
+            show_default="written",
+        ),
+    ] = None,
+    segment_mb: Annotated[
+        float, typer.Option(min=0.001, metavar="MB", help="The log begins a new file after so many megabytes.")
+    ] = 256.0,
+    retain_gb: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="GB",
+            help="When the log is larger, labels that the archive serves leave it. Otherwise it keeps all.",
+        ),
+    ] = None,
     lease_s: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="A worker that is silent for so long loses its chunks.")
     ] = 30.0,
@@ -66,20 +87,23 @@ def streamer(
     Prints one line of JSON with the addresses when it is ready.  Started again on the same folder it goes on
     where it stopped.  After the run's end it serves the log until it is told to stop (SIGTERM).
     """
-    settings = read({})
+    settings = read({"durability": durability})
     logs.configure(settings.log_level, settings.log_format)
     spec = read_spec(run)
     logs.bind(run=spec.run_id, part="streamer")
     mine = read_keys(keys, "streamer") if keys is not None else None
     check_address(ingest, locked=mine is not None)
     check_address(feed, locked=mine is not None)
-    with closing(_open(log, spec)) as opened:
+    with closing(_open(log, spec, round(segment_mb * 1e6))) as opened:
+        of_hub = HubSettings(lease_s=lease_s, pace_s=pace, hold=hold, durability=settings.durability)
         try:
-            hub = Hub(spec, opened, HubSettings(lease_s=lease_s, pace_s=pace, hold=hold), clock())
+            hub = Hub(spec, opened, of_hub, clock())
         except BadLog as why:
             raise CannotServe(f"{log}: {why}") from None
-        node = Node(hub, spec.grid, ingest, feed, clock, mine)
-        with closing(node):
+        with (
+            closing(Keeper(hub, opened, None if retain_gb is None else round(retain_gb * 1e9))) as keeper,
+            closing(Node(hub, spec.grid, ingest, feed, clock, mine, keeper)) as node,
+        ):
             at_ingest, at_feed = node.addresses
             structlog.get_logger("streamer").info(
                 "ready", ingest=at_ingest, feed=at_feed, log=str(log), entries=opened.head
@@ -98,10 +122,10 @@ def read_spec(path: Path) -> RunSpec:
         raise WrongUse(f"{path} is not the specification of a run: {why}") from None
 
 
-def _open(folder: Path, spec: RunSpec) -> Log:
+def _open(folder: Path, spec: RunSpec, segment_bytes: int) -> Log:
     """The log, which is that of this run; raises CannotServe."""
     try:
-        log = Log.open(folder)
+        log = Log.open(folder, segment_bytes)
     except (LogInUse, LogDamaged, LogFull) as why:
         raise CannotServe(str(why)) from None
     except OSError as why:

@@ -22,6 +22,7 @@ import zmq
 
 from streamer.doors import Doors, Opening
 from streamer.hub import Door, Hub, Send
+from streamer.keeper import Keeper
 from streamer.wire.codec import Buffer
 from streamer.wire.grid import Grid
 from streamer.wire.keys import Keys, out_of_role
@@ -41,9 +42,10 @@ class Node:
     """Listens at two addresses for one hub; with keys, to those alone who have one of the run's.  Raises BadAddress."""
 
     def __init__(
-        self, hub: Hub, grid: Grid, ingest: str, feed: str, clock: Callable[[], float], keys: Keys | None = None
+        self, hub: Hub, grid: Grid, ingest: str, feed: str, clock: Callable[[], float], keys: Keys | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
-        self._hub, self._clock = hub, clock
+        self._hub, self._clock, self._keeper = hub, clock, keeper
         self._log = structlog.get_logger("streamer")
         self.counts: Counter[str] = Counter()
         with ExitStack() as undo:
@@ -77,6 +79,8 @@ class Node:
             poller.register(wake, zmq.POLLIN)
             for source in (*self._sockets.values(), *self._doors.others):
                 poller.register(source, zmq.POLLIN)
+            if self._keeper is not None:
+                poller.register(self._keeper.wake, zmq.POLLIN)
             more, state = False, ""
             while not caught:
                 wait_s = 0.0 if more else min(max(self._hub.deadline() - self._clock(), 0.0), LONGEST_S)
@@ -90,6 +94,10 @@ class Node:
                 now = self._clock()
                 if now >= self._hub.deadline():
                     self._send(self._hub.tick(now))
+                if self._keeper is not None:
+                    if self._keeper.wake in ready:
+                        self._keeper.rang()
+                    self._send(self._keeper.turn(now))
                 more |= self._drain(now)
                 if self._hub.state != state:
                     state = self._hub.state
@@ -143,7 +151,7 @@ class Node:
         number = 0
         for send in sends:
             number += 1
-            frames: list[Buffer] = [send.peer, encode(send.message), *send.payloads]
+            frames = [send.peer, encode(send.message), *map(_as_it_came, send.payloads)]
             try:
                 self._sockets[send.door].send_multipart(frames, zmq.NOBLOCK, copy=False)
             except zmq.Again:
@@ -158,6 +166,12 @@ class Node:
                     self._log.info("peer gone", door=send.door, peer=send.peer.hex())
                 self._hub.forget(send.door, send.peer)
         return number
+
+
+def _as_it_came(raw: Buffer) -> Buffer | zmq.Frame:
+    """The ZeroMQ frame whose bytes these are, if they are one's: that is passed on without a copy of anything."""
+    frame = raw.obj if isinstance(raw, memoryview) else None
+    return frame if isinstance(frame, zmq.Frame) and len(frame) == len(raw) else raw
 
 
 def largest_part(grid: Grid) -> int:

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.assembly import Assembly, Outcome
-from streamer.wire.block import check
-from streamer.wire.codec import Buffer
+from streamer.index import Index
+from streamer.wire.block import PARTS, check, check_header
+from streamer.wire.codec import Buffer, crc32c
 from streamer.wire.messages import Commit, Refused, decode, encode
 from streamer.wire.volume import RunSpec
 
@@ -44,7 +45,11 @@ class LogLike(Protocol):
     def head(self) -> int: ...
     @property
     def nbytes(self) -> int: ...
-    def append(self, kind: str, payloads: Sequence[Buffer]) -> int: ...
+    @property
+    def evicted(self) -> int: ...
+    @property
+    def store(self) -> str: ...
+    def append(self, kind: str, payloads: Sequence[Buffer], crcs: Sequence[int] = ()) -> int: ...
     def read(self, number: int) -> tuple[str, list[memoryview]]: ...
     def largest(self) -> int: ...
 
@@ -60,6 +65,8 @@ class _Owed(NamedTuple):
     kind: str
     payloads: Sequence[Buffer]
     chunk: int = -1
+    crcs: Sequence[int] = ()
+    """The payloads' CRC-32C, if they are known."""
 
 
 class Record:
@@ -68,6 +75,7 @@ class Record:
     def __init__(self, log: LogLike, spec: RunSpec) -> None:
         self.log, self.grid, self._layers = log, spec.grid, spec.layers
         self.assembly = Assembly(spec.volume, spec.grid, spec.keep)
+        self.index = Index(spec.grid, PARTS + spec.layers)
         self.end = ""
         """``complete`` or ``cancelled`` once the run has ended."""
         self.full = ""
@@ -100,11 +108,14 @@ class Record:
 
         Raises Refused, and nothing has changed, if the payloads are not what the commit announces.
         """
-        self._check(commit, payloads)
+        check(self.grid, commit, payloads, self._layers)
+        self._check(commit)
         outcome = self.assembly.commit(commit, payloads)
         self._numbers[commit.chunk] = WAITS
         self._count(commit)
-        self._owed.append(_Owed("chunk", [encode(commit), *payloads], commit.chunk))
+        header = encode(commit)
+        crcs = [crc32c(header), *(part.crc for part in commit.parts)]
+        self._owed.append(_Owed("chunk", [header, *payloads], commit.chunk, crcs))
         self._owe(outcome)
         return self.settle()
 
@@ -128,11 +139,12 @@ class Record:
         while self._owed:
             entry = self._owed[0]
             try:
-                number = self.log.append(entry.kind, entry.payloads)
+                number = self.log.append(entry.kind, entry.payloads, entry.crcs)
             except LogFull as why:
                 self.full = str(why)
                 break
             self._owed.popleft()
+            self.index.note(number, entry.kind, entry.payloads)
             if entry.chunk >= 0:
                 self._numbers[entry.chunk] = number
                 logged.append(Logged(entry.chunk, number))
@@ -142,9 +154,8 @@ class Record:
         """Whether a second commit of a chunk in the log has the payloads of the first."""
         return self._commit_of(self.log.read(self._numbers[commit.chunk])[1]).parts == commit.parts
 
-    def _check(self, commit: Commit, payloads: Sequence[Buffer]) -> None:
-        """Raises Refused unless these are the payloads, and what they unpack to is bounded by the chunk's size."""
-        check(self.grid, commit, payloads, self._layers)
+    def _check(self, commit: Commit) -> None:
+        """Raises Refused unless what the payloads unpack to is bounded by the chunk's size."""
         z, y, x = self.grid.core(commit.chunk).shape
         rows, cells, labelled = commit.stat_rows, commit.footprint_cells, commit.labelled
         if not 0 <= max(rows, cells) <= labelled <= z * y * x or min(rows, cells) < 0:
@@ -180,9 +191,11 @@ class Record:
         for number in range(self.log.head):
             kind, payloads = self.log.read(number)
             try:
-                if kind == "chunk":
+                self.index.note(number, kind, payloads)
+                if kind in ("chunk", "evicted"):
                     commit = self._commit_of(payloads)
-                    self._check(commit, payloads[1:])
+                    check_header(self.grid, commit, len(payloads) - 1, self._layers)
+                    self._check(commit)
                     follows(self.assembly.commit(commit, payloads[1:]))
                     self._numbers[commit.chunk] = number
                     self._count(commit)

@@ -28,6 +28,8 @@ class Retention:
 
     def __init__(self, store: str) -> None:
         self.store, self.archived = store, 0
+        self.trouble = ""
+        """Why the log is larger than it should be, in a sentence."""
 
     def told(self, number: int, store: str, head: int) -> str:
         """The archive says that it serves all entries before ``number``; returns what is wrong with it, or nothing."""

@@ -55,6 +55,12 @@ class Settings(BaseSettings):
     stop_s: Annotated[
         float, Field(gt=0, le=60, description="Seconds between asking a part to end and ending it without asking.")
     ] = 1.0
+    durability: Annotated[
+        Literal["written", "group", "each"],
+        Field(
+            description="When a chunk is acknowledged: `written`, or flushed in a `group` or by itself (`each`)."
+        ),
+    ] = "written"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="The least important lines that are logged.")
     ] = "info"

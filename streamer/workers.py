@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
+from streamer.durable import Durable, Waiting
 from streamer.feed import Send
 from streamer.leases import Leases
 from streamer.pace import Pace
@@ -48,10 +49,11 @@ class Workers:
     """Decides for the ingest door; ``held_back`` keeps leases back until the run is started."""
 
     def __init__(
-        self, record: Record, leases: Leases, progress: Progress, *, spec: bytes, pace_s: float, held_back: bool,
+        self, record: Record, leases: Leases, progress: Progress, durable: Durable, *,
+        spec: bytes, pace_s: float, held_back: bool,
         most: int, idle_s: float, now: float,
     ) -> None:  # fmt: skip
-        self._record, self._leases, self._progress = record, leases, progress
+        self._record, self._leases, self._progress, self._durable = record, leases, progress, durable
         self._spec, self._pace_s, self._most, self._idle_s = spec, pace_s, most, idle_s
         self._workers: dict[bytes, _Worker] = {}
         self._hungry: dict[bytes, None] = {}
@@ -145,13 +147,13 @@ class Workers:
                 self._owed[chunk] = peer
                 return sends
             self.conflicts += not record.same(commit)
-            return [Send("ingest", peer, Ack(chunk, record.number(chunk))), *sends, *self.grant(now)]
+            return [*self._acknowledge(peer, chunk, record.number(chunk)), *sends, *self.grant(now)]
         if state == FAILED:
             why = f"chunk {chunk} was given up after {self._leases.retries + 1} tries"
             return [Send("ingest", peer, Refuse(why, chunk)), *sends]
         if record.end:
             return sends
-        if record.full:
+        if record.full or self._durable.trouble:
             # It stays with the worker, whose lease goes on, and is asked for again when there is room.
             self._put_off[chunk] = peer
             self._leases.beat(peer, (commit.lease,), now)
@@ -182,11 +184,12 @@ class Workers:
     def settled(self, logged: Sequence[Logged], now: float) -> list[Send]:
         """Acknowledges what is in the log, ends the run if nothing is left, and gives out what is free."""
         sends = []
+        self._durable.wrote(self._record.log.head, now)
         for chunk, number in logged:
             peer = self._owed.pop(chunk, None)
             if peer in self._workers:
-                sends.append(Send("ingest", peer, Ack(chunk, number)))
-        if not self._record.full:
+                sends += self._acknowledge(peer, chunk, number)
+        if not self._record.full and not self._durable.trouble:
             for chunk, peer in self._put_off.items():
                 if peer in self._workers:
                     sends.append(Send("ingest", peer, Again(chunk)))
@@ -194,6 +197,21 @@ class Workers:
             if self._leases.done and not self._record.end:
                 return sends + self.finish("complete", now)
         return sends + self.grant(now)
+
+    def _acknowledge(self, peer: bytes, chunk: int, number: int) -> list[Send]:
+        """Tells a worker that its chunk is kept, now or once it is."""
+        if self._durable.kept(number):
+            return [Send("ingest", peer, Ack(chunk, number))]
+        self._durable.hold(number, chunk, peer)
+        return []
+
+    def kept(self, waiting: Sequence[Waiting], now: float) -> list[Send]:
+        """These entries have become durable."""
+        sends = [Send("ingest", peer, Ack(chunk, number)) for number, chunk, peer in waiting if peer in self._workers]
+        sends += self.settled([], now)
+        if self._record.end and self._durable.all_kept:
+            sends += [send for peer in self._workers for send in self.drain(peer)]
+        return sends
 
     def finish(self, end: str, now: float) -> list[Send]:
         """The run has ended; all workers may go."""
@@ -205,7 +223,9 @@ class Workers:
 
     def drain(self, peer: bytes) -> list[Send]:
         """Tells a worker that there is nothing left to do, if so."""
-        return [Send("ingest", peer, Drain(f"the run is {self._record.end}"))] if self._record.end else []
+        if not self._record.end or not self._durable.all_kept:
+            return []
+        return [Send("ingest", peer, Drain(f"the run is {self._record.end}"))]
 
     def expire(self, now: float) -> None:
         """Takes back the leases that ran out."""
@@ -216,7 +236,7 @@ class Workers:
         """Leases for the workers that want some, one each in turn, as far as the run allows."""
         sends: list[Send] = []
         self.next_grant = inf
-        if self.held_back or self._record.end or self._record.full:
+        if self.held_back or self._record.end or self._record.full or self._durable.pressed:
             return sends
         fruitless = 0
         while self._leases.pending and fruitless < len(self._hungry):

@@ -176,21 +176,26 @@ def check(grid: Grid, commit: Commit, payloads: Sequence[Buffer], layers: Sequen
 
     ``layers`` are those of the run (``RunSpec.layers``): each of its chunks has just these.
     """
+    check_header(grid, commit, len(payloads), layers)
+    for info, raw in zip(commit.parts, payloads, strict=True):
+        if len(raw) != info.size:
+            raise Refused(f"chunk {commit.chunk}: part {info.name} has {len(raw)} bytes, announced were {info.size}")
+        if (crc32c(raw) if info.size else 0) != info.crc:
+            raise Refused(f"chunk {commit.chunk}: part {info.name} arrived damaged (CRC-32C differs)")
+
+
+def check_header(grid: Grid, commit: Commit, payloads: int, layers: Sequence[str] = ()) -> None:
+    """Raises Refused unless a commit of so many payloads can be one of the grid's; looks at no payload."""
     if not 0 <= commit.chunk < grid.size:
         raise Refused(f"chunk {commit.chunk} is not one of the grid's {grid.size}")
     names = (*PARTS, *layers)
     if tuple(info.name for info in commit.parts) != names:
         raise Refused(f"chunk {commit.chunk}: parts {[info.name for info in commit.parts]}, expected {list(names)}")
-    if len(payloads) != len(names):
-        raise Refused(f"chunk {commit.chunk}: {len(payloads)} payloads for {len(names)} parts")
+    if payloads != len(names):
+        raise Refused(f"chunk {commit.chunk}: {payloads} payloads for {len(names)} parts")
     z, y, x = grid.block_shape(commit.chunk)
     if not 0 <= commit.own <= commit.components <= z * y * x or commit.stat_rows < commit.own:
         raise Refused(f"chunk {commit.chunk}: {commit.own} of {commit.components} components in {z * y * x} voxels")
-    for info, raw in zip(commit.parts, payloads, strict=True):
-        if len(raw) != info.size:
-            raise Refused(f"chunk {commit.chunk}: part {info.name} has {len(raw)} bytes, announced were {info.size}")
-        if crc32c(raw) != info.crc:
-            raise Refused(f"chunk {commit.chunk}: part {info.name} arrived damaged (CRC-32C differs)")
 
 
 def seam_of(grid: Grid, chunk: int, block: Labels) -> Seam:

@@ -40,7 +40,7 @@ class Hello(Message, frozen=True):
 
     version: int
     role: str
-    """``worker``, ``renderer``, ``archive`` or ``control``."""
+    """``worker``, ``renderer``, ``archive``, ``relay`` or ``control``."""
     name: str
     epoch: str = ""
     """The epoch of the log that ``next`` belongs to; empty for a newcomer."""
@@ -48,6 +48,13 @@ class Hello(Message, frozen=True):
     """Subscribers: the number of the next entry wanted."""
     parts: tuple[str, ...] = ()
     """Subscribers: the parts of a chunk wanted, of ``labels seam ids stats footprint``."""
+    region: tuple[int, ...] = ()
+    """Subscribers: only chunks with a voxel in this box: its start and its stop, (z, y, x) each.  Empty: all.
+    On a periodic axis a start that is not below its stop is a box through the seam."""
+    level: int = 0
+    """Subscribers: from 1 on, ``labels1`` in place of ``labels`` where a chunk has it."""
+    batch: int = 0
+    """Subscribers: small entries may come together as ``Entries`` of so many bytes; 0: each by itself."""
 
 
 class Welcome(Message, frozen=True):
@@ -72,6 +79,8 @@ class Pulse(Message, frozen=True):
     """Are you there?  Sent on silence; the other side answers with its own."""
 
     head: int = 0
+    prev: int = -2
+    """To a subscriber: the entry that was sent to it last, in the order of the log; −2 if that is not said."""
 
 
 class Goodbye(Message, frozen=True):
@@ -169,7 +178,7 @@ class Credit(Message, frozen=True):
 
 
 class Entry(Message, frozen=True):
-    """An entry of the log is on its way; ``prev`` is the number of the entry sent before it."""
+    """An entry of the log is on its way; ``prev`` is the number of the entry sent before it, or ``FETCHED``."""
 
     number: int
     prev: int
@@ -179,7 +188,60 @@ class Entry(Message, frozen=True):
     ``merges``: one payload, (n, 2) uint64 of (id that speaks, id that is gone).
     ``verdicts``: one payload, (n, 2) uint64 of (id, 1 if kept else 0) of objects that are final.
     ``failed``: the chunk numbers as uint32; why they were given up, as UTF-8.
-    ``end``: one payload, the state as UTF-8 (``complete``, ``cancelled``)."""
+    ``end``: one payload, the state as UTF-8 (``complete``, ``cancelled``).
+    ``gone``: no payload; the log does not hold the entry any more.  Only in answer to Fetch."""
+
+
+FETCHED = -2
+"""``prev`` of an entry that was asked for by its number and stands outside the order."""
+MOST_FETCHED = 256
+"""Entries that a subscriber may have asked for by number and not been sent yet."""
+
+
+class Entries(Message, frozen=True):
+    """Several small entries in one message (``streamer.wire.batch``): a table and all their payloads in a row."""
+
+    count: int
+
+
+class AskIndex(Message, frozen=True):
+    """What is there now?  Answered by Index.  ``region`` as in Hello."""
+
+    request: int
+    region: tuple[int, ...] = ()
+
+
+class Index(Message, frozen=True):
+    """The present state as of ``head`` (``streamer.wire.batch.Present``): all entries before it are in it.
+
+    Payloads: a row for the newest commit of each chunk in the region (chunk u4, number u8, and for each of
+    ``parts`` its bytes u4); all merges and all verdicts so far; failed chunks; the run's end, or nothing.
+    """
+
+    request: int
+    epoch: str
+    head: int
+    parts: tuple[str, ...]
+
+
+class Fetch(Message, frozen=True):
+    """These entries, in this order, as far as credit goes; payload: their numbers u8, replacing what was asked before.
+
+    They come as entries with ``prev`` = ``FETCHED``, between those that follow.
+    """
+
+    count: int
+
+
+class Focus(Message, frozen=True):
+    """Where a view looks, in voxels; chunks near it are worked on first.  A weight of 0: it looks no more."""
+
+    z: float
+    y: float
+    x: float
+    weight: float = 1.0
+    view: int = 0
+    """Tells the sender's views apart, 0…63."""
 
 
 # ---------------------------------------------------------------- feed: control plane ↔ streamer
@@ -335,6 +397,7 @@ Known = (
     | Ask | Lease | Beat | Commit | Ack | Again | Fail | Drain
     | Credit | Entry | AskStatus | Status | AskTable | Table | Command
     | Archived | Snapshot
+    | Entries | AskIndex | Index | Fetch | Focus
 )  # fmt: skip
 
 _NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError)

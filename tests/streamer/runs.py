@@ -12,7 +12,7 @@ import numpy as np
 from streamer.hub import Hub, HubSettings, Send
 from streamer.record import LogFull
 from streamer.wire.block import PARTS
-from streamer.wire.codec import Buffer
+from streamer.wire.codec import Buffer, crc32c
 from streamer.wire.grid import Flags, Grid, Triple
 from streamer.wire.messages import VERSION, Commit, Credit, Hello, Lease, RunStatus
 from streamer.wire.volume import Axis, Keep, RunSpec, Source, Volume, floats
@@ -63,6 +63,7 @@ class MemoryLog:
         self.epoch = epoch
         self.entries: list[tuple[str, list[bytes]]] = []
         self.full = False
+        self.evicted, self.store = 0, ""
 
     @property
     def head(self) -> int:
@@ -72,9 +73,10 @@ class MemoryLog:
     def nbytes(self) -> int:
         return sum(len(raw) for _, payloads in self.entries for raw in payloads)
 
-    def append(self, kind: str, payloads: Sequence[Buffer]) -> int:
+    def append(self, kind: str, payloads: Sequence[Buffer], crcs: Sequence[int] = ()) -> int:
         if self.full:
             raise LogFull("no room in memory")
+        assert not crcs or list(crcs) == [crc32c(raw) for raw in payloads]
         self.entries.append((kind, [bytes(raw) for raw in payloads]))
         return self.head - 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from math import inf
 from time import process_time
 
@@ -189,11 +190,12 @@ def test_credit_is_cumulative_and_saying_it_twice_changes_nothing() -> None:
     cursor.needs = 60
     assert cursor.may_send(8)
     assert not cursor.may_send(7), "there is nothing yet"
+    before = copy(cursor)
     cursor.sent(60)
     cursor.needs = 60
     assert (cursor.next, cursor.prev, cursor.room) == (8, 7, 40)
     assert not cursor.may_send(9)
     cursor.credit(50, 1, 7)
     assert cursor.room == 40, "credit is never taken back"
-    cursor.unsent(prev=6, size=60)
+    cursor.unsent(before)
     assert (cursor.next, cursor.prev, cursor.room) == (7, 6, 100)

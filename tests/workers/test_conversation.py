@@ -62,10 +62,10 @@ def test_a_disk_that_is_full_again_and_again_fails_no_chunk() -> None:
 
         asked = 0
 
-        def append(self, kind: str, payloads: object) -> int:
+        def append(self, kind: str, payloads: object, crcs: object = ()) -> int:
             self.asked += 1
             self.full = self.asked % 6 != 0
-            return super().append(kind, payloads)  # type: ignore[arg-type]
+            return super().append(kind, payloads, crcs)  # type: ignore[arg-type]
 
     log = Flapping()
     hub = hub_of(SPEC, log, lease_s=30.0, disk_retry_s=0.5)
