@@ -17,7 +17,17 @@ from streamer.measures import Columns
 from streamer.merges import Ids, Merges, Nodes
 from streamer.objects import Objects
 from streamer.seams import Advance, MatchRule, Seams, same_voxel
-from streamer.wire.block import NOWHERE, Footprint, Seam, Stats, unpack_footprint, unpack_ids, unpack_seam, unpack_stats
+from streamer.wire.block import (
+    NOWHERE,
+    PARTS,
+    Footprint,
+    Seam,
+    Stats,
+    unpack_footprint,
+    unpack_ids,
+    unpack_seam,
+    unpack_stats,
+)
 from streamer.wire.codec import Buffer
 from streamer.wire.grid import Grid
 from streamer.wire.messages import Commit, ObjectPage, Refused
@@ -33,6 +43,9 @@ class Outcome(NamedTuple):
     """(n, 2): id that speaks (the smaller), id that is gone; by the latter in ascending order."""
     verdicts: NDArray[np.uint64]
     """(n, 2): id of an object that became final, 1 if it is kept else 0."""
+
+
+_NOTHING = Outcome(np.empty((0, 2), np.uint64), np.empty((0, 2), np.uint64))
 
 
 class _Parts(NamedTuple):
@@ -68,6 +81,11 @@ class Assembly:
 
         Raises Refused, and changes nothing, if the chunk is not pending or its parts contradict the grid.
         """
+        if not (commit.components or commit.own or commit.stat_rows or commit.footprint_cells) and not any(
+            len(raw) for raw in payloads[1 : len(PARTS)]
+        ):
+            # Nothing is in it, as in most chunks of many volumes: only its place counts.
+            return self._advance(self._seams.commit(commit.chunk, None))
         parts = self._checked(commit, payloads)
         base = self._merges.add(parts.ids, commit.components)
         self._base[commit.chunk], self._own[commit.chunk] = base, commit.own
@@ -108,6 +126,8 @@ class Assembly:
         return found
 
     def _advance(self, advance: Advance) -> Outcome:
+        if not advance.joined and not any(self._own[chunk] for chunk in advance.closed):
+            return _NOTHING
         pairs = [np.empty((0, 2), np.int64)]
         for joined in advance.joined:
             bases = self._base[[joined.chunk, joined.owner]] - 1

@@ -33,6 +33,8 @@ from streamer.wire.codec import Buffer, crc32c
 SEGMENT_BYTES = 256 << 20
 OPEN_FILES = 32
 """Segments whose files are open at a time."""
+RECENT_BYTES = 4 << 20
+"""Of entries that are kept in memory."""
 CLOSED = b"closed"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _STORE = "store"
@@ -80,7 +82,9 @@ class Log:
         self._open: list[Segment] = []
         self._safe = 0
         """All entries before it have been flushed."""
-        self._last: tuple[int, tuple[str, list[memoryview]]] | None = None
+        self._recent: dict[int, tuple[str, list[memoryview]]] = {}
+        """Entries that were written or read last: those who follow the head all want the same ones."""
+        self._recent_bytes = 0
 
     @classmethod
     def open(cls, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> Log:
@@ -172,22 +176,28 @@ class Log:
                 f"{self.folder}: {os.strerror(why.errno or 0)}; the run goes on when there is room"
             ) from None
         self.head = number + 1
-        # The subscribers that follow the head all want this entry next: it need not be read back.
-        self._last = number, (kind, [memoryview(raw) for raw in payloads])
+        self._remember(number, (kind, [memoryview(raw) for raw in payloads]))
         return number
 
     def read(self, number: int) -> tuple[str, list[memoryview]]:
         """An entry's kind and payloads.  Raises IndexError if there is no such entry."""
-        if self._last is not None and self._last[0] == number:
-            return self._last[1]
+        if (entry := self._recent.get(number)) is not None:
+            return entry
         if not 0 <= number < self.head:
             raise IndexError(f"the log in {self.folder} has entries 0 to {self.head - 1}, not {number}")
         segment = self._segments[bisect_right(self._firsts, number) - 1]
         if segment.file < 0:
             self._make_way(segment)
-        # The subscribers that follow the head all want the same entry, one after the other.
-        self._last = number, segment.read(number)
-        return self._last[1]
+        entry = segment.read(number)
+        self._remember(number, entry)
+        return entry
+
+    def _remember(self, number: int, entry: tuple[str, list[memoryview]]) -> None:
+        self._recent[number] = entry
+        self._recent_bytes += sum(len(raw) for raw in entry[1])
+        while self._recent_bytes > RECENT_BYTES and len(self._recent) > 1:
+            _, payloads = self._recent.pop(next(iter(self._recent)))
+            self._recent_bytes -= sum(len(raw) for raw in payloads)
 
     def _make_way(self, segment: Segment) -> None:
         """Closes the file of another segment if too many are open."""
@@ -265,8 +275,8 @@ class Log:
         """Takes a lean segment in the place of the full one, whose file goes.  Raises OSError."""
         at = self._firsts.index(lean.first)
         full, self._segments[at] = self._segments[at], lean
-        if self._last is not None and full.first <= self._last[0] < full.stop:
-            self._last = None
+        self._recent.clear()
+        self._recent_bytes = 0
         full.close()
         full.path.unlink()
 

@@ -60,8 +60,8 @@ class Seams:
     def __init__(self, grid: Grid, joins: MatchRule = same_voxel) -> None:
         self._grid = grid
         self._joins = joins
-        self._state = np.full(grid.size, PENDING, np.uint8)
-        self._waits_for = np.zeros(grid.size, np.int8)  # of committed chunks: pending ones around
+        self._state = bytearray(grid.size)  # PENDING is 0; single bytes are read faster than from an array
+        self._waits_for = bytearray(grid.size)  # of committed chunks: pending ones around
         self._held: dict[int, _Held] = {}
 
     @property
