@@ -349,22 +349,22 @@ class Log:
             if beyond:
                 raise LogDamaged(f"the log in {self.folder} has no beginning: {damage}; take another folder")
             return
-        last = self._segments[-1]
-        size = last.path.stat().st_size
-        lost = size - last.end + sum(path.stat().st_size for path in beyond)
-        if not lost:
+        lost = self._segments[-1].path.stat().st_size - self._segments[-1].end
+        lost += sum(path.stat().st_size for path in beyond)
+        if not lost and not beyond:
             return
-        if damage:
-            last.write_header(secrets.token_hex(16))
-        for path in reversed(beyond):
-            path.unlink()
-        last.cut()
         while self._segments and self._segments[-1].lean and not self._segments[-1].offsets:
-            # The next full segment will have its number.
+            # Nothing of it is left, and the next full segment will have its number.
             empty = self._segments.pop()
             self._firsts.pop()
             empty.close()
-            empty.path.unlink()
+            beyond = [empty.path, *beyond]
+        if damage and self._segments:
+            self._segments[-1].write_header(secrets.token_hex(16))
+        for path in reversed(beyond):
+            path.unlink()
+        if self._segments:
+            self._segments[-1].cut()
         self.cut = f"the log in {self.folder} was cut after entry {self.head - 1}, {lost:,} bytes: " + (
             f"{damage}; the chunks that it held are computed again" if damage else "an unfinished record"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.log import Log, LogDamaged, LogInUse
+from streamer.log import OPEN_FILES, Log, LogDamaged, LogInUse
 from streamer.record import LogFull
 
 ENTRIES = [("chunk", [b"head", b"", b"labels" * 50]), ("merges", [bytes(32)]), ("end", [b"complete"])]
@@ -163,4 +164,161 @@ def test_what_append_returned_for_survives_the_kill_of_its_process(tmp_path: Pat
     log = Log.open(tmp_path)
     assert log.head > last
     assert all(entry == ("chunk", [bytes(5000)]) for entry in contents(log))
+    log.close()
+
+
+MANY = [("chunk", [b"head %d" % n, bytes([n]) * 300]) for n in range(12)]
+SMALL = 700
+"""Bytes of a segment: two entries go into it, and a third begins the next."""
+
+
+def in_segments(folder: Path) -> Log:
+    log = Log.open(folder, SMALL)
+    for kind, payloads in MANY:
+        log.append(kind, payloads)
+    assert len(log.pieces) > 3
+    return log
+
+
+def test_the_log_goes_on_in_a_new_segment_and_comes_back_whole(tmp_path: Path) -> None:
+    log = in_segments(tmp_path)
+    firsts = [piece.first for piece in log.pieces]
+    assert sorted(int(path.stem) for path in tmp_path.glob("*.log")) == firsts
+    assert contents(log) == MANY
+    assert log.nbytes == sum(path.stat().st_size for path in tmp_path.glob("*.log"))
+    epoch = log.epoch
+    log.close()
+    log = Log.open(tmp_path, SMALL)
+    assert (contents(log), log.epoch, log.cut, [piece.first for piece in log.pieces]) == (MANY, epoch, "", firsts)
+    log.append("end", [b"complete"])
+    assert contents(log) == [*MANY, ("end", [b"complete"])]
+    log.close()
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_a_flipped_bit_in_any_segment_cuts_the_log_there(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("flipped")
+    log = in_segments(folder)
+    epoch = log.epoch
+    log.close()
+    path = data.draw(st.sampled_from(sorted(folder.glob("*.log"))))
+    raw = bytearray(path.read_bytes())
+    at = data.draw(st.integers(0 if int(path.stem) else 64, len(raw) - 1))
+    raw[at] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(raw)
+    log = Log.open(folder, SMALL)
+    assert contents(log) == MANY[: log.head]
+    assert int(path.stem) <= log.head < len(MANY) or at < 64
+    assert log.epoch != epoch
+    assert "computed again" in log.cut
+    for kind, payloads in MANY[log.head :]:
+        log.append(kind, payloads)
+    again = log.epoch
+    log.close()
+    log = Log.open(folder, SMALL)
+    assert (contents(log), log.epoch, log.cut) == (MANY, again, "")
+    log.close()
+
+
+def test_a_segment_that_is_missing_cuts_the_log_there(tmp_path: Path) -> None:
+    log = in_segments(tmp_path)
+    epoch, piece = log.epoch, log.pieces[2]
+    log.close()
+    (tmp_path / f"{piece.first:020}.log").unlink()
+    log = Log.open(tmp_path, SMALL)
+    assert (log.head, log.epoch != epoch) == (piece.first, True)
+    assert f"entries {piece.first} to {piece.stop - 1} are missing" in log.cut
+    log.close()
+
+
+@pytest.mark.parametrize("size", [0, 17])
+def test_a_segment_that_was_only_just_begun_is_an_empty_one(tmp_path: Path, size: int) -> None:
+    log = in_segments(tmp_path)
+    epoch = log.epoch
+    log.close()
+    (tmp_path / f"{len(MANY):020}.log").write_bytes(b"CaveLog\n\x02\x00" + bytes(7) if size else b"")
+    log = Log.open(tmp_path, SMALL)
+    assert (contents(log), log.epoch, log.cut) == (MANY, epoch, "")
+    log.append("end", [b"x"])
+    log.close()
+    log = Log.open(tmp_path, SMALL)
+    assert (contents(log)[-1], log.epoch, log.cut) == (("end", [b"x"]), epoch, "")
+    log.close()
+
+
+@pytest.mark.parametrize(("left", "same"), [(b"another start of the machine", False), (b"closed", True)])
+def test_a_log_that_was_open_when_the_machine_was_started_again_begins_a_new_epoch(
+    tmp_path: Path, left: bytes, same: bool
+) -> None:
+    epoch = fill(tmp_path, ENTRIES)
+    (tmp_path / "lock").write_bytes(left)
+    log = Log.open(tmp_path)
+    assert contents(log) == ENTRIES
+    assert (log.epoch == epoch) is same
+    log.close()
+
+
+def test_a_log_whose_process_was_killed_keeps_its_epoch(tmp_path: Path) -> None:
+    log = Log.open(tmp_path)
+    log.append("end", [b"x"])
+    mark = (tmp_path / "lock").read_bytes()
+    log.close()
+    (tmp_path / "lock").write_bytes(mark)
+    again = Log.open(tmp_path)
+    assert again.epoch == log.epoch
+    again.close()
+
+
+def test_no_room_for_a_new_segment_is_no_room_for_the_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = in_segments(tmp_path)
+    while log.pieces[-1].nbytes < SMALL:
+        log.append("end", [b"x" * 100])
+    head, files = log.head, sorted(tmp_path.iterdir())
+
+    def full(_: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("streamer.log.sync_folder", full)
+        with pytest.raises(LogFull, match="goes on when there is room"):
+            log.append("end", [b"y"])
+    assert (log.head, sorted(tmp_path.iterdir())) == (head, files)
+    assert log.append("end", [b"y"]) == head
+    assert contents(log)[head] == ("end", [b"y"])
+    log.close()
+
+
+def test_after_a_flush_that_failed_all_is_written_again(tmp_path: Path) -> None:
+    log = in_segments(tmp_path)
+    log.flush(3)()
+    log.flushed(3)
+    log.flush(again=True)()
+    log.flushed(log.head)
+    assert contents(log) == MANY
+    log.append("end", [b"x" * 50])
+    path = tmp_path / f"{log.pieces[-1].first:020}.log"
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(OSError, match="lost what was written"):
+        log.flush(again=True)()
+    log.close()
+
+
+def test_a_log_of_more_segments_than_files_may_be_open_is_read_throughout(tmp_path: Path) -> None:
+    log = Log.open(tmp_path, 200)
+    entries = [("chunk", [bytes([n]) * 200]) for n in range(2 * OPEN_FILES)]
+    for kind, payloads in entries:
+        log.append(kind, payloads)
+    assert len(log.pieces) == len(entries)
+    for _ in range(2):
+        assert contents(log) == entries
+        # Files of the log, and nothing else of this process, lie in its folder.
+        opened = [fd.readlink() for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
+        assert sum(path.parent == tmp_path for path in opened) <= OPEN_FILES + 2
+        log.close()
+        log = Log.open(tmp_path, 200)
     log.close()
