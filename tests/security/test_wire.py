@@ -1,0 +1,110 @@
+"""One bit that is turned on its way: refused and sent again without keys, a new connection with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from inference_workers.source import inspect
+from inference_workers.source.records import InspectRequest
+from streamer.keys import make
+from streamer.wire.messages import Credit, Entry, Hello, Welcome
+from streamer.wire.volume import Keep, RunSpec
+from tests.control.parts import volume
+from tests.security.parties import Part, Peer, Wire, opened, streamer
+
+TURNED_AFTER = 6_000
+"""Bytes from the worker before the bit: the greeting is done, a payload is on its way."""
+
+
+class Turner:
+    """Turns one bit, once: of the byte in the middle of the first large piece after so many bytes."""
+
+    def __init__(self) -> None:
+        self.passed = 0
+        self.turned = 0
+
+    def __call__(self, raw: bytes) -> bytes:
+        self.passed += len(raw)
+        if self.turned or self.passed < TURNED_AFTER or len(raw) < 500:
+            return raw
+        self.turned += 1
+        spoiled = bytearray(raw)
+        spoiled[len(raw) * 3 // 4] ^= 0x10
+        return bytes(spoiled)
+
+
+@pytest.fixture
+def parts() -> Iterator[list[Part]]:
+    found: list[Part] = []
+    yield found
+    for part in found:
+        part.end()
+
+
+def spec(tmp_path: Path) -> RunSpec:
+    path = volume(tmp_path / "v.npy", (24, 32, 32))
+    found = inspect(InspectRequest(str(path), chunk=(12, 16, 16), segmenter="connect", parameters={"threshold": 0.5}))
+    return RunSpec("r", found.source, found.volume, found.grid, "connect", dict(found.parameters), Keep(), "")
+
+
+def entries(tmp_path: Path, parts: list[Part], keys: Path | None, spoil: Turner | None, log: str) -> tuple[
+    dict[int, list[bytes]], Part, Wire
+]:
+    """All chunks of a run by one worker behind the wire, the streamer, and the wire."""
+    parts.append(served := streamer(tmp_path, spec(tmp_path), keys, log=log))
+    at = served.ready()
+    wire = Wire(int(at["ingest"].rpartition(":")[2]), spoil or bytes)
+    locked = ("--keys", str(keys / "worker.toml")) if keys else ()
+    parts.append(worker := Part("worker", "--ingest", f"tcp://127.0.0.1:{wire.port}", "--patience", "20", *locked))
+    found = {}
+    with opened() as sockets:
+        peer = Peer(sockets, at["feed"], keys, "renderer")
+        peer.say(Hello(1, "renderer", "s", parts=("labels", "seam", "ids", "stats", "footprint")))
+        peer.wait_for(Welcome)
+        peer.say(Credit(1 << 30, 10_000))
+        while True:
+            entry, payloads = peer.wait_for(Entry)
+            assert isinstance(entry, Entry)
+            if entry.kind == "end":
+                break
+            if entry.kind == "chunk":
+                from streamer.wire.messages import Commit, decode
+
+                commit, _ = decode(payloads[:1])
+                assert isinstance(commit, Commit)
+                assert commit.chunk not in found
+                found[commit.chunk] = payloads[1:]
+    assert worker.wait() == 0, worker.said
+    return found, served, wire
+
+
+def test_a_bit_that_turns_without_keys_is_refused_with_a_reason_and_sent_again(
+    tmp_path: Path, parts: list[Part]
+) -> None:
+    right, _, wire = entries(tmp_path, parts, None, None, "undisturbed")
+    wire.close()
+    turner = Turner()
+    found, _, wire = entries(tmp_path, parts, None, turner, "disturbed")
+    wire.close()
+    assert turner.turned == 1
+    assert "refused" in parts[-1].said
+    assert found == right
+
+
+def test_a_bit_that_turns_under_keys_costs_a_connection_and_nothing_else(tmp_path: Path, parts: list[Part]) -> None:
+    make(tmp_path / "keys")
+    right, _, wire = entries(tmp_path, parts, tmp_path / "keys", None, "undisturbed")
+    assert wire.connections == 1
+    wire.close()
+    turner = Turner()
+    found, _, wire = entries(tmp_path, parts, tmp_path / "keys", turner, "disturbed")
+    assert turner.turned == 1
+    assert wire.connections == 2
+    wire.close()
+    assert "connected again" in parts[-1].said
+    assert found == right
