@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from streamer.control.runs import Run, not_begun
-from streamer.run.commands import verdict
+from streamer.run.outcome import verdict
 from streamer.run.progress import picture
 from streamer.wire.grid import Grid
 from streamer.wire.messages import Part
