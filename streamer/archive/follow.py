@@ -39,6 +39,8 @@ class Follower:
     def __init__(self, name: str, patience: Patience, now: float) -> None:
         self.epoch = ""
         self.next = 0
+        self.parts: tuple[str, ...] = PARTS
+        """The parts of a chunk that are asked for."""
         self._name, self._patience = name, patience
         self._heard = self._said = now
         self._welcomed = False
@@ -51,7 +53,14 @@ class Follower:
     def hello(self, now: float) -> list[Message]:
         """The first word, and that after a silence."""
         self._said, self._welcomed = now, False
-        return [Hello(VERSION, "archive", self._name, self.epoch, self.next, PARTS)]
+        return [Hello(VERSION, "archive", self._name, self.epoch, self.next, self.parts)]
+
+    def ask(self, parts: tuple[str, ...], now: float) -> list[Message]:
+        """From the next entry on other parts are needed: asks for these, if they are others."""
+        if parts == self.parts:
+            return []
+        self.parts = parts
+        return self.hello(now)
 
     def welcome(self, message: Welcome, now: float) -> bool:
         """An answer to Hello; ``credit`` is to be sent.  Returns whether it is another log, read from its beginning."""

@@ -10,21 +10,39 @@ from typing import Annotated
 import typer
 
 from streamer import logs, settings
+from streamer.archive.check import check_store
 from streamer.archive.follow import Patience
 from streamer.archive.node import Node
+from streamer.archive.place import ArchiveError, place_of
+from streamer.wire.grid import Triple, triple
 from streamer.wire.keys import read
 
 
 def archive(
-    feed: Annotated[str, typer.Option(help="Address of the streamer's feed.", metavar="ADDRESS", show_default=False)],
+    feed: Annotated[
+        str | None, typer.Option(help="Address of the streamer's feed.", metavar="ADDRESS", show_default=False)
+    ] = None,
     out: Annotated[
-        Path,
+        str | None,
         typer.Option(
-            help="The store to write; what exists is only overwritten if it is this run's own unfinished store.",
+            help="The store to write: a folder, or s3://BUCKET/NAME.zarr.  What exists is only gone on with if it is"
+            " this run's own.",
             metavar="STORE.zarr",
             show_default=False,
         ),
-    ],
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T,Y,X",
+            help="Chunks of a shard, which is one file; 1,1,1: a file for each chunk.",
+            show_default="1,1,1 up to 512 chunks, else chosen",
+        ),
+    ] = None,
+    check: Annotated[
+        str | None,
+        typer.Option(metavar="STORE.zarr", help="Only read a finished store back and say whether it is sound."),
+    ] = None,
     patience: Annotated[
         float, typer.Option(min=1, max=86400, help="Seconds of silence after which the streamer is given up.")
     ] = 120.0,
@@ -41,15 +59,37 @@ def archive(
     """Writes one run to a Zarr store that xarray opens, with [bold]objects.csv[/] and [bold]object_steps.csv[/] in it.
 
     Ends with the run and prints one line of JSON: how the run ended, the store, its objects and chunks.
-    Started again after a crash with the same --out it starts over and ends right.
+    Started again after a crash with the same --out it goes on where it was.  Credentials for s3:// are taken from
+    the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL …).
     """
     chosen = settings.read({})
     logs.configure(chosen.log_level, chosen.log_format)
     logs.bind(part="archive")
+    if check is not None:
+        place = place_of(check)
+        sound = check_store(place)
+        place.close()
+        print(json.dumps({"sound": check, "state": sound.state, "objects": sound.objects, "chunks": sound.chunks}))
+        return
+    if feed is None or out is None:
+        raise ArchiveError("an archive needs --feed ADDRESS and --out STORE.zarr, or --check STORE.zarr alone", 2)
     software = f"cavecast {importlib.metadata.version('cavecast')}"
     mine = read(keys, "archive") if keys is not None else None
-    node = Node(feed, out, software, Patience(give_up_s=patience), lambda line: print(line, flush=True), mine)
-    done = node.run()
-    print(
-        json.dumps({"archive": done.state, "out": str(out), "objects": done.objects, "chunks": done.chunks}), flush=True
+    node = Node(
+        feed, out, software, Patience(give_up_s=patience), lambda line: print(line, flush=True), mine, chunks_of(shard)
     )
+    done = node.run()
+    print(json.dumps({"archive": done.state, "out": out, "objects": done.objects, "chunks": done.chunks}), flush=True)
+
+
+def chunks_of(shard: str | None) -> Triple | None:
+    """The option ``--shard``.  Raises ArchiveError."""
+    if shard is None:
+        return None
+    try:
+        sides = triple(tuple(int(part) for part in shard.split(",")))
+        if min(sides) < 1:
+            raise ValueError
+    except ValueError:
+        raise ArchiveError(f"--shard {shard} is not three whole numbers above 0: give chunks along T,Y,X", 2) from None
+    return sides

@@ -8,21 +8,25 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import structlog
 import zmq
 
 from streamer import logs
 from streamer.archive.follow import Follower, Lost, Patience
-from streamer.archive.store import ArchiveError, Store, examine
+from streamer.archive.layout import UNFINISHED, digest
+from streamer.archive.place import ArchiveError, place_of
+from streamer.archive.shards import Shards, choose
+from streamer.archive.store import Store, counts, examine
 from streamer.archive.writer import Summary, Writer
 from streamer.dial import Dialled
 from streamer.wire.codec import Buffer
+from streamer.wire.grid import Triple
 from streamer.wire.keys import Keys
 from streamer.wire.messages import (
     MAX_HEADER,
     MAX_PAYLOAD_BYTES,
+    Archived,
     Entry,
     Goodbye,
     Message,
@@ -32,10 +36,12 @@ from streamer.wire.messages import (
     decode,
     encode,
 )
-from streamer.wire.volume import decode_spec
+from streamer.wire.volume import RunSpec, decode_spec
 
+FLUSH_S = 1.0
+"""What was written is made durable, noted and told to the streamer at most so often."""
 REFRESH_S = 3.0
-"""States and CSV tables are brought up to date at most so often, and not for more than a tenth of the time."""
+"""Shards, states and CSV tables are brought up to date at most so often, and not for more than a tenth of the time."""
 
 log = structlog.get_logger()
 
@@ -46,19 +52,22 @@ class Node:
     def __init__(
         self,
         feed: str,
-        out: Path,
+        out: str,
         software: str,
         patience: Patience,
         say: Callable[[str], None],
         keys: Keys | None = None,
+        shard: Triple | None = None,
     ) -> None:
-        examine(out)
-        self._keys = keys
-        self._feed, self._out, self._software, self._say = feed, out, software, say
+        self._place = place_of(out)
+        self._there = examine(self._place)
+        self._keys, self._shard = keys, shard
+        self._feed, self._software, self._say = feed, software, say
         self._follower = Follower("archive", patience, time.monotonic())
         self._store: Store | None = None
         self._writer: Writer | None = None
-        self._refresh_at = 0.0
+        self._refresh_at = self._flush_at = 0.0
+        self._archived = 0
         self._ready = False
 
     def run(self) -> Summary:
@@ -81,8 +90,7 @@ class Node:
         finally:
             dialled.close()
             context.term()
-            if self._store is not None:
-                self._store.close()
+            self._place.close()
 
     def _follow(self, dialled: Dialled) -> Summary:
         follower, socket = self._follower, dialled.socket
@@ -98,6 +106,7 @@ class Node:
                 self._send(socket, follower.hello(time.monotonic()))
             self._send(socket, follower.tick(time.monotonic()))
             self._refresh()
+            self._flush(socket)
 
     def _message(self, socket: zmq.Socket[bytes], frames: Sequence[bytes]) -> Summary | None:
         follower, now = self._follower, time.monotonic()
@@ -106,8 +115,7 @@ class Node:
         except Refused as why:
             raise Lost(f"the streamer sent what is no message: {why}") from None
         if isinstance(message, Welcome):
-            self._welcome(message, payloads)
-            self._send(socket, follower.credit(now))
+            return self._welcome(socket, message, payloads)
         elif isinstance(message, Refuse):
             log.warning("refused", reason=message.reason)
             self._send(socket, follower.refused(message, now))
@@ -117,18 +125,39 @@ class Node:
             follower.signed(now)
         return None
 
-    def _welcome(self, message: Welcome, payloads: Sequence[Buffer]) -> None:
+    def _welcome(self, socket: zmq.Socket[bytes], message: Welcome, payloads: Sequence[Buffer]) -> Summary | None:
         if not payloads:
             raise Lost("the streamer did not say which run it is")
-        spec = decode_spec(bytes(payloads[0]))
-        if not self._follower.welcome(message, time.monotonic()):
-            return
-        logs.bind(run=spec.run_id)
+        follower = self._follower
+        if follower.welcome(message, time.monotonic()):
+            spec = decode_spec(bytes(payloads[0]))
+            logs.bind(run=spec.run_id)
+            if self._store is None and self._there is not None and self._there.state != UNFINISHED:
+                return self._done_before(spec)
+            self._begin(spec, message.epoch)
+        assert self._writer is not None, "the first welcome begins"
+        other = follower.ask(self._writer.wants, time.monotonic())
+        self._send(socket, other or follower.credit(time.monotonic()))
+        return None
+
+    def _done_before(self, spec: RunSpec) -> Summary:
+        """An earlier process finished the store and did not live to say so.  Raises ArchiveError if it is another's."""
+        assert self._there is not None, "only called if there is a store"
+        self._there.refuse_other(self._place.label, spec, digest(spec))
+        self._announce()
+        return Summary(self._there.state, *counts(self._place))
+
+    def _begin(self, spec: RunSpec, epoch: str) -> None:
         if self._store is not None:
-            log.warning("log begins anew", epoch=message.epoch)
-            self._store.close()
-        self._store = Store(self._out, spec, self._software)
+            log.warning("log begins anew", epoch=epoch)
+        shards = Shards(spec.grid, self._shard or choose(spec.grid))
+        self._store = Store(self._place, spec, self._software, shards, epoch)
         self._writer = Writer(self._store, spec)
+        if self._store.progress.next:
+            log.info("goes on", entries=self._store.progress.next)
+        self._announce()
+
+    def _announce(self) -> None:
         if not self._ready:
             self._ready = True
             self._say(json.dumps({"ready": "archive"}))
@@ -148,6 +177,7 @@ class Node:
             self._send(socket, follower.damaged(str(why), time.monotonic()))
             return None
         self._send(socket, follower.read(time.monotonic()))
+        self._send(socket, follower.ask(self._writer.wants, time.monotonic()))
         return done
 
     def _refresh(self) -> None:
@@ -157,6 +187,18 @@ class Node:
         self._writer.refresh()
         now = time.monotonic()
         self._refresh_at = now + max(REFRESH_S, 10 * (now - began))
+
+    def _flush(self, socket: zmq.Socket[bytes]) -> None:
+        """Makes what was written durable, and says so: the streamer may let go of what readers find in the store."""
+        now = time.monotonic()
+        if self._writer is None or self._store is None or now < self._flush_at:
+            return
+        if self._writer.next > self._store.progress.next:
+            self._store.put_progress(self._writer.next)
+            if self._writer.served > self._archived:
+                self._archived = self._writer.served
+                self._send(socket, [Archived(self._archived, self._place.label)])
+        self._flush_at = time.monotonic() + max(FLUSH_S, 10 * (time.monotonic() - now))
 
     def _send(self, socket: zmq.Socket[bytes], messages: Sequence[Message]) -> None:
         for message in messages:

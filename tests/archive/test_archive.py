@@ -198,7 +198,7 @@ def test_a_failed_chunk_carries_its_state_and_the_rest_is_finished(tmp_path: Pat
     assert (store["labels"].values[spec.grid.core(4).slices] == -1).all()
 
 
-def test_an_archive_killed_in_the_middle_starts_over_and_ends_right(tmp_path: Path) -> None:
+def test_an_archive_killed_in_the_middle_goes_on_and_ends_right(tmp_path: Path) -> None:
     spec, chunks, field = globe_run()
     out = tmp_path / "run.zarr"
     with streamer(tmp_path, spec) as at:
@@ -266,11 +266,14 @@ def test_nothing_that_exists_is_overwritten(tmp_path: Path, there: str) -> None:
     assert sorted((path, path.stat().st_mtime_ns) for path in [out, *out.rglob("*")]) == before
 
 
-def test_a_finished_store_and_that_of_another_run_are_left_alone(tmp_path: Path) -> None:
+def test_the_store_of_another_run_is_left_alone_finished_or_not(tmp_path: Path) -> None:
     spec, chunks, _ = globe_run()
     archived(tmp_path, spec, chunks)
     out = tmp_path / "run.zarr"
-    assert "holds the complete store of run run-1" in refused("ipc:///nowhere", out)
+    another = tmp_path / "another"
+    another.mkdir()
+    with streamer(another, msgspec.structs.replace(spec, parameters={"threshold": 2.0})) as at:
+        assert "holds the complete store of run run-1, this is run-1" in refused(at["feed"], out)
     other = tmp_path / "other"
     other.mkdir()
     with streamer(other, msgspec.structs.replace(spec, run_id="run-2")) as at:

@@ -9,8 +9,11 @@ import pytest
 import xarray
 from msgspec.structs import replace
 
-from streamer.archive.store import ArchiveError, Store
+from streamer.archive.place import ArchiveError, Folder
+from streamer.archive.shards import Shards
+from streamer.archive.store import Store
 from streamer.archive.writer import Writer
+from streamer.wire.grid import Triple
 from streamer.wire.messages import Refused, encode
 from streamer.wire.volume import RunSpec
 from tests.archive.parts import blobs, made, spec_of
@@ -19,20 +22,26 @@ from tests.workers.reference import globe_areas_km2, globe_volume, plain_volume
 
 
 class CountingStore(Store):
-    """The real store, which remembers which chunks of ``labels`` were written."""
+    """The real store, which remembers which chunks of ``labels`` were translated."""
 
     written: list[int]
 
-    def put_labels(self, chunk: int, local: np.ndarray, ids: np.ndarray) -> None:
+    def translate(self, chunk: int, raw: bytes | None, ids: np.ndarray) -> bytes:
         self.written.append(chunk)
-        super().put_labels(chunk, local, ids)
+        return super().translate(chunk, raw, ids)
 
 
-def begun(folder: Path) -> tuple[RunSpec, list[Piece], CountingStore, Writer]:
+def store_of(folder: Path, spec: RunSpec, shard: Triple = (1, 1, 1), epoch: str = "e") -> CountingStore:
+    place = Folder(folder / "run.zarr")
+    store = CountingStore(place, spec, "cavecast test", Shards(spec.grid, shard), epoch)
+    store.written = []
+    return store
+
+
+def begun(folder: Path, shard: Triple = (1, 1, 1)) -> tuple[RunSpec, list[Piece], CountingStore, Writer]:
     volume = globe_volume((9, 10, 12))
     spec = spec_of(volume, (4, 5, 5))
-    store = CountingStore(folder / "run.zarr", spec, "cavecast test")
-    store.written = []
+    store = store_of(folder, spec, shard)
     return spec, made(spec, blobs(volume.shape), globe_areas_km2(volume)), store, Writer(store, spec)
 
 
@@ -98,7 +107,7 @@ def test_an_axis_may_be_called_what_the_store_calls_something_else(tmp_path: Pat
     plain = plain_volume((4, 5, 6))
     z, y, x = (replace(axis, name=name) for axis, name in zip(plain.axes, names, strict=True))
     spec = spec_of(replace(plain, axes=(z, y, x)), (2, 3, 3))
-    store = Store(tmp_path / "run.zarr", spec, "cavecast test")
+    store = store_of(tmp_path, spec)
     writer = Writer(store, spec)
     for chunk in made(spec, blobs((4, 5, 6))):
         writer.entry("chunk", entry_of(chunk))

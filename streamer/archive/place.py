@@ -1,0 +1,208 @@
+"""Where a store lies: in a folder, or in a bucket behind ``s3://``.  Files by key, each replaced in one step.
+
+In a folder a file is written beside its place and renamed; ``flush`` makes sure that what was written
+survives a power cut.  A bucket does both by itself.  Its credentials come from the environment
+(``AWS_ACCESS_KEY_ID`` … ``AWS_ENDPOINT_URL``), as every tool of its kind reads them, and appear in no message.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from zarr.storage import LocalStore
+
+NEW = ".partial"
+
+
+class ArchiveError(Exception):
+    """What is wrong with the store or the feed, in a sentence; ``exit_code`` is 2 for wrong use, else 1."""
+
+    def __init__(self, sentence: str, exit_code: int = 1) -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code
+
+
+class Place(Protocol):
+    """Files by key, such as ``local/c/0/0/1``.  All methods raise ArchiveError if the place cannot be reached."""
+
+    label: str
+    """How to call it in a sentence."""
+    zarr: Any
+    """The same as a store of zarr's."""
+
+    def get(self, key: str) -> bytes | None:
+        """A file's bytes, or None if there is none."""
+
+    def set(self, key: str, raw: bytes) -> None:
+        """Writes a file in one step."""
+
+    def delete(self, key: str) -> None:
+        """Removes a file, if it is there."""
+
+    def clear(self, prefix: str) -> None:
+        """Removes all files whose keys begin with ``prefix`` and a slash."""
+
+    def names(self, prefix: str) -> list[str]:
+        """The names right below ``prefix`` ("" for the top)."""
+
+    def flush(self) -> None:
+        """Returns when all that was written survives a power cut."""
+
+    def close(self) -> None:
+        """Lets go of it."""
+
+
+def place_of(out: str) -> Place:
+    """The place that an ``--out`` names.  Raises ArchiveError."""
+    if "://" not in out:
+        return Folder(Path(out))
+    if not out.startswith("s3://") or not out.removeprefix("s3://").strip("/"):
+        raise ArchiveError(f"{out} is no place for a store: give a folder, or s3://BUCKET/NAME.zarr", 2)
+    return Bucket(out.rstrip("/"))
+
+
+class Folder:
+    """A folder on this machine, or on a file system that looks like one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.label = path, str(path)
+        self.zarr = LocalStore(path)
+        self._unsynced: set[Path] = set()
+
+    def get(self, key: str) -> bytes | None:
+        with self._spoken():
+            try:
+                return (self.path / key).read_bytes()
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                return None
+
+    def set(self, key: str, raw: bytes) -> None:
+        path = self.path / key
+        new = path.with_name(f".{path.name}{NEW}")
+        with self._spoken():
+            try:
+                new.write_bytes(raw)
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                new.write_bytes(raw)
+            new.replace(path)
+        self._unsynced.add(path)
+
+    def delete(self, key: str) -> None:
+        with self._spoken():
+            (self.path / key).unlink(missing_ok=True)
+        self._unsynced.discard(self.path / key)
+
+    def clear(self, prefix: str) -> None:
+        with self._spoken():
+            shutil.rmtree(self.path / prefix, ignore_errors=not (self.path / prefix).exists())
+
+    def names(self, prefix: str) -> list[str]:
+        with self._spoken():
+            try:
+                return sorted(child.name for child in (self.path / prefix).iterdir())
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+
+    def flush(self) -> None:
+        with self._spoken():
+            for path in [*self._unsynced, *{path.parent for path in self._unsynced}]:
+                try:
+                    file = os.open(path, os.O_RDONLY)
+                except FileNotFoundError:
+                    continue  # replaced or removed since
+                try:
+                    os.fsync(file)
+                finally:
+                    os.close(file)
+        self._unsynced.clear()
+
+    def close(self) -> None:
+        self.zarr.close()
+
+    @contextmanager
+    def _spoken(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as why:
+            raise ArchiveError(f"{self.label} cannot be used: {why.strerror or why}; mend it and start again") from None
+
+
+class Bucket:
+    """An object store that speaks S3, by obstore."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            import obstore
+            from obstore.store import S3Store
+            from zarr.storage import ObjectStore
+        except ImportError:
+            raise ArchiveError(f"{url} needs the package obstore: pip install 'cavecast[s3]'", 2) from None
+        self.label, self._obstore = url, obstore
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        settings: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
+        with self._spoken():
+            self._store = S3Store.from_url(
+                url,
+                client_options={"allow_http": endpoint.startswith("http://"), "timeout": timedelta(seconds=60)},
+                retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=60)},
+                **settings,
+            )
+        self.zarr = ObjectStore(self._store)
+
+    def get(self, key: str) -> bytes | None:
+        with self._spoken():
+            try:
+                return bytes(self._obstore.get(self._store, key).bytes())
+            except FileNotFoundError:
+                return None
+
+    def set(self, key: str, raw: bytes) -> None:
+        with self._spoken():
+            self._obstore.put(self._store, key, raw)
+
+    def delete(self, key: str) -> None:
+        with self._spoken():
+            try:
+                self._obstore.delete(self._store, key)
+            except FileNotFoundError:
+                return
+
+    def clear(self, prefix: str) -> None:
+        with self._spoken():
+            for page in self._obstore.list(self._store, prefix):
+                paths = [found["path"] for found in page]
+                if paths:
+                    self._obstore.delete(self._store, paths)
+
+    def names(self, prefix: str) -> list[str]:
+        with self._spoken():
+            found = self._obstore.list_with_delimiter(self._store, prefix or None)
+        paths = [*found["common_prefixes"], *(each["path"] for each in found["objects"])]
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
+
+    def flush(self) -> None:
+        return
+
+    def close(self) -> None:
+        self.zarr.close()
+
+    @contextmanager
+    def _spoken(self) -> Iterator[None]:
+        """The library's errors in one sentence; its first line names the request and never a credential."""
+        try:
+            yield
+        except (FileNotFoundError, ArchiveError):
+            raise
+        except Exception as why:
+            first = next(iter(str(why).strip().splitlines()), "")[:200]
+            raise ArchiveError(
+                f"{self.label} cannot be used ({type(why).__name__}: {first}): look at the bucket, the AWS_… variables "
+                "of the environment and the network, and start again"
+            ) from None
