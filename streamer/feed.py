@@ -86,7 +86,11 @@ class _Subscriber:
 class Feed:
     """The subscribers of a log, whose entries ``index`` knows."""
 
-    def __init__(self, log: LogLike, index: Index, spec: bytes, *, most: int, retry_s: float, idle_s: float) -> None:
+    def __init__(
+        self, log: LogLike, index: Index, spec: bytes, *, most: int, retry_s: float, idle_s: float, ahead: bool = False
+    ) -> None:
+        """``ahead``: this log is a copy, and a subscriber that has read on elsewhere waits until the copy follows."""
+        self._ahead = ahead
         self._log, self._index, self._spec = log, index, spec
         self._most, self._retry_s, self._idle_s = most, retry_s, idle_s
         self._subscribers: dict[bytes, _Subscriber] = {}
@@ -117,7 +121,8 @@ class Feed:
             region = Region(self._index.grid, message.region) if message.region else None
         except Refused as why_not:
             return [Send("feed", peer, Refuse(brief(str(why_not))))]
-        goes_on = message.epoch == self._log.epoch and 0 <= message.next <= self._log.head
+        goes_on = message.epoch == self._log.epoch and message.next >= 0
+        goes_on = goes_on and (self._ahead or message.next <= self._log.head)
         self.forget(peer)
         self._subscribers[peer] = _Subscriber(
             name=message.name[:MAX_NAME],
@@ -130,7 +135,8 @@ class Feed:
             rate=Rate(now),
         )
         self._turn.append(peer)
-        welcome = Welcome(VERSION, self._log.epoch, self._log.head, self._log.largest())
+        head = max(self._log.head, self._subscribers[peer].cursor.next)
+        welcome = Welcome(VERSION, self._log.epoch, head, self._log.largest())
         sends = [Send("feed", peer, welcome, [self._spec])]
         if self._subscribers[peer].cursor.next < self._log.evicted:
             sends.append(Send("feed", peer, Snapshot(self._log.evicted, self._log.store)))

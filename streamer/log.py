@@ -228,6 +228,18 @@ class Log:
     def _path(self, first: int) -> Path:
         return self.folder / f"{first:020}{FULL}"
 
+    def copy_of(self, epoch: str) -> None:
+        """Empties the log, to be filled with the entries of another one, whose epoch it takes.  Raises OSError."""
+        for segment in self._segments:
+            segment.close()
+            segment.path.unlink()
+        (self.folder / _STORE).unlink(missing_ok=True)
+        self._segments, self._firsts, self._open, self._last = [], [], [], None
+        self.store, self.head, self._safe = "", 0, 0
+        self._recent.clear()
+        self._recent_bytes = 0
+        self._roll(epoch)
+
     # ------------------------------------------------------------ durable
 
     def flush(self, upto: int | None = None, again: bool = False) -> Flush:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -16,9 +17,10 @@ from streamer.doors import check_address
 from streamer.durable import Policy
 from streamer.hub import Hub, HubSettings
 from streamer.keeper import Keeper
-from streamer.log import Log, LogDamaged, LogInUse
+from streamer.log import SEGMENT_BYTES, Log, LogDamaged, LogInUse
 from streamer.node import Node, clock
 from streamer.record import BadLog, LogFull
+from streamer.relay_node import RelayNode
 from streamer.settings import read
 from streamer.wire.keys import read as read_keys
 from streamer.wire.volume import RunSpec
@@ -40,8 +42,19 @@ class WrongUse(CannotServe):
 
 
 def streamer(
-    run: Annotated[Path, typer.Option("--run", metavar="RUN.json", help="The run's specification, as JSON.")],
     log: Annotated[Path, typer.Option("--log", metavar="DIR", help="Folder of the run's log; made if need be.")],
+    run: Annotated[
+        Path | None, typer.Option("--run", metavar="RUN.json", help="The run's specification, as JSON.")
+    ] = None,
+    relay_of: Annotated[
+        str | None,
+        typer.Option(
+            "--relay-of",
+            metavar="ADDRESS",
+            help="Keep a copy of the log behind this feed and serve that: one for each site or display node. "
+            "Takes --log, --feed and --keys only.",
+        ),
+    ] = None,
     ingest: Annotated[
         str, typer.Option(help="Where workers connect: ipc://PATH, or tcp://127.0.0.1:PORT (0: a free one).")
     ] = "tcp://127.0.0.1:0",
@@ -89,6 +102,10 @@ def streamer(
     """
     settings = read({"durability": durability})
     logs.configure(settings.log_level, settings.log_format)
+    if relay_of is not None:
+        return _relay(relay_of, log, feed, keys)
+    if run is None:
+        raise WrongUse("a streamer needs --run RUN.json, or --relay-of ADDRESS if it is to be a relay")
     spec = read_spec(run)
     logs.bind(run=spec.run_id, part="streamer")
     mine = read_keys(keys, "streamer") if keys is not None else None
@@ -112,6 +129,24 @@ def streamer(
             return node.run()
 
 
+def _relay(source: str, folder: Path, feed: str, keys: Path | None) -> int:
+    """Serves a copy of the log behind ``source``."""
+    logs.bind(part="relay")
+    mine = read_keys(keys, "relay") if keys is not None else None
+    check_address(feed, locked=mine is not None)
+    with closing(_log(folder, SEGMENT_BYTES)) as log:
+        try:
+            node = RelayNode(source, log, folder / SPEC_FILE, feed, socket.gethostname(), clock, mine)
+        except (BadLog, msgspec.MsgspecError, ValueError) as why:
+            if hasattr(why, "exit_code"):
+                raise
+            raise CannotServe(f"{folder} is not a relay's: {why}; take another folder") from None
+        with closing(node):
+            structlog.get_logger("relay").info("ready", source=source, feed=node.address, entries=log.head)
+            print(json.dumps({"ready": "relay", "feed": node.address}), flush=True)
+            return node.run()
+
+
 def read_spec(path: Path) -> RunSpec:
     """A run's specification from a JSON file.  Raises WrongUse."""
     try:
@@ -122,14 +157,19 @@ def read_spec(path: Path) -> RunSpec:
         raise WrongUse(f"{path} is not the specification of a run: {why}") from None
 
 
-def _open(folder: Path, spec: RunSpec, segment_bytes: int) -> Log:
-    """The log, which is that of this run; raises CannotServe."""
+def _log(folder: Path, segment_bytes: int) -> Log:
+    """The log in a folder; raises CannotServe."""
     try:
-        log = Log.open(folder, segment_bytes)
+        return Log.open(folder, segment_bytes)
     except (LogInUse, LogDamaged, LogFull) as why:
         raise CannotServe(str(why)) from None
     except OSError as why:
         raise CannotServe(f"the log in {folder} cannot be opened: {why.strerror}") from None
+
+
+def _open(folder: Path, spec: RunSpec, segment_bytes: int) -> Log:
+    """The log, which is that of this run; raises CannotServe."""
+    log = _log(folder, segment_bytes)
     try:
         _same_run(folder / SPEC_FILE, spec, log.head)
     except BaseException:

@@ -42,7 +42,13 @@ class Node:
     """Listens at two addresses for one hub; with keys, to those alone who have one of the run's.  Raises BadAddress."""
 
     def __init__(
-        self, hub: Hub, grid: Grid, ingest: str, feed: str, clock: Callable[[], float], keys: Keys | None = None,
+        self,
+        hub: Hub,
+        grid: Grid,
+        ingest: str,
+        feed: str,
+        clock: Callable[[], float],
+        keys: Keys | None = None,
         keeper: Keeper | None = None,
     ) -> None:
         self._hub, self._clock, self._keeper = hub, clock, keeper
@@ -74,7 +80,7 @@ class Node:
 
     def run(self) -> int:
         """Serves until SIGTERM (returns 0) or SIGINT (returns 130).  To be called from the main thread."""
-        with _signals() as (wake, caught):
+        with signals() as (wake, caught):
             poller = zmq.Poller()
             poller.register(wake, zmq.POLLIN)
             for source in (*self._sockets.values(), *self._doors.others):
@@ -170,7 +176,7 @@ class Node:
 
 def _as_it_came(raw: Buffer) -> Buffer | zmq.Frame:
     """The ZeroMQ frame whose bytes these are, if they are one's: that is passed on without a copy of anything."""
-    frame = raw.obj if isinstance(raw, memoryview) else None
+    frame: object = raw.obj if isinstance(raw, memoryview) else None
     return frame if isinstance(frame, zmq.Frame) and len(frame) == len(raw) else raw
 
 
@@ -181,7 +187,7 @@ def largest_part(grid: Grid) -> int:
 
 
 @contextmanager
-def _signals() -> Iterator[tuple[int, list[int]]]:
+def signals() -> Iterator[tuple[int, list[int]]]:
     """A descriptor that becomes readable at SIGTERM or SIGINT, and the signals that came."""
     caught: list[int] = []
     read, write = os.pipe()
