@@ -20,7 +20,6 @@ PIPE = 8
 HANDSHAKE_MS = 5000
 """A connection on which nobody has introduced himself for so long is closed."""
 NAME = "views"
-_FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 
 
 class BadAddress(ValueError):
@@ -40,7 +39,7 @@ class ViewsDoor:
                 "tcp://127.0.0.1:PORT (0: a free one); make keys with cavecast keys, and give --keys renderer.toml"
             )
         self._log = structlog.get_logger("renderer")
-        self.gate = Gate(keys is not None)
+        self.gate = Gate(NAME, keys is not None)
         self._admitted = {NAME: keys.admitted(NAME)} if keys else {}
         with contextlib.ExitStack() as undo:
             self._zap: zmq.Socket[bytes] | None = None
@@ -61,7 +60,7 @@ class ViewsDoor:
                 self.socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
                 # Without a domain ZeroMQ asks nobody, and lets any key in.
                 self.socket.setsockopt(zmq.ZAP_DOMAIN, NAME.encode())
-            self._monitor = self.socket.get_monitor_socket(_FAILED)
+            self._monitor = self.socket.get_monitor_socket(sum(zmq.Event[name] for name in Gate.EVENTS))
             undo.callback(self._monitor.close, 0)
             undo.callback(self.socket.disable_monitor)
             try:
@@ -85,7 +84,7 @@ class ViewsDoor:
         with contextlib.suppress(zmq.Again):
             while True:
                 event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
-                self._say(self.gate.event(NAME, str(zmq.Event(event["event"]).name), event["value"], now))
+                self._say(self.gate.event(str(zmq.Event(event["event"]).name), event["value"], now))
 
     def _say(self, sentence: str) -> None:
         if sentence:

@@ -22,7 +22,6 @@ from streamer.wire.line import Gate
 LONGEST_IPC = 100
 HANDSHAKE_MS = 5000
 """A connection on which nobody has introduced himself for so long is closed."""
-_FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 
 
 class BadAddress(ValueError):
@@ -47,8 +46,10 @@ class Doors:
     ) -> None:
         """Raises BadAddress; then the context is to be destroyed."""
         self._log = structlog.get_logger("streamer")
-        self._keys, self.gate = keys, Gate(keys is not None)
+        self._keys = keys
+        self.gates = {door: Gate(door, keys is not None) for door in openings}
         self._admitted = {door: keys.admitted(door) for door in DOORS} if keys else {}
+        self._judged = Gate("", locked=True)
         self.sockets: dict[str, zmq.Socket[bytes]] = {}
         self._monitors: dict[zmq.Socket[bytes], str] = {}
         self._zap: zmq.Socket[bytes] | None = None
@@ -74,7 +75,7 @@ class Doors:
             socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret)
             # Without a domain ZeroMQ asks nobody, and lets any key in.
             socket.setsockopt(zmq.ZAP_DOMAIN, door.encode())
-        self._monitors[socket.get_monitor_socket(_FAILED)] = door
+        self._monitors[socket.get_monitor_socket(sum(zmq.Event[name] for name in Gate.EVENTS))] = door
         try:
             socket.bind(opening.address)
         except zmq.ZMQError as why:
@@ -93,17 +94,22 @@ class Doors:
                 while True:
                     reply, why = judge(self._zap.recv_multipart(zmq.NOBLOCK), self._admitted)
                     self._zap.send_multipart(reply)
-                    self._say(self.gate.tell(why, now))
+                    self._say(self._judged.tell(why, now))
         for monitor, door in self._monitors.items():
             with contextlib.suppress(zmq.Again):
                 while True:
                     event = parse_monitor_message(monitor.recv_multipart(zmq.NOBLOCK))
                     name = str(zmq.Event(event["event"]).name)
-                    self._say(self.gate.event(door, name, event["value"], now))
+                    self._say(self.gates[door].event(name, event["value"], now))
 
     def _say(self, sentence: str) -> None:
         if sentence:
             self._log.warning("not let in", why=sentence)
+
+    @property
+    def refused(self) -> int:
+        """Connections that were not let in."""
+        return sum(gate.refused for gate in self.gates.values())
 
     def address(self, door: str) -> str:
         """Where it is, in words that a peer can connect to."""

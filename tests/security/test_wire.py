@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from msgspec.structs import replace
 
 from inference_workers.source import inspect
 from inference_workers.source.records import InspectRequest
 from streamer.keys import make
-from streamer.wire.messages import Credit, Entry, Hello, Welcome
-from streamer.wire.volume import Keep, RunSpec
+from streamer.wire.messages import Commit, Credit, Entry, Hello, Welcome, decode
+from streamer.wire.volume import Keep, Parameter, RunSpec
 from tests.control.parts import volume
 from tests.security.parties import Part, Peer, Wire, opened, streamer
 
+PARAMETERS: dict[str, Parameter] = {"threshold": 0.5, "connectivity": 26}
 TURNED_AFTER = 6_000
 """Bytes from the worker before the bit: the greeting is done, a payload is on its way."""
 
@@ -48,13 +47,13 @@ def parts() -> Iterator[list[Part]]:
 
 def spec(tmp_path: Path) -> RunSpec:
     path = volume(tmp_path / "v.npy", (24, 32, 32))
-    found = inspect(InspectRequest(str(path), chunk=(12, 16, 16), segmenter="connect", parameters={"threshold": 0.5}))
-    return RunSpec("r", found.source, found.volume, found.grid, "connect", dict(found.parameters), Keep(), "")
+    found = inspect(InspectRequest(str(path), chunk=(12, 16, 16)))
+    return RunSpec("r", found.source, found.volume, found.grid, "connect", PARAMETERS, Keep(), "")
 
 
-def entries(tmp_path: Path, parts: list[Part], keys: Path | None, spoil: Turner | None, log: str) -> tuple[
-    dict[int, list[bytes]], Part, Wire
-]:
+def entries(
+    tmp_path: Path, parts: list[Part], keys: Path | None, spoil: Turner | None, log: str
+) -> tuple[dict[int, list[bytes]], Part, Wire]:
     """All chunks of a run by one worker behind the wire, the streamer, and the wire."""
     parts.append(served := streamer(tmp_path, spec(tmp_path), keys, log=log))
     at = served.ready()
@@ -73,8 +72,6 @@ def entries(tmp_path: Path, parts: list[Part], keys: Path | None, spoil: Turner 
             if entry.kind == "end":
                 break
             if entry.kind == "chunk":
-                from streamer.wire.messages import Commit, decode
-
                 commit, _ = decode(payloads[:1])
                 assert isinstance(commit, Commit)
                 assert commit.chunk not in found
