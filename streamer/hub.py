@@ -64,7 +64,8 @@ class HubSettings:
     """What can be set.  Times in seconds."""
 
     lease_s: float = 30.0
-    leases_per_worker: int = 4
+    leases_per_worker: int = 16
+    """At most; a worker asks for as many as it needs to be never idle."""
     retries: int = 2
     pace_s: float = 0.0
     hold: bool = False

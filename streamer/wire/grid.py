@@ -27,7 +27,9 @@ class Box(NamedTuple):
     @property
     def shape(self) -> Triple:
         """Voxels along (z, y, x)."""
-        return triple(b - a for a, b in zip(self.start, self.stop, strict=True))
+        # Written out, here and below: a streamer asks its grid a hundred times for each commit.
+        (z0, y0, x0), (z1, y1, x1) = self.start, self.stop
+        return z1 - z0, y1 - y0, x1 - x0
 
     @property
     def slices(self) -> tuple[slice, slice, slice]:
@@ -60,7 +62,6 @@ class Grid(msgspec.Struct, frozen=True):
     @property
     def counts(self) -> Triple:
         """Chunks along (z, y, x)."""
-        # Written out, here and below: a streamer asks its grid a hundred times for each commit.
         (nz, ny, nx), (cz, cy, cx) = self.shape, self.chunk
         return -(-nz // cz), -(-ny // cy), -(-nx // cx)
 
@@ -102,14 +103,13 @@ class Grid(msgspec.Struct, frozen=True):
 
     def pad(self, chunk: int) -> Triple:
         """1 for each axis on which something lies beyond the chunk's high side, else 0."""
-        index = self.index(chunk)
-        return triple(
-            int(periodic or i + 1 < count) for i, count, periodic in zip(index, self.counts, self.periodic, strict=True)
-        )
+        (iz, iy, ix), (nz, ny, nx), (pz, py, px) = self.index(chunk), self.counts, self.periodic
+        return int(pz or iz + 1 < nz), int(py or iy + 1 < ny), int(px or ix + 1 < nx)
 
     def block_shape(self, chunk: int) -> Triple:
         """The shape of core and pad together."""
-        return triple(n + p for n, p in zip(self.core(chunk).shape, self.pad(chunk), strict=True))
+        (nz, ny, nx), (pz, py, px) = self.core(chunk).shape, self.pad(chunk)
+        return nz + pz, ny + py, nx + px
 
     def shared(self, chunk: int) -> Iterator[Shared]:
         """The up to seven pieces of the chunk's pad, with their owners."""
