@@ -352,3 +352,7 @@ class Feed:
             for subscriber in self._subscribers.values()
             if subscriber.role != "control"
         ]
+
+    def cursors(self) -> list[tuple[str, str, Cursor]]:
+        """The subscribers' names, roles and cursors, for figures; not to be changed."""
+        return [(one.name, one.role, one.cursor) for one in self._subscribers.values()]

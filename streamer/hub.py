@@ -13,6 +13,7 @@ from math import inf
 
 import msgspec
 
+from streamer.cursor import Cursor
 from streamer.durable import Durable, Policy
 from streamer.feed import Door, Feed, Send
 from streamer.focus import Foci, Order
@@ -125,6 +126,8 @@ class Hub:
         self._next_settle = now + settings.disk_retry_s
         self.refused = 0
         """Messages that were refused."""
+        self.put_aside = 0
+        """Times that a peer was put aside."""
         if self._record.end:
             self._progress.end(now)
         else:
@@ -139,6 +142,21 @@ class Hub:
     def conflicts(self) -> int:
         """Second commits of a chunk that differed from the first."""
         return self._workers.conflicts
+
+    @property
+    def log_length(self) -> tuple[int, int]:
+        """Entries and bytes of the log."""
+        return self._record.log.head, self._record.log.nbytes
+
+    @property
+    def chunk_states(self) -> bytes:
+        """One byte of state per chunk, in C order."""
+        return self._leases.states
+
+    @property
+    def cursors(self) -> list[tuple[str, str, Cursor]]:
+        """The subscribers' names, roles and cursors; not to be changed."""
+        return self._feed.cursors()
 
     def counts(self, now: float) -> dict[str, int]:
         """Figures for a line of the process's own log."""
@@ -277,6 +295,7 @@ class Hub:
         if bad.strikes < STRIKES:
             return [Send(door, peer, Refuse(brief(why), chunk))]
         bad.until = now + self._settings.aside_s
+        self.put_aside += 1
         self.forget(door, peer)
         aside = f"the third bad message in a row: not heard for {self._settings.aside_s:g} s"
         why = f"{brief(why, MAX_REASON - 100)}; {aside}"

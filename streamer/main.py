@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ import typer
 from streamer import logs
 from streamer.doors import check_address
 from streamer.durable import Policy
+from streamer.exposition import Endpoint
 from streamer.hub import Hub, HubSettings
 from streamer.keeper import Keeper
 from streamer.log import SEGMENT_BYTES, Log, LogDamaged, LogInUse
@@ -91,6 +93,15 @@ def streamer(
             help="When the log is larger, labels that the archive serves leave it. Otherwise it keeps all.",
         ),
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Serve metrics for Prometheus on this port of 127.0.0.1 (0: a free one).",
+        ),
+    ] = None,
     lease_s: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="A worker that is silent for so long loses its chunks.")
     ] = 30.0,
@@ -118,14 +129,18 @@ def streamer(
         except BadLog as why:
             raise CannotServe(f"{log}: {why}") from None
         with (
+            _endpoint(metrics_port) as endpoint,
             closing(Keeper(hub, opened, None if retain_gb is None else round(retain_gb * 1e9))) as keeper,
-            closing(Node(hub, spec.grid, ingest, feed, clock, mine, keeper)) as node,
+            closing(Node(hub, spec.grid, ingest, feed, clock, mine, keeper, spec.run_id, endpoint)) as node,
         ):
             at_ingest, at_feed = node.addresses
             structlog.get_logger("streamer").info(
                 "ready", ingest=at_ingest, feed=at_feed, log=str(log), entries=opened.head
             )
-            print(json.dumps({"ready": "streamer", "ingest": at_ingest, "feed": at_feed}), flush=True)
+            ready = {"ready": "streamer", "ingest": at_ingest, "feed": at_feed}
+            if endpoint is not None:
+                ready["metrics"] = f"http://127.0.0.1:{endpoint.port}/metrics"
+            print(json.dumps(ready), flush=True)
             return node.run()
 
 
@@ -145,6 +160,20 @@ def _relay(source: str, folder: Path, feed: str, keys: Path | None) -> int:
             structlog.get_logger("relay").info("ready", source=source, feed=node.address, entries=log.head)
             print(json.dumps({"ready": "relay", "feed": node.address}), flush=True)
             return node.run()
+
+
+@contextmanager
+def _endpoint(port: int | None) -> Iterator[Endpoint | None]:
+    """Where metrics are served, if they are; raises CannotServe."""
+    if port is None:
+        yield None
+        return
+    try:
+        endpoint = Endpoint(port)
+    except OSError as why:
+        raise CannotServe(f"metrics cannot be served on port {port} of 127.0.0.1: {why.strerror}") from None
+    with closing(endpoint):
+        yield endpoint
 
 
 def read_spec(path: Path) -> RunSpec:

@@ -17,16 +17,19 @@ from itertools import islice
 from math import ceil
 from types import FrameType
 
+import msgspec
 import structlog
 import zmq
 
 from streamer.doors import Doors, Opening
+from streamer.exposition import Endpoint
+from streamer.figures import RunFigures, Tally
 from streamer.hub import Door, Hub, Send
 from streamer.keeper import Keeper
 from streamer.wire.codec import Buffer
 from streamer.wire.grid import Grid
 from streamer.wire.keys import Keys, out_of_role
-from streamer.wire.messages import MAX_PAYLOAD_BYTES, Entry, Refused, decode, encode
+from streamer.wire.messages import MAX_PAYLOAD_BYTES, AskFigures, Entry, Figures, Refused, decode, encode
 
 BATCH = 64
 """Messages that are taken from a door, and entries that are given out, before the others have their turn."""
@@ -50,10 +53,14 @@ class Node:
         clock: Callable[[], float],
         keys: Keys | None = None,
         keeper: Keeper | None = None,
+        run_id: str = "",
+        endpoint: Endpoint | None = None,
     ) -> None:
         self._hub, self._clock, self._keeper = hub, clock, keeper
         self._log = structlog.get_logger("streamer")
         self.counts: Counter[str] = Counter()
+        self._tally = Tally(run_id, hub, clock())
+        self._endpoint, self._show_at = endpoint, 0.0
         with ExitStack() as undo:
             self._context = zmq.Context()
             undo.callback(self._context.destroy, linger=0)
@@ -105,10 +112,20 @@ class Node:
                         self._keeper.rang()
                     self._send(self._keeper.turn(now))
                 more |= self._drain(now)
+                self._tally.turn(*self._hub.log_length, now)
+                if self._endpoint is not None and now >= self._show_at:
+                    self._show_at = now + LONGEST_S
+                    self._endpoint.show(self.figures(now))
                 if self._hub.state != state:
                     state = self._hub.state
                     self._log.info("run", state=state, **self._hub.counts(now))
         return 130 if caught[0] == signal.SIGINT else 0
+
+    def figures(self, now: float) -> RunFigures:
+        """The run in figures."""
+        reasons = ("undecodable", "out_of_role", "ignored", "dropped", "full", "gone")
+        doors = {reason: self.counts[reason] for reason in reasons}
+        return self._tally.figures({**doors, "not_let_in": self._doors.refused}, now)
 
     def _receive(self, door: Door, socket: zmq.Socket[bytes]) -> bool:
         """Takes what has come, up to a batch; returns whether there may be more."""
@@ -142,9 +159,12 @@ class Node:
         if message is None:
             return []  # a name that a later version knows
         if role and (why_not := out_of_role(role, message)):
-            self.counts["out of role"] += 1
+            self.counts["out_of_role"] += 1
             self._log.warning("out of role", door=door, peer=peer.hex(), why=why_not)
             return self._hub.garbled(door, peer, why_not, now)
+        if isinstance(message, AskFigures) and door == "feed":
+            return [Send(door, peer, Figures(message.request), [msgspec.msgpack.encode(self.figures(now))])]
+        self._tally.heard(message, payloads, now)
         decide = self._hub.ingest if door == "ingest" else self._hub.feed
         return decide(peer, message, payloads, now)
 
@@ -157,6 +177,8 @@ class Node:
         number = 0
         for send in sends:
             number += 1
+            if send.door == "ingest":
+                self._tally.said(send.message, self._clock())
             frames = [send.peer, encode(send.message), *map(_as_it_came, send.payloads)]
             try:
                 self._sockets[send.door].send_multipart(frames, zmq.NOBLOCK, copy=False)

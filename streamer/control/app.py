@@ -27,9 +27,12 @@ from streamer.control.relay import NO_VIEW, RENDERER_GONE, hang_up, relay
 from streamer.control.runs import Run
 from streamer.control.schema import Problem, ProblemBody, RunRequest, sentence
 from streamer.control.security import Gate
+from streamer.figures import RunFigures
 from streamer.wire.messages import ObjectPage
 
 MAX_BODY = 64 << 10
+FIGURES_S = 2.0
+"""A streamer that does not answer for so long is left out of the metrics."""
 API = "/api/v1"
 log = structlog.get_logger()
 RunId = Annotated[str, Path(max_length=64, description="The run's name.", examples=["rivers-3f9a02c1"])]
@@ -152,6 +155,19 @@ def _view(app: FastAPI, registry: Registry) -> None:
             run.viewer_went()
 
 
+async def _figures(registry: Registry) -> list[RunFigures]:
+    """The figures of all runs whose streamers answer at once."""
+
+    async def ask(link: StreamerLink) -> RunFigures | None:
+        try:
+            return await link.figures(deadline_s=FIGURES_S)
+        except NoAnswer:
+            return None
+
+    asked = [ask(run.link) for run in registry.all() if run.link is not None]
+    return [found for found in await asyncio.gather(*asked) if found is not None]
+
+
 def _about(app: FastAPI, registry: Registry) -> None:
     @app.get("/healthz", responses=answers(Health))
     async def health() -> Response:
@@ -165,7 +181,7 @@ def _about(app: FastAPI, registry: Registry) -> None:
     )
     async def prometheus() -> Response:
         """Metrics for Prometheus."""
-        text = metrics.exposition(lambda: [run.record for run in registry.all()])
+        text = metrics.exposition(lambda: [run.record for run in registry.all()], await _figures(registry))
         return Response(text, headers={"content-type": metrics.CONTENT_TYPE})
 
     def openapi() -> dict[str, Any]:

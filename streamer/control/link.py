@@ -18,14 +18,17 @@ import zmq.asyncio
 from zmq.utils.monitor import parse_monitor_message
 
 from streamer.dial import lock
+from streamer.figures import RunFigures
 from streamer.wire.keys import Keys
 from streamer.wire.line import EVENTS, Line
 from streamer.wire.messages import (
     MAX_PAYLOAD_BYTES,
     VERSION,
+    AskFigures,
     AskStatus,
     AskTable,
     Command,
+    Figures,
     Hello,
     Message,
     ObjectPage,
@@ -41,6 +44,7 @@ from streamer.wire.messages import (
 )
 
 DEADLINE_S = 5.0
+_figures = msgspec.msgpack.Decoder(RunFigures)
 _status = msgspec.msgpack.Decoder(RunStatus)
 _page = msgspec.msgpack.Decoder(ObjectPage)
 
@@ -67,6 +71,11 @@ class StreamerLink:
         number = next(self._requests)
         payloads = await self._ask(AskStatus(number, with_chunks), Status(number), deadline_s)
         return _status.decode(payloads[0]), bytes(payloads[1]) if len(payloads) > 1 else b""
+
+    async def figures(self, *, deadline_s: float = DEADLINE_S) -> RunFigures:
+        """The run in figures.  Raises NoAnswer."""
+        number = next(self._requests)
+        return _figures.decode((await self._ask(AskFigures(number), Figures(number), deadline_s))[0])
 
     async def table(self, limit: int, object_id: int = 0, *, deadline_s: float = DEADLINE_S) -> ObjectPage:
         """The largest objects, or one with its life.  Raises NoAnswer."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from streamer.control.runs import STATES, Run
+from streamer.exposition import families
+from streamer.figures import RunFigures
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -17,8 +19,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class RunCollector(Collector):
     """Metrics of all runs."""
 
-    def __init__(self, records: Callable[[], list[Run]]) -> None:
-        self._records = records
+    def __init__(self, records: Callable[[], list[Run]], figures: Sequence[RunFigures]) -> None:
+        self._records, self._figures = records, figures
 
     def collect(self) -> Iterable[Metric]:
         """One family per metric."""
@@ -47,10 +49,11 @@ class RunCollector(Collector):
         for role, times in sorted(restarts.items()):
             family.add_metric([role], times)
         yield family
+        yield from families(self._figures)
 
 
-def exposition(records: Callable[[], list[Run]]) -> bytes:
-    """The text that Prometheus reads."""
+def exposition(records: Callable[[], list[Run]], figures: Sequence[RunFigures] = ()) -> bytes:
+    """The text that Prometheus reads: of all runs' records, and of the streamers that answered."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(RunCollector(records))
+    registry.register(RunCollector(records, figures))
     return generate_latest(registry)

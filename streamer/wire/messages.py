@@ -275,6 +275,18 @@ class Table(Message, frozen=True):
     request: int
 
 
+class AskFigures(Message, frozen=True):
+    """The run in figures, for whoever watches over it.  Answered by Figures."""
+
+    request: int
+
+
+class Figures(Message, frozen=True):
+    """Payload: a ``RunFigures`` (``streamer.figures``) as MessagePack."""
+
+    request: int
+
+
 class Command(Message, frozen=True):
     """``start`` a run that waits, or ``cancel`` one."""
 
@@ -395,7 +407,7 @@ class ObjectPage(msgspec.Struct, frozen=True):
 Known = (
     Hello | Welcome | Refuse | Pulse | Goodbye
     | Ask | Lease | Beat | Commit | Ack | Again | Fail | Drain
-    | Credit | Entry | AskStatus | Status | AskTable | Table | Command
+    | Credit | Entry | AskStatus | Status | AskTable | Table | Command | AskFigures | Figures
     | Archived | Snapshot
     | Entries | AskIndex | Index | Fetch | Focus
 )  # fmt: skip

@@ -90,4 +90,7 @@ def test_every_metric_is_documented() -> None:
     text = section((DOCS / "http.md").read_text(), "## Metrics")
     families = text_string_to_metric_families(exposition(list).decode())
     real = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
-    assert {cell.strip("`") for cell in first_column(text)} == real
+    documented = {cell.strip("`") for cell in first_column(text)}
+    whole = {cell.strip("`") for cell in first_column((DOCS / "metrics.md").read_text()) if "streamer" in cell}
+    assert documented == {name for name in real if not name.startswith("cavecast_streamer_")}
+    assert whole == real - documented
