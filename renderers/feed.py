@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import NamedTuple
 
@@ -21,14 +21,16 @@ import zmq
 from numpy.typing import NDArray
 from zmq.utils.monitor import parse_monitor_message
 
-from renderers.follow import ANEW_S, PARTS, WINDOW_MESSAGES, Anew, Begin, Follower, Step, Take, Tell
+from renderers.follow import ANEW_S, PARTS, WINDOW_MESSAGES, Anew, Ask, Begin, Follower, Stand, Step, Take, Tell
+from renderers.look import nearest_first
 from renderers.scene import Piece
+from streamer.wire.batch import Present
 from streamer.wire.block import unpack_block, unpack_ids
 from streamer.wire.codec import Buffer, crc32c
 from streamer.wire.grid import Grid
 from streamer.wire.keys import Keys
 from streamer.wire.line import EVENTS, Line
-from streamer.wire.messages import MAX_PAYLOAD_BYTES, Commit, Goodbye, Message, Refused, decode, encode
+from streamer.wire.messages import FETCHED, MAX_PAYLOAD_BYTES, Commit, Focus, Goodbye, Message, Refused, decode, encode
 from streamer.wire.volume import RunSpec, decode_spec
 
 
@@ -48,6 +50,14 @@ class Arrived(NamedTuple):
     pairs: NDArray[np.uint64] | None = None
     chunks: tuple[int, ...] = ()
     state: str = ""
+    fetched: bool = False
+    """It was there before; it stands outside the order of the log."""
+
+
+class There(NamedTuple):
+    """What is there, as of its head; its chunks follow as ``Arrived``."""
+
+    present: Present
 
 
 class Told(NamedTuple):
@@ -56,13 +66,13 @@ class Told(NamedTuple):
     sentence: str
 
 
-Event = Started | Arrived | Told
+Event = Started | There | Arrived | Told
 
 
 def unpack(grid: Grid, entry: Take) -> Arrived:
     """An entry as the drawing thread wants it.  Raises Refused if its bytes are not what they should be."""
     number, kind, payloads = entry.entry.number, entry.entry.kind, entry.payloads
-    arrived = Arrived(number, kind, entry.nbytes)
+    arrived = Arrived(number, kind, entry.nbytes, fetched=entry.entry.prev == FETCHED)
     if kind == "chunk":
         return arrived._replace(piece=_piece(grid, payloads))
     if kind in ("merges", "verdicts"):
@@ -121,6 +131,10 @@ class FeedLine:
         self._log = structlog.get_logger("renderer.feed")
         self._events: deque[Event] = deque()
         self._used: deque[int] = deque()
+        self._looks: deque[Focus] = deque()
+        self._foci: dict[int, Focus] = {}
+        self._chunk_of: dict[int, int] = {}
+        """Of the entries that are fetched, the chunks."""
         self._grid: Grid | None = None
         here, there = f"inproc://wake-{secrets.token_hex(8)}", f"inproc://used-{secrets.token_hex(8)}"
         self.wake, self._waking = _pair(context, here)
@@ -153,6 +167,11 @@ class FeedLine:
         self._used.append(arrived.nbytes)
         _ring(self._using)
 
+    def look(self, foci: Iterable[Focus]) -> None:
+        """Viewers look there: the streamer is told, and what is near is fetched first."""
+        self._looks.extend(foci)
+        _ring(self._using)
+
     @property
     def waiting(self) -> int:
         """Events that can be taken."""
@@ -161,7 +180,7 @@ class FeedLine:
     # ------------------------------------------------------------------ in the thread
 
     def _run(self) -> None:
-        follower = Follower(self._name, time.monotonic())
+        follower = Follower(self._name, time.monotonic(), late=True)
         socket = self._call()
         self._send(socket, follower.hello(time.monotonic()))
         try:
@@ -177,6 +196,7 @@ class FeedLine:
                     hush(self._used_up)
                     while self._used:
                         steps += follower.used(self._used.popleft())
+                    steps += self._looked(follower)
                 if socket in ready:
                     steps += self._receive(socket, follower)
                 steps += self._watch(time.monotonic())
@@ -188,6 +208,23 @@ class FeedLine:
             self._hang_up(socket, 200)
             for end in (self._waking, self._used_up):
                 end.close(0)
+
+    def _looked(self, follower: Follower) -> list[Step]:
+        steps: list[Step] = []
+        while self._looks:
+            focus = self._looks.popleft()
+            self._foci[focus.view] = focus
+            steps.append(focus)
+        if steps:
+            self._sort(follower)
+        return steps
+
+    def _sort(self, follower: Follower) -> None:
+        """What is missing of the present state, the nearest to where people look first."""
+        if self._grid is not None and follower.missing:
+            chunks = np.array([self._chunk_of[number] for number in follower.missing])
+            foci = [focus for focus in self._foci.values() if focus.weight > 0]
+            follower.missing = [follower.missing[i] for i in nearest_first(self._grid, chunks, foci).tolist()]
 
     def _watch(self, now: float) -> list[Step]:
         """Why there is no connection, for people, and whether it is to be made anew."""
@@ -214,6 +251,10 @@ class FeedLine:
             match waiting.popleft():
                 case Begin(spec):
                     waiting.extendleft(reversed(self._begin(spec)))
+                case Stand(present):
+                    self._chunk_of = dict(zip(present.numbers.tolist(), present.chunks.tolist(), strict=True))
+                    self._sort(follower)
+                    self._give(There(present))
                 case Take() as entry:
                     waiting.extendleft(reversed(self._unpack(entry, follower)))
                 case Tell(sentence):
@@ -225,6 +266,8 @@ class FeedLine:
                     socket = self._call()
                     self._send(socket, follower.hello(time.monotonic()))
                     return socket
+                case Ask(message, payloads):
+                    self._send(socket, message, payloads)
                 case message:
                     self._send(socket, message)
         return socket
@@ -275,9 +318,9 @@ class FeedLine:
             self._monitor.close(0)
         socket.close(linger_ms)
 
-    def _send(self, socket: zmq.Socket[bytes], message: Message) -> None:
+    def _send(self, socket: zmq.Socket[bytes], message: Message, payloads: Sequence[Buffer] = ()) -> None:
         try:
-            socket.send(encode(message), zmq.NOBLOCK)
+            socket.send_multipart([encode(message), *payloads], zmq.NOBLOCK)
         except zmq.Again:
             self._log.debug("full", message=type(message).__name__)  # silence will make it start anew
 

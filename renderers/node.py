@@ -24,6 +24,7 @@ import zmq
 from renderers.door import ViewsDoor
 from renderers.feed import Arrived, FeedLine, hush
 from renderers.frames import QUALITY_STILL, Kind, Window, next_viewer
+from renderers.look import Looks
 from renderers.picture import SHIFTS, Blend, jpeg, png
 from renderers.show import Show
 from streamer.wire.keys import Keys
@@ -57,6 +58,7 @@ class Node:
         self.counts: Counter[str] = Counter()
         self._show = Show(window)
         self._viewers: dict[bytes, Window] = {}
+        self._looks = Looks()
         self._still: tuple[bytes, Input, int, Blend] | None = None
         with ExitStack() as undo:
             self._context = zmq.Context()
@@ -95,6 +97,7 @@ class Node:
                 self._draw()
                 self._build()
                 self._note(time.monotonic())
+                self._look(time.monotonic())
         return 130 if caught[0] == signal.SIGINT else 0
 
     def _wait_s(self, now: float) -> float:
@@ -135,6 +138,7 @@ class Node:
             case Input():
                 if peer in self._viewers:
                     self._viewers[peer].input(said, now)
+                    self._looks.see(peer, said.camera)
             case Acknowledged():
                 if peer in self._viewers:
                     self._viewers[peer].acknowledge(said, now)
@@ -146,6 +150,14 @@ class Node:
         window = self._viewers[peer] = Window(now)
         window.changed(self._show.version, now)
         self._note(now)
+
+    def _look(self, now: float) -> None:
+        """Tells the streamer where the viewers look."""
+        for viewer in self._looks.viewers - self._viewers.keys():
+            self._looks.leave(viewer)
+        theatre = self._show.theatre
+        if theatre is not None and (foci := self._looks.due(theatre.room, now)):
+            self._feed.look(foci)
 
     def _drop(self, peer: bytes, why: str) -> None:
         """A viewer has sent garbage: it alone is let go, with a note that says why."""

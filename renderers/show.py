@@ -13,11 +13,12 @@ from typing import Any
 
 import structlog
 
-from renderers.feed import Arrived, Event, Started, Told
+from renderers.feed import Arrived, Event, Started, There, Told
 from renderers.legend import Facts
 from renderers.scene import Scene
 from renderers.vtk_scene import Theatre
 from renderers.vtk_window import Pixels
+from streamer.wire.batch import Present
 from streamer.wire.view import Camera
 from streamer.wire.volume import RunSpec
 
@@ -37,6 +38,8 @@ class Show:
         self._theatre: Theatre | None = None
         self._trouble = ""
         self._facts: tuple[int, Facts] | None = None
+        self._newest: dict[int, int] = {}
+        """The entry of each chunk in the scene."""
         self._lattice = False
         self._news_at = -inf
         self._rough = False
@@ -68,6 +71,8 @@ class Show:
                 self._start(spec, now)
             case Told(sentence):
                 self._trouble = sentence
+            case There(present):
+                self._stand(present, now)
             case Arrived():
                 self._enter(event, now)
 
@@ -75,8 +80,19 @@ class Show:
         if self._theatre is not None:
             self._theatre.close()
         structlog.contextvars.bind_contextvars(run=spec.run_id)
+        self._newest.clear()
         self._spec, self._scene, self._theatre = spec, Scene(spec.grid), Theatre(self._window, spec)
         self._log.info("run opened", chunks=spec.grid.size, shape=spec.grid.shape)
+        self._news(now)
+
+    def _stand(self, present: Present, now: float) -> None:
+        """All that is known of the objects, before the chunks come that carry them."""
+        if self._scene is None:
+            return
+        self._recolour(self._scene.merge(present.merges))
+        self._recolour(self._scene.judge(present.verdicts))
+        self._scene.fail(present.failed.tolist())
+        self._scene.state, self._scene.position = present.end, present.head
         self._news(now)
 
     def _enter(self, entry: Arrived, now: float) -> None:
@@ -84,6 +100,9 @@ class Show:
         if scene is None or theatre is None:
             return
         if entry.piece is not None:
+            if entry.number < self._newest.get(entry.piece.chunk, -1):
+                return  # it was fetched, and a newer one has come meanwhile
+            self._newest[entry.piece.chunk] = entry.number
             changed = scene.arrive(entry.piece)
             theatre.put(entry.piece, scene.look(entry.piece.chunk))
             self._recolour(changed - {entry.piece.chunk})
@@ -96,7 +115,8 @@ class Show:
         elif entry.kind == "end":
             scene.state = entry.state
             self._log.info("run ended", state=entry.state, triangles=theatre.triangles, mb=theatre.nbytes >> 20)
-        scene.position = entry.number + 1
+        if not entry.fetched:
+            scene.position = entry.number + 1
         self._news(now)
 
     def _recolour(self, chunks: Iterable[int]) -> None:

@@ -202,6 +202,10 @@ class Follower:
             self._troubled = True
             seconds = round(now - self._heard_at)
             return [Tell(f"The streamer has not been heard for {seconds} s: the picture stays as it is."), Anew()]
+        if self._asks_index and now - self._moved_at >= ASK_S:
+            # It does not say what is there; then all that led to it is read.
+            self._asks_index, self._welcome = False, True
+            return self._credit(eager=True)
         # With a filter, an entry that does not come may be one that is not wanted; then Pulse says what was sent.
         owed = not self._wants.region and self.next < self.head
         if (owed or self._fetching) and self._received < self._given[1] and now - self._moved_at >= ANEW_S:
