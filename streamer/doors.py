@@ -36,6 +36,8 @@ class Opening(NamedTuple):
     address: str
     pipe: int
     largest: int
+    answers: int = 0
+    """How many messages may wait to be sent to one peer, if that is another number."""
 
 
 class Doors:
@@ -66,7 +68,7 @@ class Doors:
         socket = context.socket(zmq.ROUTER)
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.SNDHWM, opening.pipe)
+        socket.setsockopt(zmq.SNDHWM, opening.answers or opening.pipe)
         socket.setsockopt(zmq.RCVHWM, opening.pipe)
         socket.setsockopt(zmq.MAXMSGSIZE, opening.largest)
         socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)

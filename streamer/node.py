@@ -35,6 +35,8 @@ BATCH = 64
 """Messages that are taken from a door, and entries that are given out, before the others have their turn."""
 FEED_PIPE, INGEST_PIPE = 16, 64
 """Messages that may wait for one peer."""
+MOST_ANSWERS = 1024
+"""Leases and acknowledgements that may wait for one worker: more than there can be, for one that is lost costs time."""
 MAX_QUESTION = 1 << 16
 """Bytes of a frame from a subscriber."""
 LONGEST_S = 1.0
@@ -65,7 +67,7 @@ class Node:
             self._context = zmq.Context()
             undo.callback(self._context.destroy, linger=0)
             openings: dict[str, Opening] = {
-                "ingest": Opening(ingest, INGEST_PIPE, largest_part(grid)),
+                "ingest": Opening(ingest, INGEST_PIPE, largest_part(grid), MOST_ANSWERS),
                 "feed": Opening(feed, FEED_PIPE, MAX_QUESTION),
             }
             self._doors = Doors(self._context, openings, keys)

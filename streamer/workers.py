@@ -36,6 +36,9 @@ from streamer.wire.messages import (
     brief,
 )
 
+MOST_UNKEPT = 256
+"""Of one worker's chunks may so many wait for a flush before it gets more work."""
+
 
 @dataclass(slots=True)
 class _Worker:
@@ -43,6 +46,8 @@ class _Worker:
     heard: float
     rate: Rate
     done: int = 0
+    unkept: int = 0
+    """Its chunks that are in the log but not durable yet."""
 
 
 class Workers:
@@ -203,11 +208,17 @@ class Workers:
         if self._durable.kept(number):
             return [Send("ingest", peer, Ack(chunk, number))]
         self._durable.hold(number, chunk, peer)
+        self._workers[peer].unkept += 1
         return []
 
     def kept(self, waiting: Sequence[Waiting], now: float) -> list[Send]:
         """These entries have become durable."""
-        sends = [Send("ingest", peer, Ack(chunk, number)) for number, chunk, peer in waiting if peer in self._workers]
+        sends = []
+        for number, chunk, peer in waiting:
+            if peer in self._workers:
+                sends.append(Send("ingest", peer, Ack(chunk, number)))
+                self._workers[peer].unkept = max(0, self._workers[peer].unkept - 1)
+                self._hungry[peer] = None
         sends += self.settled([], now)
         if self._record.end and self._durable.all_kept:
             sends += [send for peer in self._workers for send in self.drain(peer)]
@@ -246,7 +257,7 @@ class Workers:
                 break
             peer = next(iter(self._hungry))
             del self._hungry[peer]
-            if not self._leases.has_room(peer):
+            if not self._leases.has_room(peer) or self._workers[peer].unkept >= MOST_UNKEPT:
                 continue
             self._hungry[peer] = None
             grant = self._leases.grant(peer, now)

@@ -100,6 +100,22 @@ def test_a_flush_that_fails_pauses_the_run_with_a_sentence_until_one_succeeds() 
     assert hub.status(2.0).note == ""
 
 
+def test_a_worker_with_too_many_chunks_that_are_not_kept_gets_no_more_before_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streamer.workers.MOST_UNKEPT", 3)
+    hub, log = hub_under("group")
+    got = leases(hub.ingest(W, Ask(1), [], 0.0))
+    for _ in range(3):
+        assert len(got) == 1
+        got = leases(hub.ingest(W, *under(MADE[got[0][1].chunk], got[0][1].lease), 0.0))
+    assert got == []
+    assert hub.flush(1.0) == log.head
+    sends = hub.flushed(log.head, 1.0)
+    assert len(acks(sends)) == 3
+    assert len(leases(sends)) == 1
+
+
 def test_too_many_that_wait_for_a_flush_stop_the_giving_out_of_work() -> None:
     durable = Durable("group", 0)
     for number in range(MOST_HELD):
