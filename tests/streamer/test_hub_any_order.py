@@ -7,26 +7,34 @@ compares after every step.  At the end it lets the run finish and looks at the w
 from __future__ import annotations
 
 import hypothesis.strategies as st
+import msgspec
 import numpy as np
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from streamer.assembly import Assembly
 from streamer.hub import Send
+from streamer.index import Region
+from streamer.wire.batch import Sent, entries_of, unpack_present
 from streamer.wire.block import PARTS
 from streamer.wire.messages import (
     COMMITTED,
     FAILED,
+    FETCHED,
     Ack,
     Ask,
+    AskIndex,
     Beat,
     Commit,
     Credit,
     Drain,
     Entry,
     Fail,
+    Fetch,
+    Focus,
     Goodbye,
     Hello,
+    Index,
     Lease,
     Refuse,
     Welcome,
@@ -42,10 +50,16 @@ READERS = st.sampled_from([b"r1", b"r2", b"r3"])
 
 
 class Reader:
-    """A subscriber's own account."""
+    """A subscriber's own account.  ``chunks_wanted`` are those of its region."""
 
-    def __init__(self) -> None:
+    def __init__(self, region: tuple[int, ...] = (), batch: int = 0) -> None:
+        self.region, self.batch = region, batch
+        inside = Region(SPEC.grid, region).holds(np.arange(CHUNKS)) if region else np.ones(CHUNKS, bool)
+        self.chunks_wanted = set(np.flatnonzero(inside).tolist())
         self.epoch, self.got = "", list[Entry]()
+        self.next, self.prev = 0, -1
+        self.asked: list[int] = []
+        self.fetched: set[int] = set()
         self.merges: list[tuple[int, int]] = []
         self.chunks: list[int] = []
         self.bytes = self.messages = self.may_bytes = self.may_messages = 0
@@ -54,29 +68,51 @@ class Reader:
     def hello(self) -> Hello:
         self.bytes = self.messages = self.may_bytes = self.may_messages = 0
         self.welcome = False
-        return subscriber_hello(self.epoch, len(self.got), ("seam", "ids"))
+        self.asked.clear()
+        self.prev = self.next - 1
+        return msgspec.structs.replace(
+            subscriber_hello(self.epoch, self.next, ("seam", "ids")), region=self.region, batch=self.batch
+        )
+
+    def fetch(self, numbers: list[int]) -> tuple[Fetch, list[bytes]]:
+        self.asked = numbers
+        return Fetch(len(numbers)), [np.array(numbers, "<u8").tobytes()]
 
     def credit(self, more_bytes: int, messages: int) -> Credit:
         self.may_bytes, self.may_messages = self.may_bytes + more_bytes, self.may_messages + messages
-        return Credit(self.may_bytes, self.may_messages, len(self.got))
+        return Credit(self.may_bytes, self.may_messages, self.next)
 
     def receive(self, send: Send) -> None:
-        entry = send.message
-        assert isinstance(entry, Entry)
         assert self.welcome, "nothing comes before Welcome"
-        assert (entry.number, entry.prev) == (len(self.got), len(self.got) - 1), "in order, exactly once"
-        self.got.append(entry)
-        self.bytes += sum(len(raw) for raw in send.payloads)
+        batch = entries_of(send.message, send.payloads)
+        assert batch
+        assert len(batch) == 1 or sum(sent.nbytes for sent in batch) <= self.batch, "a larger batch than asked for"
+        for sent in batch:
+            self.take(sent)
+
+    def take(self, sent: Sent) -> None:
+        entry, payloads, nbytes = sent
+        self.bytes += nbytes
         self.messages += 1
         assert self.bytes <= self.may_bytes, "more bytes than asked for"
         assert self.messages <= self.may_messages, "more messages than asked for"
+        if entry.prev == FETCHED:
+            assert entry.number == self.asked.pop(0), "in the order asked for, and nothing else"
+            self.fetched.add(entry.number)
+        else:
+            assert entry.prev == self.prev, "nothing is missing between the two"
+            assert entry.number >= self.next, "in order, exactly once"
+            self.got.append(entry)
+            self.prev, self.next = entry.number, entry.number + 1
         if entry.kind == "chunk":
-            commit, _ = decode([bytes(send.payloads[0])])
+            commit, _ = decode([bytes(payloads[0])])
             assert isinstance(commit, Commit)
-            assert [bytes(raw) for raw in send.payloads[1:]] == MADE[commit.chunk][1][1:3]
-            self.chunks.append(commit.chunk)
-        if entry.kind == "merges":
-            self.merges += [(a, b) for a, b in np.frombuffer(send.payloads[0], "<u8").reshape(-1, 2).tolist()]
+            assert [bytes(raw) for raw in payloads[1:]] == MADE[commit.chunk][1][1:3]
+            if entry.prev != FETCHED:
+                assert commit.chunk in self.chunks_wanted, "not in its region"
+                self.chunks.append(commit.chunk)
+        if entry.kind == "merges" and entry.prev != FETCHED:
+            self.merges += [(a, b) for a, b in np.frombuffer(payloads[0], "<u8").reshape(-1, 2).tolist()]
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -85,7 +121,11 @@ class AnyOrder(RuleBasedStateMachine):
     @initialize(pace=st.sampled_from([0.0, 40.0]))
     def begin(self, pace: float) -> None:
         self.now, self.log, self.pace = 0.0, MemoryLog(), pace
-        self.readers = {peer: Reader() for peer in (b"r1", b"r2", b"r3")}
+        self.readers = {
+            b"r1": Reader(),
+            b"r2": Reader(batch=3000),
+            b"r3": Reader((0, 0, 4, 8, 3, 1), 1 << 18),
+        }
         self.acknowledged: dict[int, int] = {}
         self.start()
 
@@ -224,6 +264,30 @@ class AnyOrder(RuleBasedStateMachine):
         if self.readers[peer].welcome:
             self.take(self.hub.feed(peer, self.readers[peer].credit(more, messages), [], self.now))
 
+    @rule(peer=READERS, data=st.data())
+    def fetch(self, peer: bytes, data: st.DataObject) -> None:
+        if self.readers[peer].welcome and self.log.head:
+            numbers = data.draw(st.lists(st.integers(0, self.log.head - 1), max_size=5))
+            assert self.hub.feed(peer, *self.readers[peer].fetch(numbers), self.now) == []
+
+    @rule(peer=st.sampled_from([b"r1", b"r2", b"stranger"]), place=st.tuples(*[st.floats(-9, 20)] * 3),
+          weight=st.sampled_from([0.0, 1.0, 3.0]))  # fmt: skip
+    def look(self, peer: bytes, place: tuple[float, float, float], weight: float) -> None:
+        z, y, x = place
+        assert self.hub.feed(peer, Focus(z, y, x, weight), [], self.now) == []
+
+    @rule(peer=READERS)
+    def there(self, peer: bytes) -> None:
+        region = self.readers[peer].region
+        (answer,) = self.hub.feed(peer, AskIndex(1, region), [], self.now)
+        assert isinstance(answer.message, Index)
+        now = unpack_present(answer.message, answer.payloads)
+        assert now.head == self.log.head
+        done = {chunk for chunk in self.readers[peer].chunks_wanted if self.hub._record.number(chunk) >= 0}
+        assert set(now.chunks.tolist()) == done
+        for chunk, number in zip(now.chunks.tolist(), now.numbers.tolist(), strict=True):
+            assert self.hub._record.number(chunk) == number
+
     @rule(peer=READERS)
     def lost(self, peer: bytes) -> None:
         self.readers[peer].welcome = False
@@ -277,8 +341,9 @@ class AnyOrder(RuleBasedStateMachine):
             outcome = whole.fail(chunk) if chunk in failed else whole.commit(*MADE[chunk])
             merges |= {(a, b) for a, b in outcome.merges.tolist()}
         for reader in self.readers.values():
-            assert [entry.kind for entry in reader.got] == self.log.kinds()
-            assert sorted(reader.chunks) == sorted(set(range(CHUNKS)) - failed)
+            control = [kind for kind in self.log.kinds() if kind != "chunk"]
+            assert [entry.kind for entry in reader.got if entry.kind != "chunk"] == control
+            assert sorted(reader.chunks) == sorted(reader.chunks_wanted - failed), "each chunk of its region, once"
             assert {gone for _, gone in reader.merges} == {gone for _, gone in merges}, "whatever the order"
             assert len(reader.merges) == len(set(reader.merges)), "no merge is told twice"
         assert self.hub.status(self.now).objects == whole.objects
