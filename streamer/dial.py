@@ -28,6 +28,8 @@ class Dialled:
         self, context: zmq.Context[zmq.Socket[bytes]], address: str, who: Role, keys: Keys | None, log: Says
     ) -> None:
         self.socket = context.socket(zmq.DEALER)
+        self.socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)  # a line that has been cut somewhere is noticed
+        self.socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 20000)
         self.monitor = self.socket.get_monitor_socket(sum(zmq.Event[name] for name in EVENTS))
         self._address, self._keys, self._log = address, keys, log
         self.line = Line(who, "streamer", address, len(keys.servers) if keys else 0)
