@@ -33,7 +33,7 @@ from streamer.wire.codec import Buffer, crc32c
 SEGMENT_BYTES = 256 << 20
 OPEN_FILES = 32
 """Segments whose files are open at a time."""
-RECENT_BYTES = 4 << 20
+RECENT_BYTES = 2 << 20
 """Of entries that are kept in memory."""
 CLOSED = b"closed"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
