@@ -29,8 +29,8 @@ from streamer.wire.batch import BATCH_BYTES, Sent
 from streamer.wire.block import EXTRA, PARTS
 from streamer.wire.codec import Buffer, crc32c
 from streamer.wire.follow import ANEW_S, Anew, Ask, Begin, Follower, Step, Take, Tell, Wants
-from streamer.wire.keys import Keys
-from streamer.wire.messages import MAX_PAYLOAD_BYTES, Commit, Goodbye, Message, Refused, decode, encode
+from streamer.wire.keys import Keys, out_of_role
+from streamer.wire.messages import MAX_PAYLOAD_BYTES, Command, Commit, Goodbye, Message, Refuse, Refused, decode, encode
 from streamer.wire.volume import RunSpec, decode_spec
 
 WINDOW_BYTES, WINDOW_MESSAGES = 32 << 20, 1024
@@ -250,6 +250,15 @@ class RelayNode:
                 self._send(relay.garbled(peer, str(why), now))
                 continue
             if message is None:
+                continue
+            role = self._doors.role(frames[0])
+            if role and (why_not := out_of_role(role, message)):
+                self.counts["out_of_role"] += 1
+                self._send(relay.garbled(peer, why_not, now))
+                continue
+            if role and isinstance(message, Command):
+                # The source takes commands from the control plane's key alone, and this side has a relay's.
+                self._send([Send("feed", peer, Refuse("under keys a relay passes no commands on: tell the streamer"))])
                 continue
             try:
                 self._send(relay.feed(peer, message, payloads, now))

@@ -129,11 +129,13 @@ def opened() -> Iterator[Sockets]:
 class Peer:
     """A socket with the key of a role (of any folder), or with none."""
 
-    def __init__(self, sockets: Sockets, address: str, keys: Path | None, role: Role) -> None:
+    def __init__(
+        self, sockets: Sockets, address: str, keys: Path | None, role: Role, server: Role = "streamer"
+    ) -> None:
         self.socket = sockets.dealer()
         if keys is not None:
             mine = read(keys / f"{role}.toml", *ROLES)
-            lock(self.socket, mine, read(keys / "streamer.toml", "streamer").public)
+            lock(self.socket, mine, read(keys / f"{server}.toml", server).public)
         self.socket.connect(address)
 
     def say(self, message: Known, payloads: Sequence[bytes] = ()) -> None:
