@@ -198,8 +198,6 @@ class Bucket:
         """The library's errors in one sentence; its first line names the request and never a credential."""
         try:
             yield
-        except (FileNotFoundError, ArchiveError):
-            raise
         except Exception as why:
             first = next(iter(str(why).strip().splitlines()), "")[:200]
             raise ArchiveError(

@@ -18,8 +18,8 @@ from streamer.wire.codec import crc32c
 from streamer.wire.grid import Grid, Triple, triple
 from streamer.wire.messages import Refused
 
-MANY = 512
-"""A grid of more chunks than this is sharded by itself; its shards hold no more than so many chunks."""
+MANY, FEW = 512, 64
+"""A grid of more than ``MANY`` chunks is sharded by itself, into ``FEW`` shards if they can hold all of it."""
 LARGEST = 1 << 28
 """Bytes of labels, uncompressed, in a shard that is chosen by itself: it is put together in memory."""
 _NONE = 2**64 - 1
@@ -119,16 +119,18 @@ class Shards:
 
 
 def choose(grid: Grid) -> Triple:
-    """Chunks of a shard along (z, y, x): one each for a small grid, else boxes until there are ``MANY`` or fewer.
+    """Chunks of a shard along (z, y, x): one each for a small grid, else boxes until there are ``FEW``.
 
     Shards grow along the axis on which there are most of them, but not beyond ``MANY`` chunks or ``LARGEST`` bytes.
     """
     shape = [1, 1, 1]
+    if grid.size <= MANY:
+        return 1, 1, 1
     z, y, x = grid.chunk
     most = min(MANY, max(1, LARGEST // (4 * z * y * x)))
     while True:
         counts = [-(-n // s) for n, s in zip(grid.counts, shape, strict=True)]
         widest = max(range(3), key=lambda axis: counts[axis])
-        if counts[0] * counts[1] * counts[2] <= MANY or 2 * shape[0] * shape[1] * shape[2] > most:
+        if counts[0] * counts[1] * counts[2] <= FEW or 2 * shape[0] * shape[1] * shape[2] > most:
             return triple(tuple(shape))
         shape[widest] *= 2

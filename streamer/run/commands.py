@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -114,8 +113,12 @@ def run(
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="STORE.zarr", help="Write the result; must not exist yet.", show_default="nowhere"),
+        str | None,
+        typer.Option(
+            metavar="STORE.zarr",
+            help="Write the result, to a folder that must not exist yet or to s3://BUCKET/NAME.zarr.",
+            show_default="nowhere",
+        ),
     ] = None,
     no_view: Annotated[bool, typer.Option("--no-view", help="No renderer and no viewer: just compute.")] = False,
     no_browser: Annotated[
@@ -152,7 +155,7 @@ def run(
         "spacing": None if spacing is None else three("--spacing", spacing),
         "layers": [] if layers == "none" else [name.strip() for name in layers.split(",")],
         "field_range": None if field_range is None else two("--field-range", field_range),
-        "out": None if out is None else str(out.absolute()),
+        "out": None if out is None else absolute(out),
         "view": not no_view,
         "pace_s": pace,
     }
