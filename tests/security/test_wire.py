@@ -16,24 +16,33 @@ from tests.control.parts import volume
 from tests.security.parties import Part, Peer, Wire, opened, streamer
 
 PARAMETERS: dict[str, Parameter] = {"threshold": 0.5, "connectivity": 26}
-TURNED_AFTER = 6_000
-"""Bytes from the worker before the bit: the greeting is done, a payload is on its way."""
+GREETING, LONG = 64, 200
+"""Bytes of ZMTP's greeting; and those of a frame that is a payload and no header (RFC 23)."""
 
 
 class Turner:
-    """Turns one bit, once: of the byte in the middle of the first large piece after so many bytes."""
+    """Turns one bit, once: in the middle of the first long frame after the greeting, so that frames stay in step."""
 
     def __init__(self) -> None:
-        self.passed = 0
         self.turned = 0
+        self._seen = bytearray()
+        self._frame = GREETING
 
     def __call__(self, raw: bytes) -> bytes:
-        self.passed += len(raw)
-        if self.turned or self.passed < TURNED_AFTER or len(raw) < 500:
-            return raw
-        self.turned += 1
-        spoiled = bytearray(raw)
-        spoiled[len(raw) * 3 // 4] ^= 0x10
+        start, spoiled = len(self._seen), bytearray(raw)
+        self._seen += raw
+        while not self.turned and self._frame + 9 <= len(self._seen):
+            long = self._seen[self._frame] & 2
+            size = int.from_bytes(self._seen[self._frame + 1 : self._frame + (9 if long else 2)], "big")
+            body = self._frame + (9 if long else 2)
+            middle = body + size // 2
+            if size > LONG and self._seen[self._frame] & 4 == 0:
+                if middle >= len(self._seen):
+                    break  # it is still to come
+                if middle >= start:
+                    spoiled[middle - start] ^= 0x10
+                    self.turned += 1
+            self._frame = body + size
         return bytes(spoiled)
 
 
