@@ -264,16 +264,29 @@ class AnyOrder(RuleBasedStateMachine):
         if self.readers[peer].welcome:
             self.take(self.hub.feed(peer, self.readers[peer].credit(more, messages), [], self.now))
 
-    @rule(peer=READERS, data=st.data())
-    def fetch(self, peer: bytes, data: st.DataObject) -> None:
-        if self.readers[peer].welcome and self.log.head:
-            numbers = data.draw(st.lists(st.integers(0, self.log.head - 1), max_size=5))
-            assert self.hub.feed(peer, *self.readers[peer].fetch(numbers), self.now) == []
+    @rule(peer=READERS, messages=st.integers(0, 3), stuck=st.integers(0, 3), data=st.data())
+    def fetch(self, peer: bytes, messages: int, stuck: int, data: st.DataObject) -> None:
+        if not self.log.head:
+            return
+        if not self.readers[peer].welcome:
+            self.hello(peer)
+        numbers = data.draw(st.lists(st.integers(0, self.log.head - 1), min_size=1, max_size=5))
+        assert self.hub.feed(peer, *self.readers[peer].fetch(numbers), self.now) == []
+        self.credit(peer, 10_000, messages)
+        for place, send in enumerate(self.hub.drain_feed(self.now)):
+            if place == stuck:
+                self.hub.stuck(send, self.now)
+            else:
+                self.readers[send.peer].receive(send)
+        self.now += 0.1
+        self.drain(set(), 99)
 
     @rule(peer=st.sampled_from([b"r1", b"r2", b"stranger"]), place=st.tuples(*[st.floats(-9, 20)] * 3),
           weight=st.sampled_from([0.0, 1.0, 3.0]))  # fmt: skip
     def look(self, peer: bytes, place: tuple[float, float, float], weight: float) -> None:
         z, y, x = place
+        if peer in self.readers and not self.readers[peer].welcome:
+            self.hello(peer)
         assert self.hub.feed(peer, Focus(z, y, x, weight), [], self.now) == []
 
     @rule(peer=READERS)
