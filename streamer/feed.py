@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from streamer.cursor import Cursor
-from streamer.index import CHUNKS, Index, Recent, Region
+from streamer.index import CHUNKS, Index, Region
 from streamer.record import LogLike
 from streamer.status import Rate
 from streamer.wire.batch import BATCH_BYTES, BATCH_ENTRIES, Sent, pack_entries, pack_present
@@ -95,7 +95,6 @@ class Feed:
         self._most, self._retry_s, self._idle_s = most, retry_s, idle_s
         self._subscribers: dict[bytes, _Subscriber] = {}
         self._turn: deque[bytes] = deque()
-        self._recent = Recent(log)
 
     def __contains__(self, peer: bytes) -> bool:
         return peer in self._subscribers
@@ -322,7 +321,7 @@ class Feed:
     def _entry(self, subscriber: _Subscriber, number: int) -> Sent:
         """An entry as this subscriber wants it."""
         try:
-            kind, payloads = self._recent.read(number)
+            kind, payloads = self._log.read(number)
         except IndexError:
             kind, payloads = "gone", []
         if kind in CHUNKS:

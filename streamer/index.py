@@ -7,7 +7,6 @@ is told what is there now.  Kept up by whoever appends to the log, entry by entr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,40 +123,6 @@ class Index:
             self._pairs["failed"].rows[:, 0],
             self._end,
         )
-
-
-class Recent:
-    """Reads a log and keeps the small entries that were read last: those who follow the head all want the same."""
-
-    BYTES = 4 << 20
-    SMALL = 64 << 10
-    BESIDES = 1024
-    """Bytes that an entry takes besides its payloads, about."""
-
-    def __init__(self, log: LogLike) -> None:
-        self._log = log
-        self._kept: dict[int, tuple[str, list[memoryview], int]] = {}
-        self._bytes = 0
-
-    def read(self, number: int) -> tuple[str, list[memoryview]]:
-        """An entry's kind and payloads.  Raises IndexError if the log does not hold it."""
-        kept = self._kept.get(number)
-        if kept is not None:
-            return kept[:2]
-        kind, payloads = self._log.read(number)
-        size = sum(len(raw) for raw in payloads) + self.BESIDES
-        if size <= self.SMALL:
-            self._kept[number] = kind, payloads, size
-            self._bytes += size
-            while self._bytes > self.BYTES:
-                self._bytes -= self._kept.pop(next(iter(self._kept)))[2]
-        return kind, payloads
-
-
-class LogLike(Protocol):
-    """What is needed of a log here."""
-
-    def read(self, number: int) -> tuple[str, list[memoryview]]: ...
 
 
 class _Rows:
