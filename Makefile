@@ -7,11 +7,12 @@ BIN := $(VENV)/bin
 ARGS ?=
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format bench install clean browser-libraries
+.PHONY: help demo test long-test lint types format bench install clean browser-libraries
 
 help:
 	echo "make demo     show a segmentation growing in the browser   (ARGS=\"--sample flood2021 --pace 0\")"
 	echo "make test     lint, types and all tests                    (ARGS=\"-k streamer\" selects)"
+	echo "make long-test  Firefox, an S3 server, a fuzzer"
 	echo "make lint     ruff and mypy alone"
 	echo "make bench    the benchmarks, quickly                      (ARGS=\"--json\")"
 	echo "make install  set up .venv with everything"
@@ -58,8 +59,13 @@ format: $(VENV)/.dev
 test: $(VENV)/.dev browser-libraries lint
 	$(BIN)/python -m pytest $(ARGS)
 
+# Firefox, an S3 server, a fuzzer: minutes, and packages that the other tests do without.
+long-test: $(VENV)/.dev browser-libraries
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[render,dev,long]" 1>&2
+	$(BIN)/python -m pytest -m long $(ARGS)
+
 bench: $(VENV)/.dev
-	for name in $$(ls benchmarks | sed -n 's/^\([a-z][a-z]*\)\.py$$/\1/p'); do $(BIN)/python -m benchmarks.$$name --quick $(ARGS) || exit 1; done
+	$(BIN)/python -m benchmarks.stream --quick $(ARGS)
 
 # The page's tests need a real Chromium, the pictures an OpenGL library.
 browser-libraries:

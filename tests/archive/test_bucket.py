@@ -74,6 +74,7 @@ def opened(url: str) -> xarray.Dataset:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("credentials")
 @pytest.mark.parametrize("shard", ["1,1,1", "2,2,2"])
 def test_a_run_goes_to_a_bucket_though_its_archive_is_killed(tmp_path: Path, shard: str) -> None:
@@ -104,6 +105,7 @@ def test_a_run_goes_to_a_bucket_though_its_archive_is_killed(tmp_path: Path, sha
     assert (place.get("objects.csv") or b"").startswith(b"object_id,")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("credentials")
 def test_a_bucket_is_a_place_like_a_folder(tmp_path: Path) -> None:
     for place in (place_of(str(tmp_path / "a.zarr")), place_of(f"s3://{BUCKET}/{tmp_path.name}/a.zarr")):
@@ -124,6 +126,7 @@ def test_a_bucket_is_a_place_like_a_folder(tmp_path: Path) -> None:
         place.close()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("credentials")
 def test_a_bucket_that_is_not_there_is_named_and_no_secret_is(tmp_path: Path) -> None:
     place = place_of(f"s3://not-made/{tmp_path.name}.zarr")

@@ -1,6 +1,6 @@
 """The page in a real Firefox, driven by WebDriver BiDi.
 
-A longer test, which needs the package firefox-esr: ``make test ARGS="-m long"``.
+A longer test, which needs the package firefox-esr: ``make long-test``.
 """
 
 from __future__ import annotations

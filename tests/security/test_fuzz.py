@@ -86,8 +86,7 @@ def test_a_bomb_is_refused_before_memory_is_taken(target: Callable[[bytes], str]
 @pytest.mark.long
 @pytest.mark.parametrize("target", TARGETS, ids=lambda one: one.__name__)
 def test_a_fuzzer_that_follows_the_branches_finds_nothing(target: Callable[[bytes], str], tmp_path: Path) -> None:
-    if importlib.util.find_spec("atheris") is None:
-        pytest.skip("atheris is not installed: pip install cavecast[fuzz]; the tests above run without it")
+    assert importlib.util.find_spec("atheris"), "atheris is not installed: make long-test installs it"
     for number, raw in enumerate(pieces_of(target)):
         (tmp_path / str(number)).write_bytes(raw)
     limits = ["-max_total_time=60", "-rss_limit_mb=1024", "-malloc_limit_mb=256", "-timeout=5", "-max_len=4096"]
