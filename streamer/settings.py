@@ -57,9 +57,7 @@ class Settings(BaseSettings):
     ] = 1.0
     durability: Annotated[
         Literal["written", "group", "each"],
-        Field(
-            description="When a chunk is acknowledged: `written`, or flushed in a `group` or by itself (`each`)."
-        ),
+        Field(description="When a chunk is acknowledged: `written`, or flushed in a `group` or by itself (`each`)."),
     ] = "written"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="The least important lines that are logged.")
