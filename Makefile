@@ -57,7 +57,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 test: $(VENV)/.dev browser-libraries lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 # Firefox, an S3 server, a fuzzer: minutes, and packages that the other tests do without.
 long-test: $(VENV)/.dev browser-libraries

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 # Time limits per example would only measure how busy the machine is.  In CI the examples are the
 # same in each run, so that what lands does not depend on luck; elsewhere each run looks further.
 settings.register_profile("here", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("ci", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 QUIET = (

@@ -132,11 +132,11 @@ class Peer:
         message, payloads = decode(self.socket.recv_multipart())
         return message, [bytes(raw) for raw in payloads]
 
-    def wait_for(self, *kinds: type) -> tuple[Known, list[bytes]]:
-        """The next message of one of these kinds; others are passed over."""
-        end = time.monotonic() + DEADLINE_S
+    def wait_for(self, *kinds: type, limit_s: float = DEADLINE_S) -> tuple[Known, list[bytes]]:
+        """The next message of one of these kinds; others are passed over.  Raises TimeoutError."""
+        end = time.monotonic() + limit_s
         while True:
-            message, payloads = self.hear(end - time.monotonic())
+            message, payloads = self.hear(max(0.0, end - time.monotonic()))
             if message is not None and isinstance(message, kinds):
                 return message, payloads
 
@@ -205,9 +205,16 @@ class Subscriber(Peer):
 
 
 def status_of(peer: Peer) -> RunStatus:
-    peer.say(AskStatus(1))
-    _, payloads = peer.wait_for(Status)
-    return msgspec.msgpack.decode(payloads[0], type=RunStatus)
+    """How the run stands.  Asks again after a while: an answer may be dropped, and it is the peer's to ask again."""
+    until = time.monotonic() + DEADLINE_S
+    while True:
+        peer.say(AskStatus(1))
+        try:
+            _, payloads = peer.wait_for(Status, limit_s=2.0)
+        except TimeoutError:
+            assert time.monotonic() < until, "no answer to AskStatus"
+        else:
+            return msgspec.msgpack.decode(payloads[0], type=RunStatus)
 
 
 def test_a_streamer_that_is_killed_goes_on_and_nothing_acknowledged_is_lost(streamer: Streamer, lines: Lines) -> None:
