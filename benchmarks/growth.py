@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from streamer.hub import Hub, HubSettings
+from streamer.wire import header
 from streamer.wire import messages as m
 from streamer.wire.block import STAT, Segmented, pack
 from streamer.wire.codec import Buffer
@@ -57,7 +58,7 @@ def seconds_per_chunk(chunks: int) -> float:
     spec = RunSpec("growth", Source("/nowhere", "v"), Volume("v", (axes[0], axes[1], axes[2])), grid, "connect")
     hub = Hub(spec, Memory(), HubSettings(leases_per_worker=1), 0.0)
     peer = b"worker"
-    hub.ingest(peer, m.Hello(m.VERSION, "worker", "w"), [], 0.0)
+    hub.ingest(peer, m.Hello(header.VERSION, "worker", "w"), [], 0.0)
     sends = hub.ingest(peer, m.Ask(1), [], 0.0)
     took = 0.0
     for done in range(grid.size):

@@ -21,6 +21,7 @@ import numpy as np
 import zmq
 
 from benchmarks.wires import LIMIT_MS, Child, Took, child, cpu_s
+from streamer.wire import header
 from streamer.wire import messages as m
 from streamer.wire.block import PARTS
 from streamer.wire.codec import crc32c
@@ -96,12 +97,12 @@ def work(say: Connection, address: str, payloads: list[bytes], pace_s: float = 0
         for raw in payloads
     ]
     context, socket = _dealer(address)
-    socket.send(m.encode(m.Hello(m.VERSION, "worker", "bench")))
-    socket.send(m.encode(m.Ask(leases)))
+    socket.send(header.encode(m.Hello(header.VERSION, "worker", "bench")))
+    socket.send(header.encode(m.Ask(leases)))
     before = cpu_s()
     sent: dict[int, float] = {}
     while True:
-        message, _ = m.decode(socket.recv_multipart())
+        message, _ = header.decode(socket.recv_multipart())
         if isinstance(message, m.Drain):
             break
         if isinstance(message, m.Refuse):
@@ -112,7 +113,7 @@ def work(say: Connection, address: str, payloads: list[bytes], pace_s: float = 0
             raw = payloads[message.chunk % len(payloads)]
             commit = m.Commit(message.chunk, message.lease, infos[message.chunk % len(payloads)], 0, 0, 0, 0, 0)
             sent[message.chunk] = time.monotonic()
-            socket.send_multipart([m.encode(commit), raw, b"", b"", b"", b""], copy=False)
+            socket.send_multipart([header.encode(commit), raw, b"", b"", b"", b""], copy=False)
     say.send((cpu_s() - before, sent))
     context.destroy(linger=0)
 
@@ -125,16 +126,16 @@ def follow(
     With ``stop_after`` it stops reading after so many chunks, says so, and sleeps until it is ended.
     """
     context, socket = _dealer(address)
-    socket.send(m.encode(m.Hello(m.VERSION, "bench", "subscriber", parts=("labels",))))
+    socket.send(header.encode(m.Hello(header.VERSION, "bench", "subscriber", parts=("labels",))))
     before = cpu_s()
     began = last = 0.0
     used_bytes = used = nbytes = seen = given = 0
     arrived: dict[int, float] = {}
     while True:
         frames = socket.recv_multipart(copy=False)
-        message, payloads = m.decode([frame.buffer for frame in frames])
+        message, payloads = header.decode([frame.buffer for frame in frames])
         if isinstance(message, m.Welcome):
-            socket.send(m.encode(m.Credit(window, 4096)))
+            socket.send(header.encode(m.Credit(window, 4096)))
             given = window
             say.send("ready")
             continue
@@ -144,14 +145,14 @@ def follow(
         used_bytes, used = used_bytes + size, used + 1
         if used_bytes + window - given >= window // 4 or used % 1024 == 0:
             given = used_bytes + window
-            socket.send(m.encode(m.Credit(given, used + 4096, message.number + 1)))
+            socket.send(header.encode(m.Credit(given, used + 4096, message.number + 1)))
         if message.kind == "chunk":
             last = time.perf_counter()
             began = began or last
             nbytes += size
             seen += 1
             if times:
-                commit, _ = m.decode(payloads[:1])
+                commit, _ = header.decode(payloads[:1])
                 assert isinstance(commit, m.Commit)
                 arrived[commit.chunk] = time.monotonic()
             if stop_after and seen == stop_after:

@@ -30,9 +30,10 @@ from inference_workers.source import InputError, open_source
 from inference_workers.statistics import measure, with_layers
 from streamer.wire.block import pack
 from streamer.wire.grid import Box, triple
+from streamer.wire.header import MAX_PAYLOAD_BYTES, Refused, decode, encode
 from streamer.wire.keys import Keys
 from streamer.wire.line import EVENTS, Line
-from streamer.wire.messages import MAX_PAYLOAD_BYTES, Lease, Refuse, Refused, decode, encode
+from streamer.wire.messages import Lease, Refuse
 from streamer.wire.volume import RunSpec
 
 LINGER_MS = 500

@@ -20,8 +20,8 @@ import msgspec
 from msgspec.structs import replace
 
 from streamer.wire.codec import Buffer
+from streamer.wire.header import VERSION, brief
 from streamer.wire.messages import (
-    VERSION,
     Ack,
     Again,
     Ask,
@@ -36,7 +36,6 @@ from streamer.wire.messages import (
     Pulse,
     Refuse,
     Welcome,
-    brief,
 )
 from streamer.wire.volume import RunSpec, decode_spec
 

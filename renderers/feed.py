@@ -28,9 +28,10 @@ from streamer.wire.batch import Present
 from streamer.wire.block import unpack_block, unpack_ids
 from streamer.wire.codec import Buffer, crc32c
 from streamer.wire.grid import Grid
+from streamer.wire.header import MAX_PAYLOAD_BYTES, Refused, decode, encode
 from streamer.wire.keys import Keys
 from streamer.wire.line import EVENTS, Line
-from streamer.wire.messages import FETCHED, MAX_PAYLOAD_BYTES, Commit, Focus, Goodbye, Message, Refused, decode, encode
+from streamer.wire.messages import FETCHED, Commit, Focus, Goodbye, Message
 from streamer.wire.volume import RunSpec, decode_spec
 
 

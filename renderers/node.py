@@ -27,8 +27,8 @@ from renderers.frames import QUALITY_STILL, Kind, Window, next_viewer
 from renderers.look import Looks
 from renderers.picture import SHIFTS, Blend, jpeg, png
 from renderers.show import Show
+from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
-from streamer.wire.messages import Refused
 from streamer.wire.view import (
     JPEG,
     KEY,

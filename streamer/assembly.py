@@ -30,7 +30,9 @@ from streamer.wire.block import (
 )
 from streamer.wire.codec import Buffer
 from streamer.wire.grid import Grid
-from streamer.wire.messages import Commit, ObjectPage, Refused
+from streamer.wire.header import Refused
+from streamer.wire.messages import Commit
+from streamer.wire.status import ObjectPage
 from streamer.wire.volume import Keep, Volume
 
 __all__ = ["Assembly", "Columns", "Outcome"]

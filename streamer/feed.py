@@ -24,11 +24,10 @@ from streamer.status import Rate
 from streamer.wire.batch import BATCH_BYTES, BATCH_ENTRIES, Sent, pack_entries, pack_present
 from streamer.wire.block import EXTRA, PARTS
 from streamer.wire.codec import Buffer
+from streamer.wire.header import MAX_NAME, VERSION, Refused, brief
 from streamer.wire.messages import (
     FETCHED,
-    MAX_NAME,
     MOST_FETCHED,
-    VERSION,
     AskIndex,
     Credit,
     Entries,
@@ -36,13 +35,11 @@ from streamer.wire.messages import (
     Fetch,
     Hello,
     Message,
-    Part,
     Refuse,
-    Refused,
     Snapshot,
     Welcome,
-    brief,
 )
+from streamer.wire.status import Part
 
 Door = Literal["ingest", "feed"]
 STRIDES = 8

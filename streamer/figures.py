@@ -13,7 +13,8 @@ import msgspec
 
 from streamer.hub import Hub
 from streamer.wire.codec import Buffer
-from streamer.wire.messages import LEASED, Ack, Again, Commit, Fail, Lease, Message
+from streamer.wire.messages import Ack, Again, Commit, Fail, Lease, Message
+from streamer.wire.status import LEASED
 
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 MOST_MARKS = 4096

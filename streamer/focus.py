@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.wire.grid import Grid
-from streamer.wire.messages import PENDING, Focus
+from streamer.wire.messages import Focus
+from streamer.wire.status import PENDING
 
 LASTS_S = 120.0
 """A focus that is not repeated for so long lapses."""

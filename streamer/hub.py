@@ -22,8 +22,8 @@ from streamer.record import LogLike, Record
 from streamer.retention import Retention
 from streamer.status import Progress
 from streamer.wire.codec import Buffer
+from streamer.wire.header import MAX_REASON, Refused, brief
 from streamer.wire.messages import (
-    MAX_REASON,
     Archived,
     Ask,
     AskIndex,
@@ -41,12 +41,10 @@ from streamer.wire.messages import (
     Message,
     Pulse,
     Refuse,
-    Refused,
-    RunStatus,
     Status,
     Table,
-    brief,
 )
+from streamer.wire.status import RunStatus
 from streamer.wire.volume import RunSpec, encode_spec
 from streamer.workers import Workers
 

@@ -15,7 +15,8 @@ from streamer.merges import grown
 from streamer.wire.batch import Present
 from streamer.wire.codec import Buffer
 from streamer.wire.grid import Grid
-from streamer.wire.messages import Commit, Refused, decode
+from streamer.wire.header import Refused, decode
+from streamer.wire.messages import Commit
 
 STRIDE = 1 << 16
 """Entries that are passed over in one step."""

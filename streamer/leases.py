@@ -16,7 +16,7 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from streamer.focus import Order
-from streamer.wire.messages import COMMITTED, FAILED, LEASED, PENDING
+from streamer.wire.status import COMMITTED, FAILED, LEASED, PENDING
 
 Worker = bytes
 BLIND = 8

@@ -28,8 +28,9 @@ from streamer.hub import Door, Hub, Send
 from streamer.keeper import Keeper
 from streamer.wire.codec import Buffer
 from streamer.wire.grid import Grid
+from streamer.wire.header import MAX_PAYLOAD_BYTES, Refused, decode, encode
 from streamer.wire.keys import Keys, out_of_role
-from streamer.wire.messages import MAX_PAYLOAD_BYTES, AskFigures, Entry, Figures, Refused, decode, encode
+from streamer.wire.messages import AskFigures, Entry, Figures
 
 BATCH = 64
 """Messages that are taken from a door, and entries that are given out, before the others have their turn."""

@@ -15,7 +15,7 @@ from streamer.measures import ROW, TOTAL, Columns, Measures, Rows, grouped, tota
 from streamer.merges import Ids, Merges, Nodes, grown
 from streamer.wire.block import Footprint, Stats
 from streamer.wire.grid import Grid
-from streamer.wire.messages import LifeStep, ObjectPage, ObjectRow
+from streamer.wire.status import LifeStep, ObjectPage, ObjectRow
 from streamer.wire.volume import Keep, Volume
 
 LIVE, KEPT, DROPPED = range(3)

@@ -21,7 +21,8 @@ from streamer.assembly import Assembly, Outcome
 from streamer.index import Index
 from streamer.wire.block import PARTS, check, check_header
 from streamer.wire.codec import Buffer, crc32c
-from streamer.wire.messages import Commit, Refused, decode, encode
+from streamer.wire.header import Refused, decode, encode
+from streamer.wire.messages import Commit
 from streamer.wire.volume import RunSpec
 
 Pairs = NDArray[np.uint64]

@@ -20,6 +20,7 @@ from streamer.record import BadLog, LogFull, LogLike
 from streamer.wire.batch import Sent
 from streamer.wire.block import PARTS
 from streamer.wire.codec import Buffer
+from streamer.wire.header import Refused, brief
 from streamer.wire.messages import (
     AskIndex,
     AskStatus,
@@ -33,10 +34,8 @@ from streamer.wire.messages import (
     Message,
     Pulse,
     Refuse,
-    Refused,
     Status,
     Table,
-    brief,
 )
 from streamer.wire.volume import RunSpec, encode_spec
 

@@ -29,8 +29,9 @@ from streamer.wire.batch import BATCH_BYTES, Sent
 from streamer.wire.block import EXTRA, PARTS
 from streamer.wire.codec import Buffer, crc32c
 from streamer.wire.follow import ANEW_S, Anew, Ask, Begin, Follower, Step, Take, Tell, Wants
+from streamer.wire.header import MAX_PAYLOAD_BYTES, Refused, decode, encode
 from streamer.wire.keys import Keys, out_of_role
-from streamer.wire.messages import MAX_PAYLOAD_BYTES, Command, Commit, Goodbye, Message, Refuse, Refused, decode, encode
+from streamer.wire.messages import Command, Commit, Goodbye, Message, Refuse
 from streamer.wire.volume import RunSpec, decode_spec
 
 WINDOW_BYTES, WINDOW_MESSAGES = 32 << 20, 1024

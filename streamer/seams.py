@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from streamer.wire.block import Seam
 from streamer.wire.codec import Labels
 from streamer.wire.grid import Grid, Shared
-from streamer.wire.messages import COMMITTED, FAILED, PENDING, Refused
+from streamer.wire.header import Refused
+from streamer.wire.status import COMMITTED, FAILED, PENDING
 
 Pairs = NDArray[np.uint32]
 MatchRule = Callable[[Labels, Labels], Pairs]

@@ -19,7 +19,8 @@ from typing import NamedTuple
 import google_crc32c
 
 from streamer.wire.codec import Buffer, crc32c
-from streamer.wire.messages import MAX_PAYLOADS, Commit, Refused, decode
+from streamer.wire.header import MAX_PAYLOADS, Refused, decode
+from streamer.wire.messages import Commit
 
 MAGIC = b"CaveLog\n"
 VERSION = 2

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from streamer.leases import Leases
 from streamer.record import Record
-from streamer.wire.messages import Part, RunStatus
+from streamer.wire.status import Part, RunStatus
 
 
 class Rate:

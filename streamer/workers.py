@@ -17,24 +17,9 @@ from streamer.pace import Pace
 from streamer.record import WAITS, Logged, Record
 from streamer.status import Progress, Rate
 from streamer.wire.codec import Buffer
-from streamer.wire.messages import (
-    COMMITTED,
-    FAILED,
-    MAX_NAME,
-    VERSION,
-    Ack,
-    Again,
-    Commit,
-    Drain,
-    Fail,
-    Hello,
-    Lease,
-    Part,
-    Refuse,
-    Refused,
-    Welcome,
-    brief,
-)
+from streamer.wire.header import MAX_NAME, VERSION, Refused, brief
+from streamer.wire.messages import Ack, Again, Commit, Drain, Fail, Hello, Lease, Refuse, Welcome
+from streamer.wire.status import COMMITTED, FAILED, Part
 
 MOST_UNKEPT = 256
 """Of one worker's chunks may so many wait for a flush before it gets more work."""

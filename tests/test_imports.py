@@ -29,7 +29,7 @@ def put(floor: int, package: str, names: str) -> None:
     FLOORS.update({f"{package}.{name}".removesuffix(".__init__"): floor for name in names.split()})
 
 
-put(LANGUAGE, "streamer.wire", "__init__ batch follow grid volume messages codec block view colour")
+put(LANGUAGE, "streamer.wire", "__init__ batch follow grid volume messages header status codec block view colour")
 put(DECISION, "streamer", "__init__ seams merges objects assembly leases cursor pace feed record workers hub status")
 put(DECISION, "streamer", "relay index focus measures")
 put(LANGUAGE, "streamer.wire", "layers")

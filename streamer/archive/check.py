@@ -18,7 +18,8 @@ from streamer.archive.shards import Shards
 from streamer.archive.store import counts, examine, look_up
 from streamer.wire.codec import crc32c, decode_labels, decompress
 from streamer.wire.grid import Grid, triple
-from streamer.wire.messages import COMMITTED, Refused
+from streamer.wire.header import Refused
+from streamer.wire.status import COMMITTED
 
 
 class Checked(NamedTuple):

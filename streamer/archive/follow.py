@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streamer.wire.block import PARTS
-from streamer.wire.messages import VERSION, Credit, Entry, Hello, Message, Pulse, Refuse, Welcome
+from streamer.wire.header import VERSION
+from streamer.wire.messages import Credit, Entry, Hello, Message, Pulse, Refuse, Welcome
 
 MESSAGES = 4096
 """Entries asked for at a time."""

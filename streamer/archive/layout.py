@@ -20,7 +20,7 @@ from streamer.archive.shards import Shards
 from streamer.archive.tables import axis_names, time_attributes, time_values
 from streamer.wire.codec import LEVEL
 from streamer.wire.layers import NOTHING, step_and_offset
-from streamer.wire.messages import COMMITTED, FAILED, LEASED, PENDING
+from streamer.wire.status import COMMITTED, FAILED, LEASED, PENDING
 from streamer.wire.volume import RunSpec, Volume
 
 NOT_SEGMENTED = 0xFFFF_FFFF

@@ -22,20 +22,9 @@ from streamer.archive.writer import Summary, Writer
 from streamer.dial import Dialled
 from streamer.wire.codec import Buffer
 from streamer.wire.grid import Triple
+from streamer.wire.header import MAX_HEADER, MAX_PAYLOAD_BYTES, Refused, decode, encode
 from streamer.wire.keys import Keys
-from streamer.wire.messages import (
-    MAX_HEADER,
-    MAX_PAYLOAD_BYTES,
-    Archived,
-    Entry,
-    Goodbye,
-    Message,
-    Refuse,
-    Refused,
-    Welcome,
-    decode,
-    encode,
-)
+from streamer.wire.messages import Archived, Entry, Goodbye, Message, Refuse, Welcome
 from streamer.wire.volume import RunSpec, decode_spec
 
 FLUSH_S = 1.0

@@ -16,7 +16,7 @@ import numpy as np
 
 from streamer.wire.codec import crc32c
 from streamer.wire.grid import Grid, Triple, triple
-from streamer.wire.messages import Refused
+from streamer.wire.header import Refused
 
 MANY, FEW = 512, 64
 """A grid of more than ``MANY`` chunks is sharded by itself, into ``FEW`` shards if they can hold all of it."""

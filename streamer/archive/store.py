@@ -35,7 +35,8 @@ from streamer.archive.shards import Shards
 from streamer.archive.tables import Column
 from streamer.wire.codec import Labels, compress, decode_labels
 from streamer.wire.grid import Grid
-from streamer.wire.messages import COMMITTED, Refused
+from streamer.wire.header import Refused
+from streamer.wire.status import COMMITTED
 from streamer.wire.volume import RunSpec
 
 __all__ = ["ArchiveError", "Progress", "Store", "There", "examine"]

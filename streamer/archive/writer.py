@@ -26,7 +26,9 @@ from streamer.archive.tables import Column, csv_text, object_columns, step_colum
 from streamer.assembly import Assembly
 from streamer.wire.block import PARTS, check_header
 from streamer.wire.codec import Buffer, compress, crc32c
-from streamer.wire.messages import COMMITTED, FAILED, PENDING, Commit, Refused, decode
+from streamer.wire.header import Refused, decode
+from streamer.wire.messages import Commit
+from streamer.wire.status import COMMITTED, FAILED, PENDING
 from streamer.wire.volume import RunSpec
 
 _LIGHT = tuple(name for name in PARTS if name != "labels")

@@ -28,7 +28,7 @@ from streamer.control.runs import Run
 from streamer.control.schema import Problem, ProblemBody, RunRequest, sentence
 from streamer.control.security import Gate
 from streamer.figures import RunFigures
-from streamer.wire.messages import ObjectPage
+from streamer.wire.status import ObjectPage
 
 MAX_BODY = 64 << 10
 FIGURES_S = 2.0

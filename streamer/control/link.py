@@ -19,11 +19,10 @@ from zmq.utils.monitor import parse_monitor_message
 
 from streamer.dial import lock
 from streamer.figures import RunFigures
+from streamer.wire.header import MAX_PAYLOAD_BYTES, VERSION, Refused, decode, encode
 from streamer.wire.keys import Keys
 from streamer.wire.line import EVENTS, Line
 from streamer.wire.messages import (
-    MAX_PAYLOAD_BYTES,
-    VERSION,
     AskFigures,
     AskStatus,
     AskTable,
@@ -31,17 +30,13 @@ from streamer.wire.messages import (
     Figures,
     Hello,
     Message,
-    ObjectPage,
     Pulse,
     Refuse,
-    Refused,
-    RunStatus,
     Status,
     Table,
     Welcome,
-    decode,
-    encode,
 )
+from streamer.wire.status import ObjectPage, RunStatus
 
 DEADLINE_S = 5.0
 _figures = msgspec.msgpack.Decoder(RunFigures)

@@ -23,7 +23,7 @@ from streamer.control.parts import Addresses, Plan, arguments
 from streamer.control.runs import Run
 from streamer.lifeline import Lifeline
 from streamer.settings import Settings
-from streamer.wire.messages import RunStatus
+from streamer.wire.status import RunStatus
 
 POLL_S = 0.2
 POLL_AFTER_S = 1.0

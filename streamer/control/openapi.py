@@ -13,7 +13,7 @@ from fastapi.openapi.utils import get_openapi
 
 from streamer.control.runs import Run
 from streamer.wire.grid import Triple
-from streamer.wire.messages import ObjectPage, RunStatus
+from streamer.wire.status import ObjectPage, RunStatus
 
 PROBLEM = "application/problem+json"
 _REF = "#/components/schemas/{name}"

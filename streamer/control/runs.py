@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from streamer.wire.grid import Flags, Grid, Triple
-from streamer.wire.messages import RunStatus
+from streamer.wire.status import RunStatus
 from streamer.wire.volume import Keep, Parameter
 
 State = Literal["starting", "waiting", "running", "complete", "failed", "cancelled"]

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streamer.control.runs import ENDED, Run
-from streamer.wire.messages import Part
+from streamer.wire.status import Part
 
 
 def picture(run: Run, address: str | None) -> RenderableType:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.wire.codec import Buffer
-from streamer.wire.messages import MAX_PAYLOADS, Entries, Entry, Index, Message, Refused
+from streamer.wire.header import MAX_PAYLOADS, Refused
+from streamer.wire.messages import Entries, Entry, Index, Message
 
 BATCH_BYTES = 256 << 10
 """The most bytes of payloads in a batch."""

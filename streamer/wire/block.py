@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 
 from streamer.wire.codec import Buffer, Labels, compress, crc32c, decode_labels, decompress, encode_labels
 from streamer.wire.grid import Box, Grid, Shared
+from streamer.wire.header import Refused
 from streamer.wire.layers import Bytes, coarse_shape, coarser, pack_layer
-from streamer.wire.messages import Commit, PartInfo, Refused
+from streamer.wire.messages import Commit, PartInfo
 
 PARTS = ("labels", "seam", "ids", "stats", "footprint")
 EXTRA = ("labels1", "field", "probability")

@@ -14,7 +14,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from streamer.wire.grid import Triple
-from streamer.wire.messages import Refused
+from streamer.wire.header import Refused
 
 Buffer = bytes | bytearray | memoryview
 Labels = NDArray[np.uint32]

@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from streamer.wire.batch import Present, Sent, entries_of, unpack_present
 from streamer.wire.codec import Buffer
+from streamer.wire.header import VERSION, Refused
 from streamer.wire.messages import (
     FETCHED,
-    VERSION,
     AskIndex,
     Credit,
     Entries,
@@ -31,7 +31,6 @@ from streamer.wire.messages import (
     Message,
     Pulse,
     Refuse,
-    Refused,
     Welcome,
 )
 

@@ -1,31 +1,12 @@
-"""The messages between the parts, and how they become ZeroMQ frames.
+"""The messages between the parts: one record for each thing that can be said.
 
-A message is ``[header][payload …]``.  The header is one record as MessagePack: an array that starts
-with the record's name and the protocol's version, at most 512 bytes.  Payloads are untouched bytes.
-A reader skips fields and names that it does not know, and refuses a newer major version in words.
-
+How a record becomes ZeroMQ frames is said in ``streamer.wire.header``; the payloads that follow it are named here.
 Every hop is pulled: a worker asks for leases (``Ask``), a subscriber for entries (``Credit``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
-
-VERSION = 1
-"""The major version of the protocol.  A peer that speaks a newer one is refused."""
-MAX_HEADER = 512
-MAX_PAYLOADS = 9
-"""A chunk's entry: the commit's header, five parts, three layers."""
-MAX_PAYLOAD_BYTES = 1 << 30
-MAX_NAME = 64
-MAX_REASON = 400
-"""Bytes of a reason: what is left of a header when the record's other fields have had theirs."""
-
-
-class Refused(ValueError):
-    """Bytes that are not a message: what is wrong with them, in a sentence."""
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True, kw_only=False):
@@ -314,96 +295,6 @@ class Snapshot(Message, frozen=True):
     """The archive's store, which has them."""
 
 
-PENDING, LEASED, COMMITTED, FAILED = range(4)
-"""The states of a chunk, as the bytes of Status and the values of the store's ``chunk_state``."""
-
-
-class Part(msgspec.Struct, frozen=True):
-    """A process that takes part in the run, as the streamer sees it."""
-
-    name: str
-    role: str
-    done: int
-    """Workers: chunks committed.  Subscribers: the number of the next entry it has not read."""
-    total: int
-    """Workers: leases held.  Subscribers: the head of the log."""
-    rate_per_s: float = 0.0
-    eta_s: float | None = None
-
-
-class RunStatus(msgspec.Struct, frozen=True):
-    """How a run stands."""
-
-    run_id: str
-    state: str
-    """``waiting`` for its start, ``running``, ``complete`` or ``cancelled``."""
-    chunks: int
-    committed: int
-    leased: int
-    failed: int
-    voxels: int
-    voxels_done: int
-    labelled_voxels: int
-    objects: int
-    """Objects that are kept or not yet judged."""
-    seconds: float
-    """Since the start; stands still once the run has ended."""
-    voxels_per_second: float
-    eta_s: float | None
-    log_position: int
-    log_bytes: int
-    parts: tuple[Part, ...] = ()
-    failures: dict[int, str] = {}
-    """The first hundred failed chunks, and why."""
-    note: str = ""
-    """What the run waits for, in a sentence (a full disk); empty if all is well."""
-
-
-class LifeStep(msgspec.Struct, frozen=True):
-    """One step along axis 0 in the life of an object."""
-
-    step: int
-    voxels: int
-    area_km2: float | None
-    mean: float
-    max: float
-    y: float
-    """Centroid, in axis 1's units (degrees north on the sphere)."""
-    x: float
-
-
-class ObjectRow(msgspec.Struct, frozen=True):
-    """An object and its totals.  Units: the volume's, km², hours."""
-
-    id: int
-    first_step: int
-    last_step: int
-    lifetime_h: float | None
-    voxels: int
-    mean: float
-    max: float
-    footprint_km2: float | None
-    area_time_km2_h: float | None
-    y: float
-    x: float
-    y_range: tuple[int, int]
-    """First and last voxel along axis 1."""
-    x_range: tuple[int, int]
-    """First and last voxel along axis 2; first > last where the object crosses a periodic seam."""
-    touches_edge: bool
-    """Whether it reaches an end where the volume was cut off, so that it may go on beyond."""
-    final: bool
-    """Whether no pending chunk can touch it any more."""
-
-
-class ObjectPage(msgspec.Struct, frozen=True):
-    """Some of the objects, and how many there are."""
-
-    total: int
-    objects: tuple[ObjectRow, ...]
-    life: tuple[LifeStep, ...] = ()
-
-
 Known = (
     Hello | Welcome | Refuse | Pulse | Goodbye
     | Ask | Lease | Beat | Commit | Ack | Again | Fail | Drain
@@ -411,64 +302,3 @@ Known = (
     | Archived | Snapshot
     | Entries | AskIndex | Index | Fetch | Focus
 )  # fmt: skip
-
-_NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError)
-"""What msgspec raises; the second where a text is not UTF-8."""
-_encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[Known] = msgspec.msgpack.Decoder(Known)
-_start: msgspec.msgpack.Decoder[list[object]] = msgspec.msgpack.Decoder(list[object])
-
-
-def encode(message: Message) -> bytes:
-    """The header of a message.  Raises ValueError if it would be longer than a header may be."""
-    raw = _encoder.encode(message)
-    if len(raw) > MAX_HEADER:
-        raise ValueError(f"{type(message).__name__} takes {len(raw)} bytes; a header has {MAX_HEADER} at most")
-    return raw
-
-
-def brief(text: str, size: int = MAX_REASON) -> str:
-    """As much of a text as takes ``size`` bytes of UTF-8 at most, so that it fits into a header."""
-    return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
-
-
-def decode(frames: Sequence[bytes | memoryview]) -> tuple[Known | None, Sequence[bytes | memoryview]]:
-    """A message from its frames: the record and its payloads; the record is None if its name is unknown.
-
-    Raises Refused with a sentence if the frames are no message.  Looks at sizes before contents.
-    """
-    if not frames:
-        raise Refused("a message without a header")
-    if len(frames) > 1 + MAX_PAYLOADS:
-        raise Refused(f"a message of {len(frames)} frames; {1 + MAX_PAYLOADS} are allowed")
-    header = frames[0]
-    if len(header) > MAX_HEADER:
-        raise Refused(f"a header of {len(header)} bytes; {MAX_HEADER} are allowed")
-    try:
-        message = _decoder.decode(header)
-    except _NOT_DECODED as why:
-        _refuse_unless_unknown(header, why)
-        return None, frames[1:]
-    if isinstance(message, Hello | Welcome) and message.version > VERSION:
-        raise Refused(_newer(message.version))
-    return message, frames[1:]
-
-
-def _refuse_unless_unknown(header: bytes | memoryview, why: Exception) -> None:
-    """Returns for a well-formed message of a name not known here; raises Refused for all else."""
-    try:
-        first = _start.decode(header)
-    except _NOT_DECODED:
-        raise Refused(f"a header that is not MessagePack: {why}") from None
-    if first and isinstance(first[0], str) and first[0] not in _NAMES:
-        return
-    if len(first) > 1 and first[0] in ("Hello", "Welcome") and isinstance(first[1], int) and first[1] > VERSION:
-        raise Refused(_newer(first[1]))
-    raise Refused(f"a header that is no message: {why}")
-
-
-def _newer(version: int) -> str:
-    return f"the peer speaks protocol {version}, this side {VERSION}: update CaveCast on this side"
-
-
-_NAMES = frozenset(kind.__name__ for kind in Known.__args__)

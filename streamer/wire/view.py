@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from typing import Literal, NamedTuple
 
-from streamer.wire.messages import Refused
+from streamer.wire.header import Refused
 
 VERSION = 1
 MAX_UP = 1024

@@ -17,20 +17,8 @@ import numpy as np
 import zmq
 
 from streamer.wire.grid import Flags, Grid, Triple
-from streamer.wire.messages import (
-    VERSION,
-    Ack,
-    Ask,
-    Command,
-    Drain,
-    Fail,
-    Goodbye,
-    Hello,
-    Lease,
-    Message,
-    decode,
-    encode,
-)
+from streamer.wire.header import VERSION, decode, encode
+from streamer.wire.messages import Ack, Ask, Command, Drain, Fail, Goodbye, Hello, Lease, Message
 from streamer.wire.volume import Keep, RunSpec, Source, Volume
 from tests.assembly.pieces import Areas, Field, Piece, connect, pieces
 

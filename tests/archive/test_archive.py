@@ -18,7 +18,7 @@ import xarray
 
 from streamer.assembly import Assembly
 from streamer.wire.codec import crc32c
-from streamer.wire.messages import COMMITTED, FAILED, PENDING
+from streamer.wire.status import COMMITTED, FAILED, PENDING
 from streamer.wire.volume import Keep, RunSpec, Volume
 from tests.archive.parts import ALL, DEADLINE_S, archive, blobs, cancel, line_of, made, part, spec_of, streamer, work
 from tests.assembly.pieces import Piece, assemble

@@ -6,7 +6,8 @@ import pytest
 
 from streamer.archive.follow import MESSAGES, SMALLEST_WINDOW, Follower, Lost, Patience
 from streamer.wire.block import PARTS
-from streamer.wire.messages import VERSION, Credit, Entry, Hello, Pulse, Refuse, Welcome
+from streamer.wire.header import VERSION
+from streamer.wire.messages import Credit, Entry, Hello, Pulse, Refuse, Welcome
 
 PATIENCE = Patience(pulse_s=2, hello_s=5, give_up_s=20, tell_s=0.5)
 

@@ -26,8 +26,10 @@ from streamer.archive.writer import Summary, Writer
 from streamer.wire.block import PARTS, unpack_layer
 from streamer.wire.codec import crc32c
 from streamer.wire.grid import Triple
+from streamer.wire.header import encode
 from streamer.wire.layers import coarse_shape, pack_layer, quantise, step_and_offset, values
-from streamer.wire.messages import COMMITTED, PartInfo, encode
+from streamer.wire.messages import PartInfo
+from streamer.wire.status import COMMITTED
 from streamer.wire.volume import RunSpec
 from tests.archive.parts import DEADLINE_S, archive, blobs, line_of, made, part, spec_of, streamer, work
 from tests.archive.test_archive import globe_run, opened

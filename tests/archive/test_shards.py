@@ -18,7 +18,7 @@ from zarr.storage import MemoryStore
 from streamer.archive.shards import FEW, LARGEST, MANY, Shards, choose
 from streamer.wire.codec import crc32c, decode_labels, encode_labels
 from streamer.wire.grid import Grid, Triple
-from streamer.wire.messages import Refused
+from streamer.wire.header import Refused
 from tests.wire.test_grid import grids
 
 SHAPES = st.tuples(*[st.integers(1, 4)] * 3)

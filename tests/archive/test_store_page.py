@@ -14,8 +14,9 @@ from streamer.archive.writer import Writer
 from streamer.wire.block import PARTS
 from streamer.wire.codec import crc32c
 from streamer.wire.grid import Grid
+from streamer.wire.header import encode
 from streamer.wire.layers import pack_layer
-from streamer.wire.messages import PartInfo, encode
+from streamer.wire.messages import PartInfo
 from streamer.wire.volume import Keep, RunSpec, Volume
 from tests.archive.parts import blobs, made, spec_of
 from tests.archive.test_writer import store_of

@@ -14,7 +14,7 @@ from streamer.archive.shards import Shards
 from streamer.archive.store import Store
 from streamer.archive.writer import Writer
 from streamer.wire.grid import Triple
-from streamer.wire.messages import Refused, encode
+from streamer.wire.header import Refused, encode
 from streamer.wire.volume import RunSpec
 from tests.archive.parts import blobs, made, spec_of
 from tests.assembly.pieces import Piece

@@ -17,7 +17,8 @@ from streamer.assembly import Assembly, Columns
 from streamer.wire.block import PARTS, unpack_footprint, unpack_ids, unpack_stats
 from streamer.wire.codec import compress, decompress
 from streamer.wire.grid import Flags, Grid, Triple, triple
-from streamer.wire.messages import Commit, Refused
+from streamer.wire.header import Refused
+from streamer.wire.messages import Commit
 from streamer.wire.volume import Keep, Volume
 from tests.assembly.expected import centre, close, x_range
 from tests.assembly.pieces import Areas, Field, Piece, assemble, connect, parts_of, pieces, provisional

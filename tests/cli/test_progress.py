@@ -11,7 +11,7 @@ from streamer.control.runs import Run, not_begun
 from streamer.run.outcome import verdict
 from streamer.run.progress import picture
 from streamer.wire.grid import Grid
-from streamer.wire.messages import Part
+from streamer.wire.status import Part
 from streamer.wire.volume import Keep
 
 GRID = Grid((4, 4, 8), (4, 4, 4))

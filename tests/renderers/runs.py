@@ -15,7 +15,8 @@ from renderers.scene import Piece
 from streamer.wire.block import PARTS, STAT, Segmented, pack
 from streamer.wire.codec import Labels
 from streamer.wire.grid import Grid, Triple
-from streamer.wire.messages import Entry, encode
+from streamer.wire.header import encode
+from streamer.wire.messages import Entry
 from streamer.wire.volume import Axis, RunSpec, Source, Volume, floats
 
 

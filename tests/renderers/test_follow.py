@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from renderers.feed import unpack
 from renderers.follow import ANEW_S, ASK_S, SLOWEST_S, WINDOW_BYTES, WINDOW_MESSAGES, Anew, Begin, Follower, Take, Tell
 from streamer.wire.grid import Grid
-from streamer.wire.messages import Commit, Credit, Entry, Pulse, Refuse, Refused, Welcome, decode, encode
+from streamer.wire.header import Refused, decode, encode
+from streamer.wire.messages import Commit, Credit, Entry, Pulse, Refuse, Welcome
 from tests.renderers.runs import blobs, pairs, payloads_of
 
 

@@ -19,7 +19,8 @@ import simplejpeg
 import zmq
 
 from renderers.camera import fit
-from streamer.wire.messages import Credit, Entry, Hello, Known, Message, Pulse, Welcome, decode, encode
+from streamer.wire.header import decode, encode
+from streamer.wire.messages import Credit, Entry, Hello, Known, Message, Pulse, Welcome
 from streamer.wire.view import (
     FRAME_HEADER,
     JPEG,

@@ -18,8 +18,9 @@ import msgspec
 import zmq
 
 from streamer.dial import lock
+from streamer.wire.header import decode, encode
 from streamer.wire.keys import ROLES, Role, read
-from streamer.wire.messages import Known, decode, encode
+from streamer.wire.messages import Known
 from streamer.wire.volume import RunSpec
 
 DEADLINE_S = 30.0

@@ -16,8 +16,9 @@ from streamer.wire.block import (
     unpack_stats,
 )
 from streamer.wire.grid import Grid
+from streamer.wire.header import Refused, decode, encode
 from streamer.wire.keys import BadKeys, judge, parse
-from streamer.wire.messages import Commit, Hello, Lease, Refused, decode, encode
+from streamer.wire.messages import Commit, Hello, Lease
 from streamer.wire.view import decode_up
 from tests.streamer.runs import made, spec_of
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 
 from streamer.keys import make
-from streamer.wire.messages import Ack, Ask, Drain, Hello, Lease, Welcome, encode
+from streamer.wire.header import encode
+from streamer.wire.messages import Ack, Ask, Drain, Hello, Lease, Welcome
 from tests.security.parties import Peer, opened, streamer
 from tests.streamer.runs import made, spec_of, under
 

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.wire.block import PARTS, check
-from streamer.wire.messages import MAX_HEADER, Commit, PartInfo, Refused, decode, encode
+from streamer.wire.header import MAX_HEADER, Refused, decode, encode
+from streamer.wire.messages import Commit, PartInfo
 from tests.security.targets import BOUND_BYTES, GRID, TARGETS, pieces_of
 
 NUMBERS = st.one_of(st.integers(-2, 70), st.integers(-(1 << 63), (1 << 64) - 1))

@@ -10,7 +10,8 @@ import pytest
 from inference_workers.source import inspect
 from inference_workers.source.records import InspectRequest
 from streamer.keys import make
-from streamer.wire.messages import Commit, Credit, Entry, Hello, Welcome, decode
+from streamer.wire.header import decode
+from streamer.wire.messages import Commit, Credit, Entry, Hello, Welcome
 from streamer.wire.volume import Keep, Parameter, RunSpec
 from tests.control.parts import volume
 from tests.security.parties import Part, Peer, Wire, opened, streamer

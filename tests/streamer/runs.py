@@ -14,7 +14,9 @@ from streamer.record import LogFull
 from streamer.wire.block import PARTS
 from streamer.wire.codec import Buffer, crc32c
 from streamer.wire.grid import Flags, Grid, Triple
-from streamer.wire.messages import VERSION, Commit, Credit, Hello, Lease, RunStatus
+from streamer.wire.header import VERSION
+from streamer.wire.messages import Commit, Credit, Hello, Lease
+from streamer.wire.status import RunStatus
 from streamer.wire.volume import Axis, Keep, RunSpec, Source, Volume, floats
 from tests.assembly.pieces import Piece, connect, pieces
 

@@ -14,6 +14,7 @@ import numpy as np
 from streamer.hub import Hub, HubSettings, Send
 from streamer.index import Region
 from streamer.wire.batch import BATCH_BYTES, entries_of
+from streamer.wire.header import decode
 from streamer.wire.messages import (
     Ack,
     Ask,
@@ -29,7 +30,6 @@ from streamer.wire.messages import (
     Lease,
     Pulse,
     Welcome,
-    decode,
 )
 from tests.streamer.runs import MemoryLog, made, spec_of, under, worker_hello
 

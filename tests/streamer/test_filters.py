@@ -19,10 +19,10 @@ from streamer.wire.batch import BATCH_BYTES, Present, Sent, entries_of, pack_ent
 from streamer.wire.block import PARTS
 from streamer.wire.codec import Buffer
 from streamer.wire.grid import Grid
+from streamer.wire.header import VERSION, Refused, decode, encode
 from streamer.wire.messages import (
     FETCHED,
     MOST_FETCHED,
-    VERSION,
     AskIndex,
     Commit,
     Credit,
@@ -33,10 +33,7 @@ from streamer.wire.messages import (
     Hello,
     Pulse,
     Refuse,
-    Refused,
     Welcome,
-    decode,
-    encode,
 )
 from streamer.wire.messages import Index as IndexMessage
 from tests.streamer.runs import PLENTY, MemoryLog, hub_of, made, spec_of, under

@@ -11,12 +11,8 @@ import pytest
 from streamer.hub import Hub, Send
 from streamer.record import BadLog
 from streamer.wire.block import PARTS
+from streamer.wire.header import VERSION, decode, encode
 from streamer.wire.messages import (
-    COMMITTED,
-    FAILED,
-    LEASED,
-    PENDING,
-    VERSION,
     Ack,
     Again,
     Ask,
@@ -33,17 +29,14 @@ from streamer.wire.messages import (
     Hello,
     Lease,
     Message,
-    ObjectPage,
     PartInfo,
     Pulse,
     Refuse,
-    RunStatus,
     Status,
     Table,
     Welcome,
-    decode,
-    encode,
 )
+from streamer.wire.status import COMMITTED, FAILED, LEASED, PENDING, ObjectPage, RunStatus
 from streamer.wire.volume import decode_spec
 from tests.streamer.runs import (
     PLENTY,

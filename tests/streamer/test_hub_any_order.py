@@ -17,9 +17,8 @@ from streamer.hub import Send
 from streamer.index import Region
 from streamer.wire.batch import Sent, entries_of, unpack_present
 from streamer.wire.block import PARTS
+from streamer.wire.header import decode
 from streamer.wire.messages import (
-    COMMITTED,
-    FAILED,
     FETCHED,
     Ack,
     Ask,
@@ -38,8 +37,8 @@ from streamer.wire.messages import (
     Lease,
     Refuse,
     Welcome,
-    decode,
 )
+from streamer.wire.status import COMMITTED, FAILED
 from tests.streamer.runs import SETTINGS, MemoryLog, hub_of, made, spec_of, subscriber_hello, under, worker_hello
 
 SPEC = spec_of()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streamer.cursor import Cursor
 from streamer.leases import Grant, Leases
 from streamer.pace import Pace
-from streamer.wire.messages import COMMITTED, FAILED, LEASED, PENDING
+from streamer.wire.status import COMMITTED, FAILED, LEASED, PENDING
 
 A, B = b"a", b"b"
 

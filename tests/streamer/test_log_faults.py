@@ -15,20 +15,9 @@ import pytest
 
 from streamer.hub import Hub
 from streamer.wire.block import PARTS
-from streamer.wire.messages import (
-    VERSION,
-    Ack,
-    Again,
-    Archived,
-    AskTable,
-    Drain,
-    Hello,
-    Lease,
-    ObjectPage,
-    Snapshot,
-    Table,
-    Welcome,
-)
+from streamer.wire.header import VERSION
+from streamer.wire.messages import Ack, Again, Archived, AskTable, Drain, Hello, Lease, Snapshot, Table, Welcome
+from streamer.wire.status import ObjectPage
 from tests.streamer.runs import PLENTY, SETTINGS, MemoryLog, subscriber_hello, under, worker_hello
 from tests.streamer.test_process import (
     DEADLINE_S,

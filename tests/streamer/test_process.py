@@ -20,6 +20,7 @@ import zmq
 from streamer.node import FEED_PIPE
 from streamer.wire.block import PARTS
 from streamer.wire.codec import Buffer, crc32c
+from streamer.wire.header import decode, encode
 from streamer.wire.messages import (
     Ack,
     Again,
@@ -36,12 +37,10 @@ from streamer.wire.messages import (
     PartInfo,
     Pulse,
     Refuse,
-    RunStatus,
     Status,
     Welcome,
-    decode,
-    encode,
 )
+from streamer.wire.status import RunStatus
 from streamer.wire.volume import RunSpec
 from tests.assembly.pieces import Piece
 from tests.streamer.runs import PLENTY, made, spec_of, subscriber_hello, under, worker_hello

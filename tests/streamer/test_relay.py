@@ -17,7 +17,8 @@ import pytest
 from streamer.wire.batch import BATCH_BYTES
 from streamer.wire.block import PARTS
 from streamer.wire.follow import Anew, Ask, Begin, Follower, Stand, Step, Take, Tell, Wants
-from streamer.wire.messages import Ack, Command, Drain, Focus, Hello, Lease, Message, Welcome, decode, encode
+from streamer.wire.header import decode, encode
+from streamer.wire.messages import Ack, Command, Drain, Focus, Hello, Lease, Message, Welcome
 from streamer.wire.messages import Ask as AskLeases
 from tests.streamer.runs import made, spec_of, under, worker_hello
 from tests.streamer.test_process import DEADLINE_S, Lines, Peer, Streamer, Worker, lines, status_of, streamer

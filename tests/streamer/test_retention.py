@@ -11,7 +11,8 @@ from streamer.log import Log
 from streamer.retention import MOST_STORE, Piece, Retention
 from streamer.segment import LASTING
 from streamer.wire.block import PARTS
-from streamer.wire.messages import Archived, Commit, Entry, Hello, Refuse, Snapshot, Welcome, decode
+from streamer.wire.header import decode
+from streamer.wire.messages import Archived, Commit, Entry, Hello, Refuse, Snapshot, Welcome
 from tests.streamer.runs import PLENTY, SETTINGS, made, of, spec_of, subscriber_hello, under, worker_hello
 
 SPEC = spec_of((12, 9, 9), (4, 3, 3))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from streamer.wire import block as b
 from streamer.wire.codec import Buffer, compress, decode_labels, decompress, encode_labels
 from streamer.wire.grid import Grid
-from streamer.wire.messages import Commit, Refused
+from streamer.wire.header import Refused
+from streamer.wire.messages import Commit
 from tests.wire.test_grid import grids
 
 

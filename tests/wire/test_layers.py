@@ -14,8 +14,8 @@ from scipy import ndimage
 from streamer.wire import block as b
 from streamer.wire.codec import Labels, compress
 from streamer.wire.grid import Grid, Triple
+from streamer.wire.header import Refused
 from streamer.wire.layers import coarse_shape, coarser, quantise, step_and_offset, values
-from streamer.wire.messages import Refused
 from tests.streamer.runs import spec_of
 from tests.wire.test_grid import grids
 

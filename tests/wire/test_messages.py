@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.wire import header
 from streamer.wire import messages as m
 from streamer.wire.block import EXTRA, PARTS
 
 SAMPLES: list[m.Message] = [
-    m.Hello(m.VERSION, "renderer", "wall-3", "e1", 42, ("labels", "ids")),
-    m.Welcome(m.VERSION, "e1", 7, 1 << 20),
+    m.Hello(header.VERSION, "renderer", "wall-3", "e1", 42, ("labels", "ids")),
+    m.Welcome(header.VERSION, "e1", 7, 1 << 20),
     m.Ask(2),
     m.Lease(9, 11, 30.0),
     m.Commit(3, 4, tuple(m.PartInfo(name, 1 << 30, 2**32 - 1) for name in (*PARTS, *EXTRA)), *[2**31] * 5),
@@ -28,20 +29,20 @@ SAMPLES: list[m.Message] = [
 
 @pytest.mark.parametrize("message", SAMPLES, ids=lambda message: type(message).__name__)
 def test_a_message_comes_back_as_it_was_with_its_payloads(message: m.Message) -> None:
-    decoded, payloads = m.decode([m.encode(message), b"a", b""])
+    decoded, payloads = header.decode([header.encode(message), b"a", b""])
     assert decoded == message
     assert list(payloads) == [b"a", b""]
 
 
 def test_a_header_too_long_is_not_sent() -> None:
     with pytest.raises(ValueError, match="512 at most"):
-        m.encode(m.Refuse("x" * 600))
+        header.encode(m.Refuse("x" * 600))
 
 
 def test_what_is_not_known_is_skipped() -> None:
-    assert m.decode([msgspec.msgpack.encode(["Sing", 1])]) == (None, [])
-    longer = [*msgspec.msgpack.decode(m.encode(m.Ask(2))), "a field of tomorrow"]
-    assert m.decode([msgspec.msgpack.encode(longer)])[0] == m.Ask(2)
+    assert header.decode([msgspec.msgpack.encode(["Sing", 1])]) == (None, [])
+    longer = [*msgspec.msgpack.decode(header.encode(m.Ask(2))), "a field of tomorrow"]
+    assert header.decode([msgspec.msgpack.encode(longer)])[0] == m.Ask(2)
 
 
 @pytest.mark.parametrize(
@@ -58,14 +59,14 @@ def test_what_is_not_known_is_skipped() -> None:
     ],
 )
 def test_what_is_no_message_is_refused_with_a_reason(frames: list[bytes], reason: str) -> None:
-    with pytest.raises(m.Refused, match=reason):
-        m.decode(frames)
+    with pytest.raises(header.Refused, match=reason):
+        header.decode(frames)
 
 
 @given(st.lists(st.binary(max_size=600), max_size=12))
 def test_no_bytes_do_more_than_be_refused(frames: list[bytes]) -> None:
-    with contextlib.suppress(m.Refused):
-        message, payloads = m.decode(frames)
+    with contextlib.suppress(header.Refused):
+        message, payloads = header.decode(frames)
         assert message is None or isinstance(message, m.Message)
         assert list(payloads) == frames[1:]
 

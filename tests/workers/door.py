@@ -13,7 +13,8 @@ from typing import Any, Self, TypeVar
 
 import zmq
 
-from streamer.wire.messages import VERSION, Message, Welcome, decode, encode
+from streamer.wire.header import VERSION, decode, encode
+from streamer.wire.messages import Message, Welcome
 from streamer.wire.volume import RunSpec, encode_spec
 
 DEADLINE_S = 30.0

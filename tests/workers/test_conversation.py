@@ -9,7 +9,7 @@ import msgspec
 
 from inference_workers.session import Manners, Out, Session
 from streamer.hub import Hub
-from streamer.wire.messages import FAILED
+from streamer.wire.status import FAILED
 from tests.assembly.pieces import Piece
 from tests.streamer.runs import MemoryLog, hub_of, made, spec_of, under
 

@@ -16,19 +16,7 @@ from inference_workers.source import InspectRequest, inspect
 from streamer.wire.block import PARTS, check, unpack_block, unpack_ids, unpack_stats
 from streamer.wire.codec import crc32c
 from streamer.wire.grid import Box, Grid, Triple
-from streamer.wire.messages import (
-    Ack,
-    Ask,
-    Beat,
-    Commit,
-    Drain,
-    Fail,
-    Goodbye,
-    Hello,
-    Lease,
-    Pulse,
-    Refuse,
-)
+from streamer.wire.messages import Ack, Ask, Beat, Commit, Drain, Fail, Goodbye, Hello, Lease, Pulse, Refuse
 from streamer.wire.volume import Parameter, RunSpec
 from tests.workers.door import Door, process
 from tests.workers.reference import cut_block, label_whole, object_statistics

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from inference_workers.session import End, Manners, Out, Session
 from streamer.wire.grid import Grid
+from streamer.wire.header import VERSION, encode
 from streamer.wire.messages import (
-    VERSION,
     Ack,
     Again,
     Ask,
@@ -26,7 +26,6 @@ from streamer.wire.messages import (
     Pulse,
     Refuse,
     Welcome,
-    encode,
 )
 from streamer.wire.volume import RunSpec, Source, encode_spec
 from tests.workers.reference import plain_volume
