@@ -19,7 +19,8 @@ Stereo = Literal[
     "mono", "left", "right", "side-by-side", "top-bottom", "interlaced", "checkerboard", "quad-buffer", "anaglyph"
 ]
 """What one output carries: one picture for the middle of the head, for one eye, or both eyes packed into it.
-Of packed pictures the left eye has the left half, the top half, the even rows counted from the top, or the even squares."""
+Of packed pictures the left eye has the left half, the top half, the even rows counted from the top, or the squares
+that the upper left pixel belongs to."""
 
 EYES = ("left", "right")
 
