@@ -19,6 +19,7 @@ from zmq.utils.monitor import parse_monitor_message
 from streamer.wire.keys import DOORS, ZAP_ADDRESS, Keys, beyond_loopback, judge
 from streamer.wire.line import Gate
 
+_NOBLOCK = int(zmq.NOBLOCK)
 LONGEST_IPC = 100
 HANDSHAKE_MS = 5000
 """A connection on which nobody has introduced himself for so long is closed."""
@@ -128,6 +129,17 @@ class Doors:
         for monitor in self._monitors:
             monitor.close(0)
         self._monitors.clear()
+
+
+def take(socket: zmq.Socket[bytes]) -> list[zmq.Frame]:
+    """The frames of a message that has come; raises zmq.Again if there is none."""
+    # In place of recv_multipart, which asks the socket for an option after each frame.
+    frame = socket.recv(_NOBLOCK, copy=False)
+    frames = [frame]
+    while frame.more:
+        frame = socket.recv(_NOBLOCK, copy=False)
+        frames.append(frame)
+    return frames
 
 
 def check_address(address: str, *, locked: bool) -> None:

@@ -33,7 +33,7 @@ from streamer.wire.codec import Buffer, crc32c
 SEGMENT_BYTES = 256 << 20
 OPEN_FILES = 32
 """Segments whose files are open at a time."""
-RECENT_BYTES = 2 << 20
+RECENT_BYTES = 16 << 20
 """Of entries that are kept in memory."""
 CLOSED = b"closed"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -216,6 +216,7 @@ class Log:
             segment.path.unlink()
             raise
         if self._segments:
+            self._segments[-1].finish()
             self._make_way(self._segments[-1])
         self._add(segment)
         return segment

@@ -21,7 +21,7 @@ import msgspec
 import structlog
 import zmq
 
-from streamer.doors import Doors, Opening
+from streamer.doors import Doors, Opening, take
 from streamer.exposition import Endpoint
 from streamer.figures import RunFigures, Tally
 from streamer.hub import Door, Hub, Send
@@ -34,6 +34,8 @@ from streamer.wire.messages import AskFigures, Entry, Figures
 
 BATCH = 64
 """Messages that are taken from a door, and entries that are given out, before the others have their turn."""
+TURN_BYTES = 1 << 20
+"""Bytes after which a door has had its turn: what has come is passed on while the processor has it at hand."""
 FEED_PIPE, INGEST_PIPE = 16, 64
 """Messages that may wait for one peer."""
 MOST_ANSWERS = 1024
@@ -42,6 +44,8 @@ MAX_QUESTION = 1 << 16
 """Bytes of a frame from a subscriber."""
 LONGEST_S = 1.0
 _GONE = (zmq.EHOSTUNREACH,)
+_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
+_NOBLOCK = int(zmq.NOBLOCK)
 
 
 class Node:
@@ -131,10 +135,20 @@ class Node:
         return self._tally.figures({**doors, "not_let_in": self._doors.refused}, now)
 
     def _receive(self, door: Door, socket: zmq.Socket[bytes]) -> bool:
-        """Takes what has come, up to a batch; returns whether there may be more."""
+        """Takes what has come, up to a batch; returns whether there may be more.
+
+        What is to be said because of it goes out together, so that a peer wakes up once for all of it.
+        """
+        sends: list[Send] = []
+        more = self._hear(door, socket, sends)
+        self._send(sends)
+        return more
+
+    def _hear(self, door: Door, socket: zmq.Socket[bytes], sends: list[Send]) -> bool:
+        taken = 0
         for _ in range(BATCH):
             try:
-                frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                frames = take(socket)
             except zmq.Again:
                 return False
             peer = frames[0].bytes
@@ -143,13 +157,22 @@ class Node:
                 continue
             try:
                 role = self._doors.role(frames[0])
-                self._send(self._take(door, peer, role, [frame.buffer for frame in frames[1:]]))
+                views = [frame.buffer for frame in frames[1:]]
+                sends += self._take(door, peer, role, views)
             except Exception:
                 # One peer's message must not end the run for all the others.
-                self._log.exception("dropped", door=door, peer=peer.hex())
-                self.counts["dropped"] += 1
-                self._hub.forget(door, peer)
+                self._drop(door, peer)
+                continue
+            taken += sum(map(len, views))
+            if taken >= TURN_BYTES:
+                break
         return True
+
+    def _drop(self, door: Door, peer: bytes) -> None:
+        """Lets go of a peer because of the exception that is being handled."""
+        self._log.exception("dropped", door=door, peer=peer.hex())
+        self.counts["dropped"] += 1
+        self._hub.forget(door, peer)
 
     def _take(self, door: Door, peer: bytes, role: str, frames: Sequence[memoryview]) -> list[Send]:
         now = self._clock()
@@ -180,23 +203,37 @@ class Node:
         number = 0
         for send in sends:
             number += 1
-            if send.door == "ingest":
-                self._tally.said(send.message, self._clock())
-            frames = [send.peer, encode(send.message), *map(_as_it_came, send.payloads)]
             try:
-                self._sockets[send.door].send_multipart(frames, zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                self.counts["full"] += 1
-                # All but entries are said again when they are asked for again.
-                self._hub.stuck(send, self._clock())
-            except zmq.ZMQError as why:
-                if why.errno not in _GONE:
-                    raise
-                self.counts["gone"] += 1
-                if not isinstance(send.message, Entry):
-                    self._log.info("peer gone", door=send.door, peer=send.peer.hex())
-                self._hub.forget(send.door, send.peer)
+                self._say(send)
+            except Exception:
+                self._drop(send.door, send.peer)
         return number
+
+    def _say(self, send: Send) -> None:
+        if send.door == "ingest":
+            self._tally.said(send.message, self._clock())
+        socket, header = self._sockets[send.door], encode(send.message)
+        try:
+            # Part by part: what pyzmq does besides for many parts costs more than the parts.
+            socket.send(send.peer, _MORE)
+            if not send.payloads:
+                socket.send(header, _NOBLOCK)
+                return
+            socket.send(header, _MORE)
+            last = len(send.payloads) - 1
+            for place, raw in enumerate(send.payloads):
+                socket.send(_as_it_came(raw), _NOBLOCK if place == last else _MORE, copy=False)
+        except zmq.Again:
+            self.counts["full"] += 1
+            # All but entries are said again when they are asked for again.
+            self._hub.stuck(send, self._clock())
+        except zmq.ZMQError as why:
+            if why.errno not in _GONE:
+                raise
+            self.counts["gone"] += 1
+            if not isinstance(send.message, Entry):
+                self._log.info("peer gone", door=send.door, peer=send.peer.hex())
+            self._hub.forget(send.door, send.peer)
 
 
 def _as_it_came(raw: Buffer) -> Buffer | zmq.Frame:

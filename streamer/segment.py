@@ -13,11 +13,13 @@ import os
 import struct
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import google_crc32c
 
+from streamer.ahead import Ahead
 from streamer.wire.codec import Buffer, crc32c
 from streamer.wire.header import MAX_PAYLOADS, Refused, decode
 from streamer.wire.messages import Commit
@@ -69,6 +71,7 @@ class Segment:
         self.offsets = array("Q")
         self.end = _FILE_SIZE
         self.largest = 0
+        self._ahead = Ahead()
         self.damage = ""
         """What is wrong with what follows the last good record; empty if that is only unfinished."""
 
@@ -122,8 +125,15 @@ class Segment:
     def close(self) -> None:
         """Closes the file; ``reopen`` opens it again."""
         if self.file >= 0:
+            self.finish()
             os.close(self.file)
         self.file = -1
+
+    def finish(self) -> None:
+        """Gives back the room that was taken for entries that have not come."""
+        if self._ahead.taken:
+            with suppress(OSError):  # it is given back when the log is opened the next time
+                self._ahead.give_back(self.file, self.end)
 
     def write_header(self, epoch: str) -> None:
         """Writes the file's header with an epoch.  Raises OSError."""
@@ -139,15 +149,17 @@ class Segment:
     def append(self, kind: str, payloads: Sequence[Buffer], crcs: Sequence[int]) -> None:
         """Writes an entry; all is as before if that fails.  Raises OSError."""
         sizes = [len(raw) for raw in payloads]
-        head = record_head(self.stop, kind, sizes, crcs)
+        head, total = record_head(self.stop, kind, sizes, crcs), sum(sizes)
+        file, end = self.reopen(), self.end + len(head) + total
+        self._ahead.reach(file, self.end, end)
         try:
-            _pwrite(self.reopen(), [head, *(raw for raw in payloads if len(raw))], self.end)
+            _pwrite(file, [head, *(raw for raw in payloads if len(raw))], self.end)
         except OSError:
-            os.ftruncate(self.file, self.end)  # whatever part was written is not an entry
+            self._ahead.give_back(file, self.end)  # whatever part was written is not an entry
             raise
         self.offsets.append(self.end)
-        self.end += len(head) + sum(sizes)
-        self.largest = max(self.largest, sum(sizes))
+        self.end = end
+        self.largest = max(self.largest, total)
 
     def place(self, number: int) -> tuple[int, int]:
         """Where an entry begins and ends."""
