@@ -62,12 +62,16 @@ class _Subscriber:
     cursor: Cursor
     places: tuple[int, ...]
     """Which payloads of a chunk's entry it wants: places in it, the commit's header (0) among them."""
+    coarse: tuple[int, ...]
+    """The same at level 1."""
     region: Region | None
     batch: int
     heard: float
     rate: Rate
     wanted: deque[int] = field(default_factory=deque)
     """Entries that it has asked for by number, at most MOST_FETCHED."""
+    fetch_coarse: bool = False
+    """Whether they are wanted at level 1."""
     before: tuple[Cursor, int] = (Cursor(0), -1)
     """Its cursor before the message that was sent last, and what that one fetched."""
     fetch_needs: int = 0
@@ -124,7 +128,8 @@ class Feed:
             name=message.name[:MAX_NAME],
             role=message.role[:MAX_NAME],
             cursor=Cursor.at(message.next if goes_on else 0),
-            places=(0, *(1 + place for place in self._places(message))),
+            places=(0, *(1 + place for place in self._places(message, message.level))),
+            coarse=(0, *(1 + place for place in self._places(message, 1))),
             region=region,
             batch=max(0, min(message.batch, BATCH_BYTES)),
             heard=now,
@@ -143,13 +148,13 @@ class Feed:
         subscriber = self._subscribers.get(peer)
         return "" if subscriber is None else subscriber.role
 
-    def _places(self, message: Hello) -> Iterator[int]:
+    def _places(self, message: Hello, level: int) -> Iterator[int]:
         """Where the parts that a subscriber wants are among those of a chunk, in the order of a chunk's parts."""
         parts = self._index.parts
         for place, part in enumerate(parts):
             if part not in message.parts:
                 continue
-            yield parts.index("labels1") if part == "labels" and message.level > 0 and "labels1" in parts else place
+            yield parts.index("labels1") if part == "labels" and level > 0 and "labels1" in parts else place
 
     def _make_room(self, now: float) -> bool:
         """Lets go of the subscriber that has been silent for longest, if it has been for long."""
@@ -205,8 +210,10 @@ class Feed:
         if any(number >= self._log.head for number in numbers):
             why = f"the log has entries 0 to {self._log.head - 1}; others were to be fetched"
             return [Send("feed", peer, Refuse(why))]
-        subscriber.wanted = deque(numbers)
+        subscriber.wanted, subscriber.fetch_coarse = deque(numbers), message.level > 0
         subscriber.heard = now
+        if numbers and min(numbers) < self._log.evicted:
+            return [Send("feed", peer, Snapshot(self._log.evicted, self._log.store))]
         return []
 
     def present(self, peer: bytes, message: AskIndex) -> list[Send]:
@@ -306,7 +313,7 @@ class Feed:
     def _fetched(self, subscriber: _Subscriber) -> list[Sent]:
         """The entry that was asked for by number, if there is room for it."""
         cursor = subscriber.cursor
-        sent = self._entry(subscriber, subscriber.wanted[0])
+        sent = self._entry(subscriber, subscriber.wanted[0], coarse=subscriber.fetch_coarse)
         if sent.nbytes > cursor.room:
             subscriber.fetch_needs = sent.nbytes
             return []
@@ -315,14 +322,14 @@ class Feed:
         cursor.fetched(sent.nbytes)
         return [sent]
 
-    def _entry(self, subscriber: _Subscriber, number: int) -> Sent:
+    def _entry(self, subscriber: _Subscriber, number: int, *, coarse: bool = False) -> Sent:
         """An entry as this subscriber wants it."""
         try:
             kind, payloads = self._log.read(number)
         except IndexError:
             kind, payloads = "gone", []
         if kind in CHUNKS:
-            payloads = [payloads[place] for place in subscriber.places]
+            payloads = [payloads[place] for place in (subscriber.coarse if coarse else subscriber.places)]
         return Sent(Entry(number, FETCHED, kind), payloads, sum(len(raw) for raw in payloads))
 
     def silent(self, since: float) -> list[bytes]:

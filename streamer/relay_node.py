@@ -218,7 +218,7 @@ class RelayNode:
         """Appends what has come, as far as there is room."""
         assert self._relay is not None or not self._waiting, "entries come after the run's specification"
         while self._waiting and self._relay is not None:
-            entry, payloads, nbytes = self._waiting[0]
+            entry, payloads, nbytes, _ = self._waiting[0]
             before = self._relay.full
             if not self._relay.copy(Sent(entry, payloads, nbytes)):
                 if not before:

@@ -6,12 +6,13 @@ waits here is bounded.  When nothing was heard for a while it asks; when that is
 the conversation anew where it stopped.  A log of another epoch is another log: all starts anew.
 
 One that comes ``late`` asks what is there first, fetches it in the order that its owner likes, and follows
-from there on: what it fetched stands outside the order, what it follows never does.
+from there on: what it fetched stands outside the order, what it follows never does.  If it wants that
+``coarse_first``, it fetches all chunks at half the resolution, where the log has that, before any of them whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ from streamer.wire.messages import (
     Message,
     Pulse,
     Refuse,
+    Snapshot,
     Welcome,
 )
 
@@ -54,6 +56,8 @@ class Wants(NamedTuple):
     level: int = 0
     late: bool = False
     """The present state first, if there is one; not all that led to it."""
+    coarse_first: bool = False
+    """Of that, all chunks at level 1 before they come as ``level`` says."""
 
 
 class Begin(NamedTuple):
@@ -75,6 +79,15 @@ class Take(NamedTuple):
     payloads: Sequence[Buffer]
     nbytes: int
     """What it costs; to be given back with ``used`` when it is used up."""
+    level: int = 0
+    """At which level it was fetched, beyond what Hello says."""
+
+
+class Elsewhere(NamedTuple):
+    """Labels of entries before ``number`` have left the log: they are in ``store``."""
+
+    number: int
+    store: str
 
 
 class Ask(NamedTuple):
@@ -94,7 +107,7 @@ class Tell(NamedTuple):
     sentence: str
 
 
-Step = Message | Ask | Begin | Stand | Take | Anew | Tell
+Step = Message | Ask | Begin | Stand | Take | Elsewhere | Anew | Tell
 
 
 class Follower:
@@ -108,7 +121,11 @@ class Follower:
         self.head = 0
         self.missing: list[int] = []
         """Entries of the present state that have not come, the next to be fetched first.  May be sorted anew."""
+        self.coarse: list[int] = []
+        """Those that have not come at level 1 either, and are fetched so before all of ``missing``."""
         self._fetching: set[int] = set()
+        self._level = 0
+        """At which level they are fetched."""
         self._used_bytes = self._used_messages = 0
         self._waiting_bytes = self._waiting_messages = 0
         """Of the entries that were taken and are not used up yet."""
@@ -126,7 +143,7 @@ class Follower:
         """The first word of a conversation; counts of credit start anew."""
         self._welcome = self._asks_index = False
         # What was asked for by number and has not come is forgotten on the other side.
-        self.missing[:0] = sorted(self._fetching)
+        (self.coarse if self._level else self.missing)[:0] = sorted(self._fetching)
         self._fetching.clear()
         # What still waits here takes its room from the new conversation, so that many of them cannot fill the memory.
         self._used_bytes, self._used_messages, self._received = -self._waiting_bytes, -self._waiting_messages, 0
@@ -155,6 +172,8 @@ class Follower:
                 if self._welcome and message.prev >= self.next:
                     return [Anew()]  # it was sent and has not come
                 return self._well() if self._welcome else []
+            case Snapshot():
+                return [Elsewhere(message.number, message.store)]
             case Refuse():
                 return self._refused(message)
             case _:
@@ -174,7 +193,7 @@ class Follower:
         """The entry taken last could not be read: ask for it once more."""
         self.dropped(entry.nbytes)
         if entry.entry.prev == FETCHED:
-            self.missing.insert(0, entry.entry.number)
+            (self.coarse if entry.level else self.missing).insert(0, entry.entry.number)
         else:
             self.next = entry.entry.number
         self._failures += 1
@@ -189,6 +208,11 @@ class Follower:
     def intact(self) -> None:
         """The entry taken last could be read."""
         self._failures = 0
+
+    def fetch(self, number: int) -> list[Step]:
+        """An entry that has come already is wanted once more, after all that is missing."""
+        self.missing.append(number)
+        return self._fetch() if self._welcome else []
 
     def tick(self, now: float) -> list[Step]:
         """To be called at ``deadline``."""
@@ -234,6 +258,7 @@ class Follower:
                 return [Tell("the streamer's welcome came without the run's specification; asking again"), Anew()]
             self.epoch, self.next = message.epoch, 0
             self.missing.clear()
+            self.coarse.clear()
             self._fetching.clear()
             steps.append(Begin(payloads[0]))
         self._window = min(max(self._window, 2 * message.largest), LARGEST_WINDOW)
@@ -254,6 +279,7 @@ class Follower:
             return [Anew()]
         self.next = present.head
         self.missing = present.numbers.tolist()
+        self.coarse = self.missing.copy() if self._wants.coarse_first and "labels1" in present.parts else []
         return [Stand(present), self.hello(now)]
 
     def _arrived(self, message: Entry | Entries, payloads: Sequence[Buffer]) -> list[Step]:
@@ -284,15 +310,20 @@ class Follower:
             self.next = entry.number + 1
         self._waiting_bytes += nbytes
         self._waiting_messages += 1
-        return [Take(entry, payloads, nbytes), *self._fetch()]
+        level = self._level if entry.prev == FETCHED else 0
+        return [Take(entry, payloads, nbytes, level), *self._fetch()]
 
     def _fetch(self) -> list[Step]:
         """Asks for more of the present state when what was asked for has come."""
-        if self._fetching or not self.missing:
+        waiting = self.coarse or self.missing
+        if self._fetching or not waiting:
             return []
-        numbers, self.missing = self.missing[:FETCH], self.missing[FETCH:]
+        self._level = int(waiting is self.coarse)
+        numbers = waiting[:FETCH]
+        del waiting[:FETCH]
         self._fetching.update(numbers)
-        return [Ask(Fetch(len(numbers)), [b"".join(number.to_bytes(8, "little") for number in numbers)])]
+        ask = Fetch(len(numbers), self._level)
+        return [Ask(ask, [b"".join(number.to_bytes(8, "little") for number in numbers)])]
 
     def _refused(self, message: Refuse) -> list[Step]:
         self._troubled = True
@@ -322,11 +353,3 @@ class Follower:
             return []
         self._troubled = False
         return [Tell("")]
-
-
-def sort_missing(follower: Follower, order: Iterable[int]) -> None:
-    """Puts what has not come into another order; numbers that are not missing are passed over."""
-    there = set(follower.missing)
-    first = [number for number in order if number in there]
-    there.difference_update(first)
-    follower.missing = first + [number for number in follower.missing if number in there]

@@ -212,6 +212,8 @@ class Fetch(Message, frozen=True):
     """
 
     count: int
+    level: int = 0
+    """From 1 on, ``labels1`` in place of ``labels`` where a chunk has it; 0: as Hello says."""
 
 
 class Focus(Message, frozen=True):
@@ -286,8 +288,14 @@ class Archived(Message, frozen=True):
     """Where the store lies: a path or a URL, at most 400 bytes of UTF-8."""
 
 
+class Trouble(Message, frozen=True):
+    """From the archive: why it stands still, in a sentence; empty when it goes on.  Said again every second."""
+
+    why: str
+
+
 class Snapshot(Message, frozen=True):
-    """After Welcome, if the log no longer holds all that was asked for: what is missing, and where it lies."""
+    """After Welcome or Fetch, if the log no longer holds all that was asked for: what is missing, and where it lies."""
 
     number: int
     """Chunks before this entry come as ``evicted``: without labels and layers."""
@@ -299,6 +307,6 @@ Known = (
     Hello | Welcome | Refuse | Pulse | Goodbye
     | Ask | Lease | Beat | Commit | Ack | Again | Fail | Drain
     | Credit | Entry | AskStatus | Status | AskTable | Table | Command | AskFigures | Figures
-    | Archived | Snapshot
+    | Archived | Trouble | Snapshot
     | Entries | AskIndex | Index | Fetch | Focus
 )  # fmt: skip
