@@ -43,6 +43,7 @@ from streamer.wire.messages import (
     Refuse,
     Status,
     Table,
+    Trouble,
 )
 from streamer.wire.status import RunStatus
 from streamer.wire.volume import RunSpec, encode_spec
@@ -54,6 +55,8 @@ STRIKES = 3
 """Bad messages in a row after which a peer is put aside."""
 MOST_STRANGERS = 1024
 """Peers with bad messages that are remembered."""
+ARCHIVES = ("archive", "relay")
+"""Who may speak of the store: the archive, and a relay that it is behind."""
 MOST_OBJECTS = 10_000
 """Objects in one table."""
 
@@ -224,10 +227,14 @@ class Hub:
                     self._foci.say(peer, message, now)
                 return []
             case Archived():
-                if self._feed.role(peer) != "archive":
+                if self._feed.role(peer) not in ARCHIVES:
                     return []
                 why = self.retention.told(message.number, message.store, self._record.log.head)
                 return [Send("feed", peer, Refuse(brief(why)))] if why else []
+            case Trouble():
+                if self._feed.role(peer) in ARCHIVES:
+                    self.retention.stands_still(message.why, now)
+                return []
             case AskIndex():
                 return self._feed.present(peer, message)
             case Pulse():
@@ -372,6 +379,6 @@ class Hub:
             self._record,
             self._leases,
             parts,
-            self._record.full or self._durable.trouble or self.retention.trouble,
+            self._record.full or self._durable.trouble or self.retention.stuck(now) or self.retention.trouble,
             now,
         )

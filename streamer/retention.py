@@ -13,6 +13,9 @@ from typing import NamedTuple
 MOST_STORE = 400
 """Bytes of the store's name: it travels in a header."""
 
+STUCK_S = 10.0
+"""What the archive said of its standing still counts for so long; it says so every second."""
+
 
 class Piece(NamedTuple):
     """A segment of the log."""
@@ -30,6 +33,7 @@ class Retention:
         self.store, self.archived = store, 0
         self.trouble = ""
         """Why the log is larger than it should be, in a sentence."""
+        self._stuck, self._stuck_at = "", 0.0
 
     def told(self, number: int, store: str, head: int) -> str:
         """The archive says that it serves all entries before ``number``; returns what is wrong with it, or nothing."""
@@ -41,6 +45,14 @@ class Retention:
             return f"what has left the log lies in {self.store}: an archive in {store} cannot take its place"
         self.store, self.archived = store, number
         return ""
+
+    def stands_still(self, why: str, now: float) -> None:
+        """The archive says why it stands still, or (nothing) that it goes on."""
+        self._stuck, self._stuck_at = why, now
+
+    def stuck(self, now: float) -> str:
+        """Why the archive stands still; empty while it works.  One that has ended says nothing any more."""
+        return self._stuck if now - self._stuck_at < STUCK_S else ""
 
     def next(self, pieces: Sequence[Piece], retain_bytes: int | None) -> int | None:
         """The first entry of the segment that is to be made lean, or None: all may stay, or must."""

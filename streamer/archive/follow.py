@@ -1,141 +1,96 @@
-"""How the archive follows a log: where it stands, how much it has asked for, and what it does about silence.
+"""How the archive follows the log (``streamer.wire.follow``): what it wants of it, and when it gives up.
 
-Pure: messages and the time in, messages out.  Credit counts an entry's payload bytes from Hello on.  After
-a silence it asks whether anybody is there, then introduces itself anew with its number, and at last gives
-up in words.  Entries that were already read are passed over, and a gap is asked for again.
+Unlike other subscribers it has an end, so it does not wait for ever: a refusal, an entry that cannot be read
+three times in a row, or a long silence end it in words.  And what it wants changes: after a restart the chunks
+that are in the store already come without their labels.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
+from streamer.wire import follow
+from streamer.wire.batch import BATCH_BYTES
 from streamer.wire.block import PARTS
-from streamer.wire.header import VERSION
-from streamer.wire.messages import Credit, Entry, Hello, Message, Pulse, Refuse, Welcome
+from streamer.wire.codec import Buffer
+from streamer.wire.follow import LARGEST_WINDOW, Step, Take, Wants
+from streamer.wire.messages import Known, Refuse
 
-MESSAGES = 4096
-"""Entries asked for at a time."""
-SMALLEST_WINDOW = 64 << 20
-LARGEST_WINDOW = 2 << 30
+WINDOW_BYTES, WINDOW_MESSAGES = 64 << 20, 4096
+TELL_S = 0.5
+"""How far the archive has read is told at least so often while it reads."""
 
 
 class Lost(Exception):
     """The feed cannot be followed any further: why, in a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """When silence is answered by what, in seconds."""
+class Follower(follow.Follower):
+    """The archive's subscription; gives up after ``give_up_s`` of silence.  All but ``ask`` may raise Lost."""
 
-    pulse_s: float = 2.0
-    hello_s: float = 5.0
-    give_up_s: float = 120.0
-    tell_s: float = 0.5
-    """How far the archive has read is told at least so often while it reads."""
-
-
-class Follower:
-    """One subscription.  ``next`` is the number of the entry wanted next; ``epoch`` that of the log followed."""
-
-    def __init__(self, name: str, patience: Patience, now: float) -> None:
-        self.epoch = ""
-        self.next = 0
-        self.parts: tuple[str, ...] = PARTS
-        """The parts of a chunk that are asked for."""
-        self._name, self._patience = name, patience
-        self._heard = self._said = now
-        self._welcomed = False
-        self._window = SMALLEST_WINDOW
-        self._bytes = self._messages = 0
-        self._told = (0, 0, 0)
-        self._told_at = now
+    def __init__(self, name: str, give_up_s: float, now: float) -> None:
+        super().__init__(Wants("archive", name, PARTS, WINDOW_BYTES, WINDOW_MESSAGES, batch=BATCH_BYTES), now)
+        self._give_up_s = give_up_s
+        self._signed_at = self._told_at = now
+        self._told = 0
         self._bad = 0
 
-    def hello(self, now: float) -> list[Message]:
-        """The first word, and that after a silence."""
-        self._said, self._welcomed = now, False
-        return [Hello(VERSION, "archive", self._name, self.epoch, self.next, self.parts)]
-
-    def ask(self, parts: tuple[str, ...], now: float) -> list[Message]:
+    def ask(self, parts: tuple[str, ...], now: float) -> list[Step]:
         """From the next entry on other parts are needed: asks for these, if they are others."""
-        if parts == self.parts:
+        if parts == self._wants.parts:
             return []
-        self.parts = parts
-        return self.hello(now)
+        self._wants = self._wants._replace(parts=parts)
+        return [self.hello(now)]
 
-    def welcome(self, message: Welcome, now: float) -> bool:
-        """An answer to Hello; ``credit`` is to be sent.  Returns whether it is another log, read from its beginning."""
-        self._heard, self._welcomed = now, True
-        anew = message.epoch != self.epoch
-        if anew:
-            self.epoch, self.next = message.epoch, 0
-        self._window = max(self._window, min(2 * message.largest, LARGEST_WINDOW))
-        self._bytes = self._messages = 0
-        self._told = (0, 0, 0)
-        return anew
+    def back(self, number: int, later: Iterable[Step]) -> None:
+        """Entries from this one on that have come are not used: ``later`` are the steps that are left out."""
+        for step in later:
+            if isinstance(step, Take):
+                self.dropped(step.nbytes)
+        self.next = number
 
-    def take(self, entry: Entry, size: int, now: float) -> bool:
-        """An entry of ``size`` payload bytes has come; whether it is the one wanted, to be handed on.
+    def receive(self, message: Known, payloads: Sequence[Buffer], now: float) -> list[Step]:
+        self._signed_at = now
+        if isinstance(message, Refuse) and (not self._welcome or self._window >= LARGEST_WINDOW):
+            raise Lost(f"the streamer refuses the archive: {message.reason}")
+        return super().receive(message, payloads, now)
 
-        What is not wanted was read before, or says that something is missing: ``gap`` tells which.
-        """
-        self._heard = now
-        self._bytes += size
-        self._messages += 1
-        return self._welcomed and entry.number == self.next
-
-    def gap(self, entry: Entry) -> bool:
-        """Whether entries before this one are missing."""
-        return self._welcomed and entry.number > self.next
-
-    def read(self, now: float) -> list[Message]:
-        """The entry that was taken has been dealt with; tells so from time to time."""
-        self.next += 1
-        self._bad = 0
-        spent = (
-            self._told[0] - self._bytes < self._window * 3 // 4 or self._told[1] - self._messages < MESSAGES * 3 // 4
-        )
-        return self.credit(now) if spent or now - self._told_at >= self._patience.tell_s else []
-
-    def damaged(self, why: str, now: float) -> list[Message]:
-        """The entry that was taken cannot be read: it is asked for again.  Raises Lost at the third time."""
+    def damaged(self, entry: Take, why: str, now: float) -> list[Step]:
         self._bad += 1
         if self._bad >= 3:
-            raise Lost(f"entry {self.next} of the log arrived damaged three times: {why}")
-        return self.hello(now)
+            raise Lost(f"entry {entry.entry.number} of the log arrived damaged three times: {why}")
+        return super().damaged(entry, why, now)
 
-    def credit(self, now: float) -> list[Message]:
-        """Asks for as much as the window holds beyond what has come."""
-        self._told = (self._bytes + self._window, self._messages + MESSAGES, self.next)
-        self._told_at = self._said = now
-        return [Credit(*self._told)]
+    def intact(self) -> None:
+        self._bad = 0
+        super().intact()
 
-    def refused(self, message: Refuse, now: float) -> list[Message]:
-        """The streamer says no: to a window that is too small, which can be helped, or to all.  Raises Lost."""
-        self._heard = now
-        if not self._welcomed or self._window >= LARGEST_WINDOW:
-            raise Lost(f"the streamer refuses the archive: {message.reason}")
-        self._window = min(2 * self._window, LARGEST_WINDOW)
-        return self.credit(now)
+    def busy(self, now: float) -> None:
+        """It had other things to do, and could not listen: the silence until now tells nothing."""
+        self._heard_at = self._asked_at = self._moved_at = self._signed_at = now
 
-    def signed(self, now: float) -> None:
-        """Any other sign of life."""
-        self._heard = now
-
-    def tick(self, now: float) -> list[Message]:
-        """What the time brings.  Raises Lost after a long silence."""
-        silent, patience = now - self._heard, self._patience
-        if silent >= patience.give_up_s:
+    def tick(self, now: float) -> list[Step]:
+        """What the time brings; may be called at any time, and wants to be at ``deadline``."""
+        silent = now - self._signed_at
+        if silent >= self._give_up_s:
             raise Lost(f"nothing was heard from the streamer for {silent:.0f} s")
-        if self._welcomed and self.next != self._told[2] and now - self._told_at >= patience.tell_s:
-            return self.credit(now)
-        if silent >= patience.hello_s and now - self._said >= patience.pulse_s:
-            return self.hello(now)
-        if self._welcomed and silent >= patience.pulse_s and now - self._said >= patience.pulse_s:
-            self._said = now
-            return [Pulse()]
-        return []
+        if self._welcome and self.next != self._told and now - self._told_at >= TELL_S:
+            self._told_at = now
+            return self._credit(eager=True)
+        return super().tick(now)
 
-    def deadline(self, now: float) -> float:
-        """When ``tick`` wants to be called next, at the latest."""
-        return now + min(self._patience.tell_s, self._patience.pulse_s) / 2
+    def deadline(self) -> float:
+        tell = (
+            self._told_at + TELL_S if self._welcome and self.next != self._told else self._signed_at + self._give_up_s
+        )
+        return min(super().deadline(), tell, self._signed_at + self._give_up_s)
+
+    def told(self) -> list[Step]:
+        """How far it has read, at the end."""
+        return self._credit(eager=True)
+
+    def _credit(self, *, eager: bool) -> list[Step]:
+        steps = super()._credit(eager=eager)
+        if steps:
+            self._told = self.next
+        return steps

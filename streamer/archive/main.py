@@ -11,7 +11,6 @@ import typer
 
 from streamer import logs, settings
 from streamer.archive.check import check_store
-from streamer.archive.follow import Patience
 from streamer.archive.node import Node
 from streamer.archive.place import ArchiveError, place_of
 from streamer.wire.grid import Triple, triple
@@ -75,9 +74,7 @@ def archive(
         raise ArchiveError("an archive needs --feed ADDRESS and --out STORE.zarr, or --check STORE.zarr alone", 2)
     software = f"cavecast {importlib.metadata.version('cavecast')}"
     mine = read(keys, "archive") if keys is not None else None
-    node = Node(
-        feed, out, software, Patience(give_up_s=patience), lambda line: print(line, flush=True), mine, chunks_of(shard)
-    )
+    node = Node(feed, out, software, patience, lambda line: print(line, flush=True), mine, chunks_of(shard))
     done = node.run()
     print(json.dumps({"archive": done.state, "out": out, "objects": done.objects, "chunks": done.chunks}), flush=True)
 

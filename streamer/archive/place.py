@@ -8,9 +8,10 @@ survives a power cut.  A bucket does both by itself.  Its credentials come from 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 from zarr.storage import LocalStore
 
 NEW = ".partial"
+_STRANGERS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "ExpiredToken", "InvalidToken")
 
 
 class ArchiveError(Exception):
@@ -28,8 +30,16 @@ class ArchiveError(Exception):
         self.exit_code = exit_code
 
 
+class PlaceError(ArchiveError):
+    """The place cannot be used now; it may be usable at another time.  ``what`` is wrong, without an advice."""
+
+    def __init__(self, what: str, advice: str, exit_code: int = 1) -> None:
+        super().__init__(f"{what}{advice}", exit_code)
+        self.what = what
+
+
 class Place(Protocol):
-    """Files by key, such as ``local/c/0/0/1``.  All methods raise ArchiveError if the place cannot be reached."""
+    """Files by key, such as ``local/c/0/0/1``.  All methods raise PlaceError if the place cannot be used."""
 
     label: str
     """How to call it in a sentence."""
@@ -52,7 +62,10 @@ class Place(Protocol):
         """The names right below ``prefix`` ("" for the top)."""
 
     def flush(self) -> None:
-        """Returns when all that was written survives a power cut."""
+        """Returns when all that was written survives a power cut.  Raises ArchiveError if it is not known whether."""
+
+    def spoken(self) -> AbstractContextManager[None]:
+        """Within it, what goes wrong with the place (also by ``zarr``) becomes PlaceError."""
 
     def close(self) -> None:
         """Lets go of it."""
@@ -76,7 +89,7 @@ class Folder:
         self._unsynced: set[Path] = set()
 
     def get(self, key: str) -> bytes | None:
-        with self._spoken():
+        with self.spoken():
             try:
                 return (self.path / key).read_bytes()
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
@@ -85,33 +98,38 @@ class Folder:
     def set(self, key: str, raw: bytes) -> None:
         path = self.path / key
         new = path.with_name(f".{path.name}{NEW}")
-        with self._spoken():
+        with self.spoken():
             try:
-                new.write_bytes(raw)
-            except FileNotFoundError:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                new.write_bytes(raw)
-            new.replace(path)
+                try:
+                    new.write_bytes(raw)
+                except FileNotFoundError:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    new.write_bytes(raw)
+                new.replace(path)
+            except OSError:
+                with suppress(OSError):
+                    new.unlink()  # half a file takes room that others need
+                raise
         self._unsynced.add(path)
 
     def delete(self, key: str) -> None:
-        with self._spoken():
+        with self.spoken():
             (self.path / key).unlink(missing_ok=True)
         self._unsynced.discard(self.path / key)
 
     def clear(self, prefix: str) -> None:
-        with self._spoken():
+        with self.spoken():
             shutil.rmtree(self.path / prefix, ignore_errors=not (self.path / prefix).exists())
 
     def names(self, prefix: str) -> list[str]:
-        with self._spoken():
+        with self.spoken():
             try:
                 return sorted(child.name for child in (self.path / prefix).iterdir())
             except (FileNotFoundError, NotADirectoryError):
                 return []
 
     def flush(self) -> None:
-        with self._spoken():
+        with self.spoken():
             for path in [*self._unsynced, *{path.parent for path in self._unsynced}]:
                 try:
                     file = os.open(path, os.O_RDONLY)
@@ -119,6 +137,12 @@ class Folder:
                     continue  # replaced or removed since
                 try:
                     os.fsync(file)
+                except OSError as why:
+                    # Once more would not help: the kernel may then report success for pages that it has dropped.
+                    raise ArchiveError(
+                        f"{path} cannot be made durable: {why.strerror}; start the archive again, which writes anew "
+                        "what is not known to be in the store"
+                    ) from None
                 finally:
                     os.close(file)
         self._unsynced.clear()
@@ -127,11 +151,13 @@ class Folder:
         self.zarr.close()
 
     @contextmanager
-    def _spoken(self) -> Iterator[None]:
+    def spoken(self) -> Iterator[None]:
         try:
             yield
         except OSError as why:
-            raise ArchiveError(f"{self.label} cannot be used: {why.strerror or why}; mend it and start again") from None
+            raise PlaceError(
+                f"{self.label} cannot be used: {why.strerror or why}", "; mend it and start again"
+            ) from None
 
 
 class Bucket:
@@ -140,14 +166,15 @@ class Bucket:
     def __init__(self, url: str) -> None:
         try:
             import obstore
+            from obstore.exceptions import BaseError
             from obstore.store import S3Store
             from zarr.storage import ObjectStore
         except ImportError:
             raise ArchiveError(f"{url} needs the package obstore: pip install 'cavecast[s3]'", 2) from None
-        self.label, self._obstore = url, obstore
+        self.label, self._obstore, self._errors = url, obstore, BaseError
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
         settings: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
-        with self._spoken():
+        with self.spoken():
             self._store = S3Store.from_url(
                 url,
                 client_options={"allow_http": endpoint.startswith("http://"), "timeout": timedelta(seconds=60)},
@@ -157,32 +184,34 @@ class Bucket:
         self.zarr = ObjectStore(self._store)
 
     def get(self, key: str) -> bytes | None:
-        with self._spoken():
+        with self.spoken():
             try:
                 return bytes(self._obstore.get(self._store, key).bytes())
-            except FileNotFoundError:
+            except FileNotFoundError as why:
+                if "NoSuchBucket" in str(why):
+                    raise
                 return None
 
     def set(self, key: str, raw: bytes) -> None:
-        with self._spoken():
+        with self.spoken():
             self._obstore.put(self._store, key, raw)
 
     def delete(self, key: str) -> None:
-        with self._spoken():
+        with self.spoken():
             try:
                 self._obstore.delete(self._store, key)
             except FileNotFoundError:
                 return
 
     def clear(self, prefix: str) -> None:
-        with self._spoken():
+        with self.spoken():
             for page in self._obstore.list(self._store, prefix):
                 paths = [found["path"] for found in page]
                 if paths:
                     self._obstore.delete(self._store, paths)
 
     def names(self, prefix: str) -> list[str]:
-        with self._spoken():
+        with self.spoken():
             found = self._obstore.list_with_delimiter(self._store, prefix or None)
         paths = [*found["common_prefixes"], *(each["path"] for each in found["objects"])]
         return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
@@ -194,13 +223,27 @@ class Bucket:
         self.zarr.close()
 
     @contextmanager
-    def _spoken(self) -> Iterator[None]:
-        """The library's errors in one sentence; its first line names the request and never a credential."""
+    def spoken(self) -> Iterator[None]:
+        """The library's errors in one sentence, which names the request and never a credential."""
         try:
             yield
-        except Exception as why:
-            first = next(iter(str(why).strip().splitlines()), "")[:200]
-            raise ArchiveError(
-                f"{self.label} cannot be used ({type(why).__name__}: {first}): look at the bucket, the AWS_… variables "
-                "of the environment and the network, and start again"
-            ) from None
+        except (self._errors, OSError) as why:
+            what, advice = _of_bucket(self.label, str(why).strip() or type(why).__name__)
+            raise PlaceError(f"{self.label} cannot be used: {what}", f": {advice}") from None
+
+
+def _of_bucket(url: str, said: str) -> tuple[str, str]:
+    """What is wrong with a bucket, and what to do, from what the library said."""
+    bucket = url.removeprefix("s3://").partition("/")[0]
+    code = found.group(1) if (found := re.search(r"<Code>(\w+)</Code>", said)) else ""
+    status = found.group(1) if (found := re.search(r"status code: (\d+)", said)) else ""
+    if code == "NoSuchBucket":
+        return f"there is no bucket {bucket}", "make it first, or look at the AWS_… variables of the environment"
+    if code in _STRANGERS or status in ("401", "403"):
+        why = f"the credentials of the environment are refused ({code or status})"
+        return why, "look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and the rights to the bucket"
+    if "error sending request" in said or "error trying to connect" in said:
+        at = found.group() if (found := re.search(r"https?://[^/\s]+", said)) else "the bucket's address"
+        return f"{at} does not answer", "look at AWS_ENDPOINT_URL, AWS_REGION and the network"
+    first = said.splitlines()[0].partition("<?xml")[0][:200].rstrip(" :")
+    return f"{first}{f' ({code})' if code else ''}", "look at the bucket, the AWS_… variables and the network"

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from hashlib import blake2b
+from typing import Any, NamedTuple, TypeVar
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
@@ -30,7 +32,7 @@ from streamer.archive.layout import (
     run_attributes,
     write_array,
 )
-from streamer.archive.place import NEW, ArchiveError, Folder, Place
+from streamer.archive.place import NEW, ArchiveError, Folder, Place, PlaceError
 from streamer.archive.shards import Shards
 from streamer.archive.tables import Column
 from streamer.wire.codec import Labels, compress, decode_labels
@@ -95,10 +97,22 @@ def _foreign(place: Place) -> ArchiveError:
     )
 
 
-class Store:
-    """A store that is being written; goes on with what an earlier process of the same run left, if that can be."""
+Done = TypeVar("Done")
+Wait = Callable[[str, int], None]
+"""Called with what is wrong and how often it has been in a row, returns when to try again; with "" when all is well."""
 
-    def __init__(self, place: Place, spec: RunSpec, software: str, shards: Shards, epoch: str) -> None:
+
+class Store:
+    """A store that is being written; goes on with what an earlier process of the same run left, if that can be.
+
+    Once it is open, what its place refuses is tried again for as long as ``wait`` comes back: a full disk or
+    a bucket that is away only take time.  So all that is done to the place may be done twice.
+    """
+
+    def __init__(
+        self, place: Place, spec: RunSpec, software: str, shards: Shards, epoch: str, wait: Wait | None = None
+    ) -> None:
+        self._wait: Wait | None = None  # at the beginning there is somebody to be told
         self.place, self.spec, self.grid, self.shards = place, spec, spec.grid, shards
         self.layers = kept_layers(spec)
         attributes = run_attributes(spec, software)
@@ -106,19 +120,42 @@ class Store:
         if there is not None:
             there.refuse_other(place.label, spec, attributes[DIGEST])
         self.progress = self._resumable(epoch)
-        self._group = open_group(place.zarr, {**attributes, STATE: UNFINISHED})
-        if self.progress.next:
+        self._texts: dict[str, bytes] = {}
+        """Digests of the text files that were written."""
+        with place.spoken():
+            self._group = open_group(place.zarr, {**attributes, STATE: UNFINISHED})
+            if not self.progress.next:
+                self._empty()
             self._states = {name: self._group[name] for name in ("chunk_state", "chunk_crc32c", "chunk_labels")}
-            return
-        for name in place.names(""):
+        self._wait = wait
+
+    def _empty(self) -> None:
+        """Begins anew: whatever an earlier process left of this run goes."""
+        for name in self.place.names(""):
             if name.endswith((".csv", NEW)):
-                place.delete(name)
-            elif name == STAGING or place.get(f"{name}/zarr.json") is not None:
-                place.clear(name)
-        create_arrays(self._group, spec, shards)
-        self._states = {name: self._group[name] for name in ("chunk_state", "chunk_crc32c", "chunk_labels")}
+                self.place.delete(name)
+            elif name == STAGING or self.place.get(f"{name}/zarr.json") is not None:
+                self.place.clear(name)
+        create_arrays(self._group, self.spec, self.shards)
         self._consolidate()
         self.put_progress(0)
+
+    def insist(self, act: Callable[[], Done]) -> Done:
+        """Does something to the place until that takes it."""
+        tries = 0
+        while True:
+            try:
+                with self.place.spoken():
+                    found = act()
+            except PlaceError as why:
+                if self._wait is None:
+                    raise
+                tries += 1
+                self._wait(f"the archive stands still, and the log keeps what it lacks: {why.what}", tries)
+            else:
+                if tries and self._wait is not None:
+                    self._wait("", 0)
+                return found
 
     def _resumable(self, epoch: str) -> Progress:
         """How far an earlier process of this run came; 0 if its files are cut otherwise or the log is another."""
@@ -134,11 +171,15 @@ class Store:
         """All chunks among the entries before ``number`` are in the store, also after a power cut."""
         if 0 < number <= self.progress.next:
             return  # an earlier process came further
-        self.place.flush()
-        self.progress = self.progress._replace(next=number)
         told = {"epoch": self.progress.epoch, "next": number, "shard": self.shards.shape}
-        self.place.set(_PROGRESS, json.dumps(told).encode())
-        self.place.flush()
+
+        def put() -> None:
+            self.place.flush()
+            self.place.set(_PROGRESS, json.dumps(told).encode())
+            self.place.flush()
+
+        self.insist(put)
+        self.progress = self.progress._replace(next=number)
 
     def close(self) -> None:
         """Lets go of the store."""
@@ -148,16 +189,22 @@ class Store:
 
     def stage(self, array: str, chunk: int, raw: bytes) -> None:
         """Keeps a chunk's bytes until its shard is written."""
-        self.place.set(f"{STAGING}/{array}/{chunk}", raw)
+        self.insist(lambda: self.place.set(f"{STAGING}/{array}/{chunk}", raw))
 
     def staged(self, array: str, chunk: int) -> bytes | None:
         """The bytes of a chunk that is kept so."""
-        return self.place.get(f"{STAGING}/{array}/{chunk}")
+        return self.insist(lambda: self.place.get(f"{STAGING}/{array}/{chunk}"))
 
-    def unstage(self, chunk: int) -> None:
-        """The chunk is in its shard."""
-        for array in (*self.layers, "local"):  # local last: by it the others are found
-            self.place.delete(f"{STAGING}/{array}/{chunk}")
+    def unstage(self, chunks: Iterable[int]) -> None:
+        """The chunks are in their shards, which are made durable before what was kept goes."""
+
+        def remove() -> None:
+            self.place.flush()
+            for chunk in chunks:
+                for array in (*self.layers, "local"):  # local last: by it the others are found
+                    self.place.delete(f"{STAGING}/{array}/{chunk}")
+
+        self.insist(remove)
 
     def waiting(self) -> list[int]:
         """The chunks that an earlier process kept."""
@@ -166,14 +213,15 @@ class Store:
     def shard(self, array: str, shard: int) -> list[bytes | None]:
         """The bytes of a shard's chunks, by place; None where there is none.  Raises ArchiveError if it is damaged."""
         try:
-            return self.shards.unpack(self.place.get(self.key(array, shard)))
+            return self.shards.unpack(self.insist(lambda: self.place.get(self.key(array, shard))))
         except Refused as why:
             raise ArchiveError(f"{self.key(array, shard)} of {self.place.label} is damaged: {why}") from None
 
     def put_shard(self, array: str, shard: int, parts: Sequence[bytes | None]) -> None:
         """Writes a shard in one step, or removes it if it holds nothing."""
         if any(raw is not None for raw in parts):
-            self.place.set(self.key(array, shard), self.shards.pack(parts))
+            packed = self.shards.pack(parts)
+            self.insist(lambda: self.place.set(self.key(array, shard), packed))
 
     def key(self, array: str, shard: int) -> str:
         """The name of a shard's file."""
@@ -198,23 +246,37 @@ class Store:
 
     def put_states(self, states: NDArray[np.uint8], crcs: NDArray[np.uint32], labels: NDArray[np.uint32]) -> None:
         """State, checksum and number of labels of all chunks, in C order."""
-        for name, values in (("chunk_state", states), ("chunk_crc32c", crcs), ("chunk_labels", labels)):
-            self._states[name][...] = values.reshape(self.grid.counts)
+        named: dict[str, NDArray[Any]] = {"chunk_state": states, "chunk_crc32c": crcs, "chunk_labels": labels}
+
+        def put() -> None:
+            for name, values in named.items():
+                self._states[name][...] = values.reshape(self.grid.counts)
+
+        self.insist(put)
 
     def put_csv(self, tables: Mapping[str, str]) -> None:
-        """Text files beside the arrays, each replaced in one step."""
+        """Text files beside the arrays, each replaced in one step if it is another than the one that is there."""
         for name, text in tables.items():
-            self.place.set(name, text.encode())
+            raw = text.encode()
+            told = blake2b(raw).digest()
+            if self._texts.get(name) != told:
+                self.insist(partial(self.place.set, name, raw))
+                self._texts[name] = told
 
     def put_tables(self, objects: Iterable[Column], steps: Iterable[Column], local: NDArray[np.int64]) -> None:
         """The object tables as arrays along ``object`` and ``object_step``, and the objects of all chunks' labels."""
-        for dim, columns in (("object", objects), ("object_step", steps)):
-            for column in columns:
-                write_array(self._group, column.name, column.values, [dim], column.attributes)
-        write_array(self._group, "local_object_id", local, ["local_label"], {
-            "long_name": "object of each chunk's labels 1, 2, …, one chunk after the other in C order",
-            "comment": "0 where the object was dropped; chunk_labels says how many rows a chunk has",
-        })  # fmt: skip
+        tables = (("object", tuple(objects)), ("object_step", tuple(steps)))
+
+        def put() -> None:
+            for dim, columns in tables:
+                for column in columns:
+                    write_array(self._group, column.name, column.values, [dim], column.attributes)
+            write_array(self._group, "local_object_id", local, ["local_label"], {
+                "long_name": "object of each chunk's labels 1, 2, …, one chunk after the other in C order",
+                "comment": "0 where the object was dropped; chunk_labels says how many rows a chunk has",
+            })  # fmt: skip
+
+        self.insist(put)
 
     def _consolidate(self) -> None:
         with catch_warnings():
@@ -224,12 +286,16 @@ class Store:
 
     def finish(self, state: str) -> None:
         """The store is whole: ``complete``, or as far as a cancelled run came."""
-        self._consolidate()
-        self.place.flush()
-        # With its consolidated metadata, so that one write of one file makes the store whole.
-        whole = zarr.open_group(self.place.zarr, mode="r+", use_consolidated=True)
-        whole.attrs[STATE] = state
-        self.place.clear(STAGING)
+
+        def finish() -> None:
+            self._consolidate()
+            self.place.flush()
+            # With its consolidated metadata, so that one write of one file makes the store whole.
+            whole = zarr.open_group(self.place.zarr, mode="r+", use_consolidated=True)
+            whole.attrs[STATE] = state
+            self.place.clear(STAGING)
+
+        self.insist(finish)
 
 
 def counts(place: Place) -> tuple[int, int]:

@@ -57,6 +57,8 @@ class Writer:
         self._constant: tuple[int, bytes] = -1, b""
         self._next = 0
         """Number of the entry that comes next."""
+        self._refreshed = 0
+        """Up to which entry shards, states and tables have been brought."""
         self._open = np.zeros(store.shards.size, np.uint32)
         """Chunks of each shard that are still to come."""
         for shard in range(store.shards.size):
@@ -106,14 +108,19 @@ class Writer:
         self._next += 1
         return done
 
+    @property
+    def stale(self) -> bool:
+        """Whether ``refresh`` would bring anything up to date."""
+        return self._next > self._refreshed and self._next >= self._store.progress.next  # else what is there is newer
+
     def refresh(self) -> None:
         """Brings shards, states and CSV tables up to what has arrived."""
-        if self._next < self._store.progress.next:
-            return  # what is there is newer
-        for shard in list(self._aside):
-            self._fill(shard)
+        if not self.stale:
+            return
+        self._fill(*self._aside)
         self._store.put_states(self._states, self._crc, self._own)
         self._put_csv(*self._tables())
+        self._refreshed = self._next
 
     def _chunk(self, payloads: Sequence[Buffer]) -> None:
         commit, _ = decode([memoryview(payloads[0])])
@@ -154,12 +161,24 @@ class Writer:
         if not self._open[shard]:
             self._fill(shard)
 
-    def _fill(self, shard: int) -> None:
-        """Writes a shard with the chunks that were kept aside for it."""
+    def _fill(self, *shards: int) -> None:
+        """Writes shards with the chunks that were kept aside for them."""
+        done = [chunk for shard in shards for chunk in self._filled_up(shard)]
+        if not done:
+            return
+        self._store.unstage(done)
+        for chunk in done:
+            shard, _ = self._store.shards.of(chunk)
+            del self._aside[shard][chunk]
+            if not self._aside[shard]:
+                del self._aside[shard]
+
+    def _filled_up(self, shard: int) -> list[int]:
+        """Writes a shard; the chunks that are in it now and were not before."""
         # One that is left from before a restart waits until its entry has come again.
         fresh = [chunk for chunk in self._aside.get(shard, {}) if self._states[chunk] == COMMITTED]
         if not fresh:
-            return
+            return []
         store = self._store
         places = {chunk: place for chunk, place in store.shards.members(shard) if chunk in fresh}
         local = store.shard("local", shard)
@@ -172,11 +191,7 @@ class Writer:
         for chunk, place in places.items():
             labels[place] = self._translated(chunk, local[place])
         store.put_shard("labels", shard, labels)
-        for chunk in places:
-            store.unstage(chunk)
-            del self._aside[shard][chunk]
-        if not self._aside[shard]:
-            del self._aside[shard]
+        return fresh
 
     def _translated(self, chunk: int, local: bytes | None) -> bytes:
         ids = self._assembly.chunk_ids(chunk)
@@ -185,8 +200,7 @@ class Writer:
 
     def _finish(self, state: str) -> Summary:
         store = self._store
-        for shard in list(self._aside):
-            self._fill(shard)
+        self._fill(*self._aside)
         for shard in range(store.shards.size):
             self._translate_again(shard)
         store.put_states(self._states, self._crc, self._own)
@@ -197,7 +211,7 @@ class Writer:
         store.put_tables(
             objects, steps, np.concatenate([np.zeros(0, np.int64), *(each.astype(np.int64) for each in ids)])
         )
-        check_chunks(store.place)
+        store.insist(lambda: check_chunks(store.place))
         store.finish(state)
         return Summary(state, len(objects[0].values), len(done))
 
