@@ -81,6 +81,14 @@ class Cursor:
         self.sent_messages += 1
         self.needs = 0
 
+    def copy(self) -> Cursor:
+        """Another one that stands where this one does."""
+        # Written out: the library's copy takes ten times as long, and this is done for each entry.
+        return Cursor(
+            self.next, self.prev, self.read, self.credit_bytes, self.credit_messages, self.sent_bytes,
+            self.sent_messages, self.widest, self.needs,
+        )  # fmt: skip
+
     def unsent(self, before: Cursor) -> None:
         """What was sent last is not on its way: the peer's pipe was full.  ``before`` is a copy from before it."""
         self.next, self.prev, self.needs = before.next, before.prev, before.needs

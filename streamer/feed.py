@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass, field
 from math import inf
 from typing import Literal, NamedTuple
@@ -295,7 +294,7 @@ class Feed:
     def _followed(self, subscriber: _Subscriber) -> list[Sent]:
         """The next entries in the order of the log, as many as go into one message."""
         cursor, batch, total = subscriber.cursor, list[Sent](), 0
-        subscriber.before = copy(cursor), -1
+        subscriber.before = cursor.copy(), -1
         while len(batch) < BATCH_ENTRIES and cursor.may_send(self._log.head):
             if batch and not self._find(subscriber):
                 break
@@ -318,7 +317,7 @@ class Feed:
             subscriber.fetch_needs = sent.nbytes
             return []
         subscriber.fetch_needs = 0
-        subscriber.before = copy(cursor), subscriber.wanted.popleft()
+        subscriber.before = cursor.copy(), subscriber.wanted.popleft()
         cursor.fetched(sent.nbytes)
         return [sent]
 

@@ -68,14 +68,17 @@ class Index:
         self._pairs = {"merges": _Rows(2, np.uint64), "verdicts": _Rows(2, np.uint64), "failed": _Rows(1, np.uint32)}
         self._end = ""
 
-    def note(self, number: int, kind: str, payloads: Sequence[Buffer]) -> None:
-        """An entry of the log, in order.  Raises Refused if it is a chunk that is none of the grid's."""
-        chunk = CONTROL
+    def note(self, number: int, kind: str, payloads: Sequence[Buffer], chunk: int = CONTROL) -> None:
+        """An entry of the log, in order.  Raises Refused if it is a chunk that is none of the grid's.
+
+        ``chunk`` is the entry's where that is known already.
+        """
         if kind in CHUNKS:
-            commit, _ = decode([memoryview(payloads[0])])
-            if not isinstance(commit, Commit) or not 0 <= commit.chunk < self.grid.size:
-                raise Refused(f"entry {number} is no chunk of this run")
-            chunk = commit.chunk
+            if chunk == CONTROL:
+                commit, _ = decode([memoryview(payloads[0])])
+                if not isinstance(commit, Commit) or not 0 <= commit.chunk < self.grid.size:
+                    raise Refused(f"entry {number} is no chunk of this run")
+                chunk = commit.chunk
             self._newest[chunk] = number
             sizes = [len(raw) for raw in payloads[1 : 1 + len(self.parts)]]
             self._sizes[chunk, : len(sizes)] = sizes

@@ -74,6 +74,7 @@ class Log:
         self.store = ""
         """Where the labels of lean segments are to be found."""
         self._lock, self._segment_bytes = lock, segment_bytes
+        self._copy = False
         self.head = 0
         """The number of the next entry."""
         self._segments: list[Segment] = []
@@ -85,16 +86,20 @@ class Log:
         self._recent: dict[int, tuple[str, list[memoryview]]] = {}
         """Entries that were written or read last: those who follow the head all want the same ones."""
         self._recent_bytes = 0
+        self._finished_bytes = 0
+        """Of all segments but the newest."""
 
     @classmethod
-    def open(cls, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> Log:
+    def open(cls, folder: Path, segment_bytes: int = SEGMENT_BYTES, *, copy: bool = False) -> Log:
         """Creates a log, or scans the one that is there and cuts off its tail if that is torn or damaged.
 
+        A ``copy`` keeps its epoch whatever was cut off: its source has the same entries under the same numbers.
         What was not flushed is flushed.  Raises LogInUse, LogDamaged, LogFull or OSError.
         """
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         log = cls(folder, lock, segment_bytes)
+        log._copy = copy
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -139,7 +144,7 @@ class Log:
     @property
     def nbytes(self) -> int:
         """The size of the log in bytes."""
-        return sum(segment.end for segment in self._segments)
+        return self._finished_bytes + self._segments[-1].end
 
     @property
     def evicted(self) -> int:
@@ -222,6 +227,8 @@ class Log:
         return segment
 
     def _add(self, segment: Segment) -> None:
+        if self._segments:
+            self._finished_bytes += self._segments[-1].end
         self._segments.append(segment)
         self._firsts.append(segment.first)
         self.head = segment.stop
@@ -235,8 +242,8 @@ class Log:
             segment.close()
             segment.path.unlink()
         (self.folder / _STORE).unlink(missing_ok=True)
-        self._segments, self._firsts, self._open, self._last = [], [], [], None
-        self.store, self.head, self._safe = "", 0, 0
+        self._segments, self._firsts, self._open = [], [], []
+        self.store, self.head, self._safe, self._finished_bytes = "", 0, 0, 0
         self._recent.clear()
         self._recent_bytes = 0
         self._roll(epoch)
@@ -250,7 +257,7 @@ class Log:
         """
         upto = self.head if upto is None else upto
         files, parts = [], []
-        for segment in self._segments:
+        for segment in self._segments[max(bisect_right(self._firsts, self._safe) - 1, 0) :]:
             if segment.stop <= self._safe or segment.lean:
                 continue
             file = os.dup(segment.reopen())
@@ -288,6 +295,7 @@ class Log:
         """Takes a lean segment in the place of the full one, whose file goes.  Raises OSError."""
         at = self._firsts.index(lean.first)
         full, self._segments[at] = self._segments[at], lean
+        self._finished_bytes += lean.end - full.end
         self._recent.clear()
         self._recent_bytes = 0
         full.close()
@@ -305,7 +313,7 @@ class Log:
         self._load()
         if not self._segments:
             self._roll(secrets.token_hex(16))
-        elif left not in (CLOSED, boot):
+        elif left not in (CLOSED, boot) and not self._copy:
             # The kernel has gone that held what was written; readers may have seen entries that are no more.
             self._segments[-1].write_header(secrets.token_hex(16))
         if self._segments[-1].lean:
@@ -370,16 +378,20 @@ class Log:
             # Nothing of it is left, and the next full segment will have its number.
             empty = self._segments.pop()
             self._firsts.pop()
+            if self._segments:
+                self._finished_bytes -= self._segments[-1].end
             empty.close()
             beyond = [empty.path, *beyond]
-        if damage and self._segments:
+        if damage and self._segments and not self._copy:
             self._segments[-1].write_header(secrets.token_hex(16))
         for path in reversed(beyond):
             path.unlink()
         if self._segments:
             self._segments[-1].cut()
         self.cut = f"the log in {self.folder} was cut after entry {self.head - 1}, {lost:,} bytes: " + (
-            f"{damage}; the chunks that it held are computed again" if damage else "an unfinished record"
+            f"{damage}; the chunks that it held are {'fetched' if self._copy else 'computed'} again"
+            if damage
+            else "an unfinished record"
         )
 
 

@@ -110,10 +110,10 @@ class Record:
         Raises Refused, and nothing has changed, if the payloads are not what the commit announces.
         """
         check(self.grid, commit, payloads, self._layers)
-        self._check(commit)
+        voxels = self._check(commit)
         outcome = self.assembly.commit(commit, payloads)
         self._numbers[commit.chunk] = WAITS
-        self._count(commit)
+        self._count(commit, voxels)
         header = encode(commit)
         crcs = [crc32c(header), *(part.crc for part in commit.parts)]
         self._owed.append(_Owed("chunk", [header, *payloads], commit.chunk, crcs))
@@ -145,7 +145,7 @@ class Record:
                 self.full = str(why)
                 break
             self._owed.popleft()
-            self.index.note(number, entry.kind, entry.payloads)
+            self.index.note(number, entry.kind, entry.payloads, entry.chunk)
             if entry.chunk >= 0:
                 self._numbers[entry.chunk] = number
                 logged.append(Logged(entry.chunk, number))
@@ -155,23 +155,24 @@ class Record:
         """Whether a second commit of a chunk in the log has the payloads of the first."""
         return self._commit_of(self.log.read(self._numbers[commit.chunk])[1]).parts == commit.parts
 
-    def _check(self, commit: Commit) -> None:
-        """Raises Refused unless what the payloads unpack to is bounded by the chunk's size."""
+    def _check(self, commit: Commit) -> int:
+        """The core's voxels.  Raises Refused unless what the payloads unpack to is bounded by them."""
         z, y, x = self.grid.core(commit.chunk).shape
+        voxels = z * y * x
         rows, cells, labelled = commit.stat_rows, commit.footprint_cells, commit.labelled
-        if not 0 <= max(rows, cells) <= labelled <= z * y * x or min(rows, cells) < 0:
+        if not 0 <= max(rows, cells) <= labelled <= voxels or min(rows, cells) < 0:
             raise Refused(
                 f"chunk {commit.chunk}: {rows} rows of statistics and {cells} cells "
-                f"of {labelled} labelled voxels in {z * y * x}"
+                f"of {labelled} labelled voxels in {voxels}"
             )
         if not -1 <= commit.constant <= commit.own or (commit.constant >= 0) != (not commit.parts[0].size):
             raise Refused(
                 f"chunk {commit.chunk}: labels of {commit.parts[0].size} bytes for a constant of {commit.constant}"
             )
+        return voxels
 
-    def _count(self, commit: Commit) -> None:
-        z, y, x = self.grid.core(commit.chunk).shape
-        self.voxels_done += z * y * x
+    def _count(self, commit: Commit, voxels: int) -> None:
+        self.voxels_done += voxels
         self.labelled += commit.labelled
 
     def _owe(self, outcome: Outcome) -> None:
@@ -196,10 +197,10 @@ class Record:
                 if kind in ("chunk", "evicted"):
                     commit = self._commit_of(payloads)
                     check_header(self.grid, commit, len(payloads) - 1, self._layers)
-                    self._check(commit)
+                    voxels = self._check(commit)
                     follows(self.assembly.commit(commit, payloads[1:]))
                     self._numbers[commit.chunk] = number
-                    self._count(commit)
+                    self._count(commit, voxels)
                 elif kind == "failed":
                     why_not = b"".join(payloads[1:2]).decode("utf-8", "replace")
                     for chunk in np.frombuffer(payloads[0], "<u4").tolist():

@@ -28,6 +28,7 @@ MAGIC = b"CaveLog\n"
 VERSION = 2
 KINDS = ("", "chunk", "merges", "verdicts", "failed", "end", "evicted")
 """A kind's number is its place here."""
+_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 LASTING = ("seam", "ids", "stats", "footprint")
 """The parts of a chunk that a lean segment keeps: whatever seams, merges and objects follow from."""
 MAX_ENTRY_BYTES = (1 << 32) - 1
@@ -200,7 +201,7 @@ def record_head(number: int, kind: str, sizes: Sequence[int], crcs: Sequence[int
         )
     table = [value for pair in zip(sizes, crcs, strict=True) for value in pair]
     raw = _TABLES[len(sizes)].pack(*table)
-    rest = _HEAD.pack(0, crc32c(raw), number, total, KINDS.index(kind), len(sizes), 0)[4:]
+    rest = _HEAD.pack(0, crc32c(raw), number, total, _NUMBERS[kind], len(sizes), 0)[4:]
     return crc32c(rest).to_bytes(4, "little") + rest + raw
 
 

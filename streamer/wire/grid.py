@@ -9,6 +9,7 @@ itself).  Whatever two voxels touch, across a face, an edge or a corner: one blo
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
@@ -97,9 +98,7 @@ class Grid(msgspec.Struct, frozen=True):
 
     def core(self, chunk: int) -> Box:
         """The voxels that the chunk owns."""
-        (iz, iy, ix), (cz, cy, cx), (nz, ny, nx) = self.index(chunk), self.chunk, self.shape
-        z, y, x = iz * cz, iy * cy, ix * cx
-        return Box((z, y, x), (min(z + cz, nz), min(y + cy, ny), min(x + cx, nx)))
+        return _core(self, chunk)
 
     def pad(self, chunk: int) -> Triple:
         """1 for each axis on which something lies beyond the chunk's high side, else 0."""
@@ -132,6 +131,13 @@ class Grid(msgspec.Struct, frozen=True):
         )
         rows = [(a * ny + b) * nx for a in z for b in y]
         return frozenset(row + c for row in rows for c in x) - {chunk}
+
+
+@lru_cache(256)  # for one commit it is asked half a dozen times
+def _core(grid: Grid, chunk: int) -> Box:
+    (iz, iy, ix), (cz, cy, cx), (nz, ny, nx) = grid.index(chunk), grid.chunk, grid.shape
+    z, y, x = iz * cz, iy * cy, ix * cx
+    return Box((z, y, x), (min(z + cz, nz), min(y + cy, ny), min(x + cx, nx)))
 
 
 def triple(values: Iterator[int] | tuple[int, ...]) -> Triple:
