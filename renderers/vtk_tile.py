@@ -9,7 +9,7 @@ mixed from two pictures in memory, as VTK's own stereo modes do.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,14 +81,17 @@ class TileWindow:
             renderer.AddLight(light)
             self._lights.append(light)
 
-    def draw(self, sights: Sequence[Sight]) -> None:
-        """Draws to the back buffer; returns when the picture is finished there."""
+    def draw(self, sights: Sequence[Sight], before: Callable[[Sight], object] = bool) -> None:
+        """Draws to the back buffer; returns when the picture is finished there.
+
+        ``before`` is called ahead of each drawing, for what depends on the eye; by default it does nothing.
+        """
         self._window.SwapBuffersOff()
         self._light(sights[0])
         if self._stereo == "quad-buffer":
-            self._both_buffers(*sights)
+            self._both_buffers(sights[0], sights[1], before)
         else:
-            pictures = [self._drawn(sight) for sight in sights]
+            pictures = [self._drawn(sight, before) for sight in sights]
             if self._stereo in MIXED:
                 self._put(mix(self._stereo, pictures[0], pictures[1], self._offset))
         self._window.WaitForCompletion()
@@ -102,17 +105,18 @@ class TileWindow:
         """What was drawn last, (height, width, 3) RGB, the top row first; valid until the next call."""
         return self._reader.read(self._window)
 
-    def _drawn(self, sight: Sight) -> Pixels:
+    def _drawn(self, sight: Sight, before: Callable[[Sight], object]) -> Pixels:
+        before(sight)
         width, height = self._window.GetSize()
         self._renderer.SetViewport(*viewport(sight.into, width, height))
         look_through(self._renderer.GetActiveCamera(), sight)
         self._window.Render()
         return self._reader.read(self._window).copy() if self._stereo in MIXED else NOTHING
 
-    def _both_buffers(self, left: Sight, right: Sight) -> None:
+    def _both_buffers(self, left: Sight, right: Sight, before: Callable[[Sight], object]) -> None:
         """The driver's left and right back buffers: VTK draws both eyes itself, with its own off-axis camera."""
-        camera = self._renderer.GetActiveCamera()
-        look_with_both(camera, left, right)
+        before(left._replace(eye="middle"))
+        look_with_both(self._renderer.GetActiveCamera(), left, right)
         self._window.SetStereoTypeToCrystalEyes()
         self._window.StereoRenderOn()
         self._window.Render()
