@@ -16,11 +16,20 @@ from numpy.typing import NDArray
 from streamer.wire.viewing import Head, Vec3
 
 Stereo = Literal[
-    "mono", "left", "right", "side-by-side", "top-bottom", "interlaced", "checkerboard", "quad-buffer", "anaglyph"
+    "mono",
+    "left",
+    "right",
+    "side-by-side",
+    "top-bottom",
+    "interlaced",
+    "interlaced-columns",
+    "checkerboard",
+    "quad-buffer",
+    "anaglyph",
 ]
 """What one output carries: one picture for the middle of the head, for one eye, or both eyes packed into it.
-Of packed pictures the left eye has the left half, the top half, the even rows counted from the top, or the squares
-that the upper left pixel belongs to."""
+Of packed pictures the left eye has the left half, the top half, the even rows counted from the top, the even columns
+counted from the left, or the squares that the upper left pixel belongs to."""
 
 EYES = ("left", "right")
 
@@ -144,6 +153,9 @@ class TrackerSource(msgspec.Struct, frozen=True):
     head_turn: Vec3 = (0.0, 0.0, 0.0)
     wand_offset: Vec3 = (0.0, 0.0, 0.0)
     wand_turn: Vec3 = (0.0, 0.0, 0.0)
+    head_shift: Vec3 = (0.0, 0.0, 0.0)
+    """Added to the head's position last of all, in the wall's axes, mm (what CalVR calls a body's offset)."""
+    wand_shift: Vec3 = (0.0, 0.0, 0.0)
 
 
 class Wall(msgspec.Struct, frozen=True):

@@ -1,0 +1,1 @@
+"""Trackers: bytes of devices become records, records become the head and the wand, the wand changes the view."""
