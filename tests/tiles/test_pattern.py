@@ -85,7 +85,7 @@ def test_the_grid_runs_on_from_screen_to_screen(wall: Wall) -> None:
 
 def _thin(corners: NDArray[np.float64]) -> bool:
     sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
-    return float(sides.min()) < 0.03 * float(sides.max())
+    return float(sides.min()) < 0.05 * float(sides.max())
 
 
 def _on_edge(ends: tuple[Any, Any], corner: NDArray[np.float64], wall: Wall, name: str) -> bool:
