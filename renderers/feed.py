@@ -39,6 +39,8 @@ class Started(NamedTuple):
     """A run's log has been opened; the scene starts anew."""
 
     spec: RunSpec
+    epoch: str = ""
+    """Names the log; positions of another one mean nothing here."""
 
 
 class Arrived(NamedTuple):
@@ -251,7 +253,7 @@ class FeedLine:
         while waiting:
             match waiting.popleft():
                 case Begin(spec):
-                    waiting.extendleft(reversed(self._begin(spec)))
+                    waiting.extendleft(reversed(self._begin(spec, follower.epoch)))
                 case Stand(present):
                     self._chunk_of = dict(zip(present.numbers.tolist(), present.chunks.tolist(), strict=True))
                     self._sort(follower)
@@ -273,13 +275,13 @@ class FeedLine:
                     self._send(socket, message)
         return socket
 
-    def _begin(self, raw: Buffer) -> list[Step]:
+    def _begin(self, raw: Buffer, epoch: str) -> list[Step]:
         try:
             spec = decode_spec(bytes(raw))
         except (msgspec.MsgspecError, ValueError) as why:
             return [Tell(f"The streamer's specification of the run cannot be read: {why}.")]
         self._grid = spec.grid
-        self._give(Started(spec))
+        self._give(Started(spec, epoch))
         return []
 
     def _unpack(self, entry: Take, follower: Follower) -> list[Step]:
