@@ -11,12 +11,19 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from streamer.figures import BOUNDS_S, Latency, RunFigures, SubscriberFigures
+from streamer.relay_figures import RelayFigures
 
 
 class _Figure(NamedTuple):
     name: str
     help: str
     value: Callable[[RunFigures], float]
+
+
+class _OfRelay(NamedTuple):
+    name: str
+    help: str
+    value: Callable[[RelayFigures], float]
 
 
 class _OfSubscriber(NamedTuple):
@@ -53,7 +60,24 @@ SUBSCRIBERS = (
     _OfSubscriber("subscriber_credit_bytes", "Bytes asked for and not sent.", lambda s: s.credit_bytes),
     _OfSubscriber("subscriber_credit_messages", "Entries asked for and not sent.", lambda s: s.credit_messages),
 )
-PREFIX = "cavecast_streamer_"
+RELAY_COUNTERS = (
+    _OfRelay("copies_begun", "Times that the copy began anew: the source's log was another.", lambda r: r.begun),
+    _OfRelay("damaged_entries", "Entries that came damaged and were asked for again.", lambda r: r.damaged),
+)
+RELAY_GAUGES = (
+    _OfRelay("position_entries", "Entries of its log.", lambda r: r.position),
+    _OfRelay("kept_position_entries", "Entries as durable as its policy asks for.", lambda r: r.kept),
+    _OfRelay("log_size_bytes", "Size of its log.", lambda r: r.log_bytes),
+    _OfRelay("lag_entries", "Entries of the streamer's log not copied yet.", lambda r: r.lag_entries),
+    _OfRelay("lag_bytes", "Bytes of the streamer's log not copied yet.", lambda r: r.lag_bytes),
+    _OfRelay("lag_seconds", "Since the first entry not copied yet is known.", lambda r: r.lag_s),
+    _OfRelay("source_silent_seconds", "Since anything was heard of its source; -1: nothing yet.", lambda r: r.silent_s),
+    _OfRelay("credit_bytes", "Room given to its source and not filled.", lambda r: r.credit_bytes),
+    _OfRelay("credit_messages", "Entries asked of its source and not come.", lambda r: r.credit_messages),
+    _OfRelay("disk_full", "1 while it waits for its disk.", lambda r: r.full),
+    _OfRelay("subscribers", "Who reads it.", lambda r: len(r.subscribers)),
+)
+PREFIX, RELAY_PREFIX = "cavecast_streamer_", "cavecast_relay_"
 
 
 def families(runs: Sequence[RunFigures]) -> Iterable[Metric]:
@@ -76,15 +100,41 @@ def families(runs: Sequence[RunFigures]) -> Iterable[Metric]:
         for reason, times in sorted(run.doors.items()):
             doors.add_metric([run.run_id, reason], times)
     yield doors
+    yield from _subscribers(PREFIX, ["run"], [([run.run_id], run.subscribers) for run in runs])
+
+
+def relay_families(relays: Sequence[RelayFigures]) -> Iterable[Metric]:
+    """One family per metric, a sample per relay (and per subscriber or reason)."""
+    for one in (*RELAY_COUNTERS, *RELAY_GAUGES):
+        kind = CounterMetricFamily if one in RELAY_COUNTERS else GaugeMetricFamily
+        family = kind(RELAY_PREFIX + one.name, one.help, labels=["run", "relay"])
+        for relay in relays:
+            family.add_metric([relay.run_id, relay.relay], one.value(relay))
+        yield family
+    doors = CounterMetricFamily(
+        RELAY_PREFIX + "refused_messages", "What was not taken, by reason.", labels=["run", "relay", "reason"]
+    )
+    for relay in relays:
+        for reason, times in sorted(relay.doors.items()):
+            doors.add_metric([relay.run_id, relay.relay, reason], times)
+    yield doors
+    yield from _subscribers(
+        RELAY_PREFIX, ["run", "relay"], [([one.run_id, one.relay], one.subscribers) for one in relays]
+    )  # fmt: skip
+
+
+def _subscribers(
+    prefix: str, labels: list[str], all_of: Sequence[tuple[list[str], Sequence[SubscriberFigures]]]
+) -> Iterable[Metric]:
     for each in SUBSCRIBERS:
-        gauge = GaugeMetricFamily(PREFIX + each.name, each.help, labels=["run", "role", "subscriber"])
-        for run in runs:
+        gauge = GaugeMetricFamily(prefix + each.name, each.help, labels=[*labels, "role", "subscriber"])
+        for values, subscribers in all_of:
             worst: dict[tuple[str, str], float] = {}  # two may have one name; a sample may not come twice
-            for subscriber in run.subscribers:
+            for subscriber in subscribers:
                 key, number = (subscriber.role, subscriber.name), each.value(subscriber)
                 worst[key] = max(worst.get(key, number), number)
             for (role, name), number in worst.items():
-                gauge.add_metric([run.run_id, role, name], number)
+                gauge.add_metric([*values, role, name], number)
         yield gauge
 
 
@@ -93,19 +143,22 @@ class Endpoint(Collector):
 
     def __init__(self, port: int) -> None:
         """Raises OSError if the port is taken."""
-        self._figures: tuple[RunFigures, ...] = ()
+        self._figures: RunFigures | RelayFigures | None = None
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
         self._server, self._thread = start_http_server(port, "127.0.0.1", registry)
         self.port = int(self._server.server_address[1])
 
-    def show(self, figures: RunFigures) -> None:
+    def show(self, figures: RunFigures | RelayFigures) -> None:
         """What is served from now on."""
-        self._figures = (figures,)
+        self._figures = figures
 
     def collect(self) -> Iterable[Metric]:
         """Called by the server's thread."""
-        return families(self._figures)
+        figures = self._figures
+        if isinstance(figures, RelayFigures):
+            return relay_families([figures])
+        return families([figures] if figures is not None else [])
 
     def close(self) -> None:
         """Ends the server."""

@@ -7,10 +7,11 @@ length of a run: the places in the log that lag is measured by are thinned out.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from streamer.cursor import Cursor
 from streamer.hub import Hub
 from streamer.wire.codec import Buffer
 from streamer.wire.messages import Ack, Again, Commit, Fail, Lease, Message
@@ -157,19 +158,7 @@ class Tally:
         states = hub.chunk_states
         ages = [now - at for chunk, at in self._leased.items() if states[chunk] == LEASED]
         self._marks.mark(status.log_position, status.log_bytes, now)
-        subscribers, archived = [], [-1]
-        for name, role, cursor in hub.cursors:
-            if role == "archive":
-                archived.append(cursor.reached)
-            if role != "control":
-                behind, seconds = self._marks.behind(cursor.reached, now)
-                subscribers.append(
-                    SubscriberFigures(
-                        name, role, status.log_position - cursor.reached, behind, seconds,
-                        max(0, cursor.credit_bytes - cursor.sent_bytes),
-                        max(0, cursor.credit_messages - cursor.sent_messages), cursor.sent_bytes,
-                    )
-                )  # fmt: skip
+        archived = [-1, *(cursor.reached for _, role, cursor in hub.cursors if role == "archive")]
         return RunFigures(
             run_id=self._run_id,
             committed_chunks=status.committed,
@@ -188,5 +177,23 @@ class Tally:
             log_bytes=status.log_bytes,
             archive_position=max(archived),
             doors={**doors, "refused": hub.refused, "put_aside": hub.put_aside},
-            subscribers=tuple(subscribers),
+            subscribers=readers(hub.cursors, self._marks, status.log_position, now),
         )
+
+
+def readers(
+    cursors: Iterable[tuple[str, str, Cursor]], marks: Marks, head: int, now: float
+) -> tuple[SubscriberFigures, ...]:
+    """Those who read a log, which ends before entry ``head``, by their names, roles and cursors."""
+    found = []
+    for name, role, cursor in cursors:
+        if role != "control":
+            behind, seconds = marks.behind(cursor.reached, now)
+            found.append(
+                SubscriberFigures(
+                    name, role, max(0, head - cursor.reached), behind, seconds,
+                    max(0, cursor.credit_bytes - cursor.sent_bytes),
+                    max(0, cursor.credit_messages - cursor.sent_messages), cursor.sent_bytes,
+                )
+            )  # fmt: skip
+    return tuple(found)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -16,25 +14,15 @@ import typer
 from streamer import logs
 from streamer.doors import check_address
 from streamer.durable import Policy
-from streamer.exposition import Endpoint
 from streamer.hub import Hub, HubSettings
 from streamer.keeper import Keeper
-from streamer.log import SEGMENT_BYTES, Log, LogDamaged, LogInUse
+from streamer.log import Log
 from streamer.node import Node, clock
-from streamer.record import BadLog, LogFull
-from streamer.relay_node import RelayNode
+from streamer.record import BadLog
+from streamer.relay_main import SPEC_FILE, CannotServe, RelayUse, endpoint_at, log_in, serve_copy
 from streamer.settings import read
 from streamer.wire.keys import read as read_keys
 from streamer.wire.volume import RunSpec
-
-SPEC_FILE = "run.json"
-"""Lies beside the log, and says of which run it is."""
-
-
-class CannotServe(RuntimeError):
-    """Why the streamer does not start, in a sentence."""
-
-    exit_code = 1
 
 
 class WrongUse(CannotServe):
@@ -54,8 +42,11 @@ def streamer(
             "--relay-of",
             metavar="ADDRESS",
             help="Keep a copy of the log behind this feed and serve that: one for each site or display node. "
-            "Takes --log, --feed and --keys only.",
+            "Takes --log, --feed, --name, --durability, --segment-mb, --metrics-port and --keys only.",
         ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What a relay is called at its source.", show_default="the host's name")
     ] = None,
     ingest: Annotated[
         str, typer.Option(help="Where workers connect: ipc://PATH, or tcp://127.0.0.1:PORT (0: a free one).")
@@ -114,7 +105,8 @@ def streamer(
     settings = read({"durability": durability})
     logs.configure(settings.log_level, settings.log_format)
     if relay_of is not None:
-        return _relay(relay_of, log, feed, keys)
+        of_relay = RelayUse(relay_of, log, feed, keys, name, settings.durability, round(segment_mb * 1e6), metrics_port)
+        return serve_copy(of_relay)
     if run is None:
         raise WrongUse("a streamer needs --run RUN.json, or --relay-of ADDRESS if it is to be a relay")
     spec = read_spec(run)
@@ -129,7 +121,7 @@ def streamer(
         except BadLog as why:
             raise CannotServe(f"{log}: {why}") from None
         with (
-            _endpoint(metrics_port) as endpoint,
+            endpoint_at(metrics_port) as endpoint,
             closing(Keeper(hub, opened, None if retain_gb is None else round(retain_gb * 1e9))) as keeper,
             closing(Node(hub, spec.grid, ingest, feed, clock, mine, keeper, spec.run_id, endpoint)) as node,
         ):
@@ -144,38 +136,6 @@ def streamer(
             return node.run()
 
 
-def _relay(source: str, folder: Path, feed: str, keys: Path | None) -> int:
-    """Serves a copy of the log behind ``source``."""
-    logs.bind(part="relay")
-    mine = read_keys(keys, "relay") if keys is not None else None
-    check_address(feed, locked=mine is not None)
-    with closing(_log(folder, SEGMENT_BYTES)) as log:
-        try:
-            node = RelayNode(source, log, folder / SPEC_FILE, feed, socket.gethostname(), clock, mine)
-        except (BadLog, msgspec.MsgspecError, ValueError) as why:
-            if hasattr(why, "exit_code"):
-                raise
-            raise CannotServe(f"{folder} is not a relay's: {why}; take another folder") from None
-        with closing(node):
-            structlog.get_logger("relay").info("ready", source=source, feed=node.address, entries=log.head)
-            print(json.dumps({"ready": "relay", "feed": node.address}), flush=True)
-            return node.run()
-
-
-@contextmanager
-def _endpoint(port: int | None) -> Iterator[Endpoint | None]:
-    """Where metrics are served, if they are; raises CannotServe."""
-    if port is None:
-        yield None
-        return
-    try:
-        endpoint = Endpoint(port)
-    except OSError as why:
-        raise CannotServe(f"metrics cannot be served on port {port} of 127.0.0.1: {why.strerror}") from None
-    with closing(endpoint):
-        yield endpoint
-
-
 def read_spec(path: Path) -> RunSpec:
     """A run's specification from a JSON file.  Raises WrongUse."""
     try:
@@ -186,19 +146,9 @@ def read_spec(path: Path) -> RunSpec:
         raise WrongUse(f"{path} is not the specification of a run: {why}") from None
 
 
-def _log(folder: Path, segment_bytes: int) -> Log:
-    """The log in a folder; raises CannotServe."""
-    try:
-        return Log.open(folder, segment_bytes)
-    except (LogInUse, LogDamaged, LogFull) as why:
-        raise CannotServe(str(why)) from None
-    except OSError as why:
-        raise CannotServe(f"the log in {folder} cannot be opened: {why.strerror}") from None
-
-
 def _open(folder: Path, spec: RunSpec, segment_bytes: int) -> Log:
     """The log, which is that of this run; raises CannotServe."""
-    log = _log(folder, segment_bytes)
+    log = log_in(folder, segment_bytes)
     try:
         _same_run(folder / SPEC_FILE, spec, log.head)
     except BaseException:

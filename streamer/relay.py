@@ -9,23 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import inf
+from struct import error as StructError
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from streamer.cursor import Cursor
 from streamer.feed import Feed, Send
 from streamer.focus import VIEWS
-from streamer.index import Index
+from streamer.index import CHUNKS, Index
 from streamer.record import BadLog, LogFull, LogLike
 from streamer.wire.batch import Sent
 from streamer.wire.block import PARTS
-from streamer.wire.codec import Buffer
-from streamer.wire.header import Refused, brief
+from streamer.wire.codec import Buffer, crc32c
+from streamer.wire.header import Refused, brief, decode
 from streamer.wire.messages import (
+    Archived,
     AskIndex,
     AskStatus,
     AskTable,
     Command,
+    Commit,
     Credit,
     Fetch,
     Focus,
@@ -36,6 +40,7 @@ from streamer.wire.messages import (
     Refuse,
     Status,
     Table,
+    Trouble,
 )
 from streamer.wire.volume import RunSpec, encode_spec
 
@@ -52,14 +57,67 @@ class Up(NamedTuple):
     message: Message
 
 
+class CopyDamaged(RuntimeError):
+    """An entry of the copy is not what it was: the log is to be opened anew, which cuts it there."""
+
+    def __init__(self, number: int, why: str) -> None:
+        super().__init__(f"entry {number} of the copy is damaged ({why}): it is fetched again, with all after it")
+        self.number = number
+
+
+class _Checked:
+    """A log whose chunks are looked at whenever they are read.  Raises CopyDamaged; not for entries that it lacks."""
+
+    def __init__(self, log: LogLike) -> None:
+        self._log = log
+
+    @property
+    def epoch(self) -> str:
+        return self._log.epoch
+
+    @property
+    def head(self) -> int:
+        return self._log.head
+
+    @property
+    def nbytes(self) -> int:
+        return self._log.nbytes
+
+    @property
+    def evicted(self) -> int:
+        return self._log.evicted
+
+    @property
+    def store(self) -> str:
+        return self._log.store
+
+    def append(self, kind: str, payloads: Sequence[Buffer], crcs: Sequence[int] = ()) -> int:
+        return self._log.append(kind, payloads, crcs)
+
+    def largest(self) -> int:
+        return self._log.largest()
+
+    def read(self, number: int) -> tuple[str, list[memoryview]]:
+        try:
+            kind, payloads = self._log.read(number)
+        except (OSError, IndexError, StructError) as why:
+            if not 0 <= number < self._log.head:
+                raise
+            raise CopyDamaged(number, str(why)) from None
+        if wrong := damage(kind, payloads):
+            raise CopyDamaged(number, wrong)
+        return kind, payloads
+
+
 class Relay:
     """One copy of a log and its subscribers.  Raises BadLog if the log is not of this run."""
 
     def __init__(
         self, spec: RunSpec, log: LogLike, now: float, *, most: int = 256, retry_s: float = 0.02, pulse_s: float = 2.0,
-        idle_s: float = 30.0, disk_retry_s: float = 0.5,
+        idle_s: float = 30.0,
     ) -> None:  # fmt: skip
-        self._log, self._pulse_s, self._disk_retry_s = log, pulse_s, disk_retry_s
+        self._pulse_s = pulse_s
+        self._log = log = _Checked(log)
         self._index = Index(spec.grid, PARTS + spec.layers)
         try:
             for number in range(log.head):
@@ -74,14 +132,16 @@ class Relay:
         self._bad: dict[bytes, tuple[int, float]] = {}
         self._pulsed: dict[bytes, float] = {}
         self._last = 0
+        self.refused = self.put_aside = 0
+        """Messages that were answered with Refuse, and peers that were put aside for them."""
         self._next_probe = now + pulse_s
         self.full = ""
         """Why nothing can be copied, in a sentence; empty while there is room."""
 
     @property
-    def head(self) -> int:
-        """The number of the entry that is wanted next from the source."""
-        return self._log.head
+    def cursors(self) -> list[tuple[str, str, Cursor]]:
+        """The subscribers' names, roles and cursors, for figures; not to be changed."""
+        return self._feed.cursors()
 
     # ------------------------------------------------------------ from the source
 
@@ -131,6 +191,8 @@ class Relay:
                 return [Up(replace(message, view=self._view(peer, message.view)))] if known else []
             case Command():
                 return [Up(message)]
+            case Archived() | Trouble():
+                return [Up(message)] if self._feed.role(peer) in ("archive", "relay") else []
         return list(self.garbled(peer, f"a {type(message).__name__} has no meaning at a relay", now))
 
     def _ask(self, peer: bytes, question: AskStatus | AskTable) -> Up:
@@ -176,6 +238,8 @@ class Relay:
     def garbled(self, peer: bytes, why: str, now: float) -> list[Send | Up]:
         """A peer sent what is no message, or has no meaning here; after the third it is not heard for a while."""
         strikes = self._bad.pop(peer, (0, 0.0))[0] + 1
+        self.refused += 1
+        self.put_aside += strikes == STRIKES
         self._bad[peer] = strikes, now + ASIDE_S
         if len(self._bad) > MOST_STRANGERS:
             del self._bad[next(iter(self._bad))]
@@ -195,7 +259,24 @@ class Relay:
         self._next_probe = now + self._pulse_s
         return [send for peer in self._feed.silent(now - self._pulse_s) for send in self._pulse(peer, now)]
 
-    def deadline(self, now: float) -> float:
-        """When ``tick`` wants to be called next; sooner while the disk is full, to try again."""
-        full = now + self._disk_retry_s if self.full else inf
-        return min(self._next_probe, self._feed.deadline(), full)
+    def deadline(self) -> float:
+        """When ``tick`` or ``drain_feed`` wants to be called next."""
+        return min(self._next_probe, self._feed.deadline())
+
+
+def damage(kind: str, payloads: Sequence[Buffer]) -> str:
+    """What is wrong with an entry that has all of its payloads, in words; empty if nothing is."""
+    if kind not in CHUNKS:
+        return ""
+    try:
+        commit, _ = decode([memoryview(payloads[0])]) if payloads else (None, ())
+    except Refused as why:
+        return str(why)
+    if not isinstance(commit, Commit) or len(commit.parts) != len(payloads) - 1:
+        return "a chunk whose header is no commit of its parts"
+    for info, raw in zip(commit.parts, payloads[1:], strict=True):
+        if kind == "evicted" and not len(raw):
+            continue
+        if len(raw) != info.size or crc32c(raw) != info.crc:
+            return f"chunk {commit.chunk}: part {info.name} differs from what its header says"
+    return ""

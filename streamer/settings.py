@@ -44,6 +44,22 @@ class Settings(BaseSettings):
         Path | None,
         Field(description="Folder for the logs of runs; without it a private temporary one, removed at the end."),
     ] = None
+    parts_host: Annotated[
+        str | None,
+        Field(
+            max_length=255,
+            description="The address at which parts of runs listen, on ports of their own; without it they meet in "
+            "sockets in the run's folder. Beyond loopback they need `run_keys`.",
+        ),
+    ] = None
+    run_keys: Annotated[
+        str | None,
+        Field(
+            max_length=4096,
+            description="`auto`: new keys for each run, in its folder `keys`; or a folder that `cavecast keys` has "
+            "made. Without it parts have none.",
+        ),
+    ] = None
     workers: Annotated[int, Field(ge=1, le=256, description="Workers of a run that does not say how many.")] = 2
     max_workers: Annotated[int, Field(ge=1, le=256, description="The most workers that one run may ask for.")] = 32
     max_runs: Annotated[

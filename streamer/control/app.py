@@ -7,8 +7,9 @@ as JSON, refusals problem documents with one sentence; see ``docs/http.md`` for 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Sequence
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import structlog
 from fastapi import FastAPI, Path, Query, Request, WebSocket
@@ -20,14 +21,15 @@ from starlette.responses import FileResponse, HTMLResponse, Response, StreamingR
 from streamer.control import metrics, pages
 from streamer.control.answers import as_json, course, problem
 from streamer.control.link import NoAnswer, StreamerLink
-from streamer.control.local import LocalRun
+from streamer.control.local import LocalRun, NoView
 from streamer.control.openapi import Chunks, Health, answers, document
 from streamer.control.registry import Registry
-from streamer.control.relay import NO_VIEW, RENDERER_GONE, hang_up, relay
+from streamer.control.relay import NO_VIEW, RENDERER_GONE, VIEW_OVER, hang_up, relay
 from streamer.control.runs import Run
 from streamer.control.schema import Problem, ProblemBody, RunRequest, sentence
 from streamer.control.security import Gate
 from streamer.figures import RunFigures
+from streamer.relay_figures import RelayFigures
 from streamer.wire.status import ObjectPage
 
 MAX_BODY = 64 << 10
@@ -35,6 +37,7 @@ FIGURES_S = 2.0
 """A streamer that does not answer for so long is left out of the metrics."""
 API = "/api/v1"
 log = structlog.get_logger()
+Record = TypeVar("Record")
 RunId = Annotated[str, Path(max_length=64, description="The run's name.", examples=["rivers-3f9a02c1"])]
 
 
@@ -142,8 +145,10 @@ def _view(app: FastAPI, registry: Registry) -> None:
             return
         run.viewer_came()
         try:
-            views, gone = await asyncio.wait_for(run.views(), registry.settings.ready_s)
-            await relay(browser, registry.context, views, gone)
+            views = await asyncio.wait_for(run.views(), registry.settings.ready_s)
+            await relay(browser, registry.context, views.address, views.gone, run.keys)
+        except NoView as why:
+            await hang_up(browser, VIEW_OVER, str(why))
         except TimeoutError:
             await hang_up(browser, RENDERER_GONE, f"the renderer was not ready after {registry.settings.ready_s:g} s")
         except asyncio.CancelledError:
@@ -155,17 +160,25 @@ def _view(app: FastAPI, registry: Registry) -> None:
             run.viewer_went()
 
 
-async def _figures(registry: Registry) -> list[RunFigures]:
-    """The figures of all runs whose streamers answer at once."""
+async def _answered(asked: Sequence[Awaitable[Record]]) -> list[Record]:
+    """What came of some questions, without those that were not answered."""
 
-    async def ask(link: StreamerLink) -> RunFigures | None:
+    async def ask(question: Awaitable[Record]) -> Record | None:
         try:
-            return await link.figures(deadline_s=FIGURES_S)
+            return await question
         except NoAnswer:
             return None
 
-    asked = [ask(run.link) for run in registry.all() if run.link is not None]
-    return [found for found in await asyncio.gather(*asked) if found is not None]
+    return [found for found in await asyncio.gather(*map(ask, asked)) if found is not None]
+
+
+async def _figures(registry: Registry) -> tuple[list[RunFigures], list[RelayFigures]]:
+    """The figures of all runs and relays that answer at once."""
+    every = registry.all()
+    streamers = [run.link.figures(deadline_s=FIGURES_S) for run in every if run.link is not None]
+    relays = [link.relay_figures(deadline_s=FIGURES_S) for run in every for link in run.relays.values()]
+    both = await asyncio.gather(_answered(streamers), _answered(relays))
+    return both[0], both[1]
 
 
 def _about(app: FastAPI, registry: Registry) -> None:
@@ -181,7 +194,10 @@ def _about(app: FastAPI, registry: Registry) -> None:
     )
     async def prometheus() -> Response:
         """Metrics for Prometheus."""
-        text = metrics.exposition(lambda: [run.record for run in registry.all()], await _figures(registry))
+        streamers, relays = await _figures(registry)
+        text = metrics.exposition(
+            lambda: [run.record for run in registry.all()], streamers, relays, registry.forgotten
+        )  # fmt: skip
         return Response(text, headers={"content-type": metrics.CONTENT_TYPE})
 
     def openapi() -> dict[str, Any]:

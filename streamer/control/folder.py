@@ -63,8 +63,10 @@ class Folder:
         os.close(self._lock)
 
 
-def address(folder: Path, name: str) -> str:
-    """Where a part shall listen: a socket in the run's folder, or a free loopback port."""
+def address(folder: Path, name: str, host: str | None = None) -> str:
+    """Where a part shall listen: a free port of ``host``, or a socket in the run's folder, or a free loopback port."""
+    if host:
+        return f"tcp://[{host}]:0" if ":" in host and not host.startswith("[") else f"tcp://{host}:0"
     path = folder / name
     if len(os.fsencode(path)) < LONGEST_SOCKET:
         return f"ipc://{path}"

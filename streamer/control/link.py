@@ -19,8 +19,9 @@ from zmq.utils.monitor import parse_monitor_message
 
 from streamer.dial import lock
 from streamer.figures import RunFigures
+from streamer.relay_figures import RelayFigures
 from streamer.wire.header import MAX_PAYLOAD_BYTES, VERSION, Refused, decode, encode
-from streamer.wire.keys import Keys
+from streamer.wire.keys import Keys, Role
 from streamer.wire.line import EVENTS, Line
 from streamer.wire.messages import (
     AskFigures,
@@ -40,6 +41,7 @@ from streamer.wire.status import ObjectPage, RunStatus
 
 DEADLINE_S = 5.0
 _figures = msgspec.msgpack.Decoder(RunFigures)
+_relay_figures = msgspec.msgpack.Decoder(RelayFigures)
 _status = msgspec.msgpack.Decoder(RunStatus)
 _page = msgspec.msgpack.Decoder(ObjectPage)
 
@@ -49,13 +51,18 @@ class NoAnswer(RuntimeError):
 
 
 class StreamerLink:
-    """Asks the streamer at ``address`` (its feed).  Close it when done."""
+    """Asks the streamer at ``address`` (its feed), or a relay.  Close it when done."""
 
     def __init__(
-        self, context: zmq.asyncio.Context, address: str, name: str = "control", keys: Keys | None = None
+        self,
+        context: zmq.asyncio.Context,
+        address: str,
+        name: str = "control",
+        keys: Keys | None = None,
+        server: Role = "streamer",
     ) -> None:
-        self._context, self._address, self._name, self._keys = context, address, name, keys
-        self._line = Line("control plane", "streamer", address, len(keys.servers) if keys else 0)
+        self._context, self._address, self._name, self._keys, self._server = context, address, name, keys, server
+        self._line = Line("control plane", server, address, 1 if keys else 0)
         self._socket: zmq.asyncio.Socket | None = None
         self._monitor: zmq.asyncio.Socket | None = None
         self._turn = asyncio.Lock()
@@ -71,6 +78,11 @@ class StreamerLink:
         """The run in figures.  Raises NoAnswer."""
         number = next(self._requests)
         return _figures.decode((await self._ask(AskFigures(number), Figures(number), deadline_s))[0])
+
+    async def relay_figures(self, *, deadline_s: float = DEADLINE_S) -> RelayFigures:
+        """A relay in figures, if this is the line to one.  Raises NoAnswer."""
+        number = next(self._requests)
+        return _relay_figures.decode((await self._ask(AskFigures(number), Figures(number), deadline_s))[0])
 
     async def table(self, limit: int, object_id: int = 0, *, deadline_s: float = DEADLINE_S) -> ObjectPage:
         """The largest objects, or one with its life.  Raises NoAnswer."""
@@ -111,7 +123,7 @@ class StreamerLink:
         except TimeoutError:
             asked = type(questions[-1]).__name__
             why = f": {self._line.said}" if self._line.said else ""
-            raise NoAnswer(f"the streamer did not answer {asked} within {deadline_s:g} s{why}") from None
+            raise NoAnswer(f"the {self._server} did not answer {asked} within {deadline_s:g} s{why}") from None
 
     def _look_why(self) -> None:
         """Takes note of what has become of the connection."""
@@ -131,7 +143,7 @@ class StreamerLink:
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
         self._monitor = socket.get_monitor_socket(sum(zmq.Event[name] for name in EVENTS))
         if self._keys is not None:
-            lock(socket, self._keys, self._keys.servers[self._line.key])
+            lock(socket, self._keys, self._keys.peers[self._server])
         socket.connect(self._address)
         await socket.send(encode(Hello(VERSION, "control", self._name)))
         while True:
@@ -139,7 +151,7 @@ class StreamerLink:
             if isinstance(message, Welcome):
                 return socket
             if isinstance(message, Refuse):
-                raise NoAnswer(f"the streamer refused the control plane: {message.reason}")
+                raise NoAnswer(f"the {self._server} refused the control plane: {message.reason}")
 
     async def _answer(self, socket: zmq.asyncio.Socket, answer: Message) -> Sequence[bytes | memoryview]:
         while True:

@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 import signal
 import time
+from collections import defaultdict
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -19,10 +21,11 @@ import zmq.asyncio
 from streamer.control import runs
 from streamer.control.launcher import NotReady, Part
 from streamer.control.link import NoAnswer, StreamerLink
-from streamer.control.parts import Addresses, Plan, arguments
+from streamer.control.parts import Addresses, Plan, arguments, dialled
 from streamer.control.runs import Run
 from streamer.lifeline import Lifeline
 from streamer.settings import Settings
+from streamer.wire.keys import Keys
 from streamer.wire.status import RunStatus
 
 POLL_S = 0.2
@@ -30,6 +33,18 @@ POLL_AFTER_S = 1.0
 ARCHIVE_S = 20.0
 """How long a cancelled run waits for what is committed to be written."""
 log = structlog.get_logger()
+
+
+class NoView(RuntimeError):
+    """Nobody will draw this run any more: why, in a sentence."""
+
+
+class Views(NamedTuple):
+    """A renderer that waits for viewers."""
+
+    address: str
+    gone: asyncio.Event
+    """Set when it has gone."""
 
 
 class LocalRun:
@@ -43,8 +58,9 @@ class LocalRun:
         settings: Settings,
         lifeline: Lifeline,
         context: zmq.asyncio.Context,
+        keys: Keys | None = None,
     ) -> None:
-        self.plan, self.version = plan, 0
+        self.plan, self.version, self.keys = plan, 0, keys
         self.closed = asyncio.Event()
         """Set once no process is left."""
         self._record, self._at, self._settings, self._lifeline = record, at, settings, lifeline
@@ -55,11 +71,14 @@ class LocalRun:
         self._parts: dict[str, Part] = {}
         self._news = asyncio.Event()
         self._closing = asyncio.Event()
-        self._meeting = asyncio.Event()
-        if at.known:
-            self._meeting.set()
+        self._met: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        """For each part that others connect to: where it listens is known."""
+        for part in plan.parts:
+            if at.known(part):
+                self._met[part].set()
         self._link: StreamerLink | None = None
-        self._views: asyncio.Future[tuple[str, asyncio.Event]] = asyncio.get_running_loop().create_future()
+        self._relays: dict[str, StreamerLink] = {}
+        self._views: asyncio.Future[Views] = asyncio.get_running_loop().create_future()
 
     # ------------------------------------------------------------ what others ask
 
@@ -73,6 +92,10 @@ class LocalRun:
             remarks=(*self._record.remarks, *self._life.remarks),
             status=self._status,
             restarts=self._life.restarted,
+            parts=tuple(
+                runs.Standing(name, part.role, part.state, len(part.restarts), self._at.listens(name))
+                for name, part in self._life.parts.items()
+            ),
             viewers=self._viewers,
         )
 
@@ -80,6 +103,11 @@ class LocalRun:
     def link(self) -> StreamerLink | None:
         """The line to the streamer; None before it is ready and after the run was closed."""
         return None if self._closing.is_set() else self._link
+
+    @property
+    def relays(self) -> dict[str, StreamerLink]:
+        """The lines to the relays that have been ready, by their names."""
+        return {} if self._closing.is_set() else dict(self._relays)
 
     @property
     def closing(self) -> asyncio.Event:
@@ -97,8 +125,8 @@ class LocalRun:
             await self._news.wait()
         return self.version
 
-    async def views(self) -> tuple[str, asyncio.Event]:
-        """Where the renderer waits for viewers, and an event that says when that renderer has gone."""
+    async def views(self) -> Views:
+        """Where the renderer waits for viewers.  Raises NoView if there will be none any more."""
         return await asyncio.shield(self._views)
 
     def viewer_came(self) -> None:
@@ -152,8 +180,8 @@ class LocalRun:
                 for keeper in keepers:
                     keeper.cancel()
         finally:
-            if self._link is not None:
-                self._link.close()
+            for link in (*([self._link] if self._link else []), *self._relays.values()):
+                link.close()
             self._renderer_gone()
             self._views.cancel()
             self.closed.set()
@@ -162,8 +190,8 @@ class LocalRun:
     async def _keep(self, name: str) -> None:
         """Starts a part, and again if its end was not meant."""
         role = self.plan.parts[name]
-        if role != "streamer":
-            await self._meeting.wait()
+        if source := self.plan.source(name):
+            await self._met[source].wait()
         while not self._closing.is_set():
             facts = {"run": self._record.run_id}
             part = self._parts[name] = Part(name, arguments(name, role, self.plan, self._at), self._lifeline, facts)
@@ -184,6 +212,7 @@ class LocalRun:
                 log.error("run failed", run=self._record.run_id, why=self._life.error)
                 self._closing.set()
             if verdict is None:
+                self._given_up(name, runs.gone(name, code, words))
                 return
             log.warning("started again", run=self._record.run_id, why=runs.gone(name, code, words))
             try:
@@ -200,23 +229,34 @@ class LocalRun:
             log.warning("not ready", run=self._record.run_id, why=str(why))
             part.signal(signal.SIGKILL)
             return
-        if role == "streamer":
-            self._at = self._at._replace(ingest=str(ready["ingest"]), feed=str(ready["feed"]))
-            if self._link is None:
-                self._link = StreamerLink(self._context, self._at.feed)
-            self._meeting.set()
+        self._at = self._at.after(part.name, ready)
+        self._life = runs.greeted(self._life, part.name)
+        if role == "streamer" and self._link is None:
+            self._link = StreamerLink(self._context, self._at.feed_of(part.name), keys=self.keys)
+        elif role == "relay" and part.name not in self._relays:
+            feed = self._at.feed_of(part.name)
+            self._relays[part.name] = StreamerLink(self._context, feed, keys=self.keys, server="relay")
         elif role == "renderer" and not self._views.done():
-            self._at = self._at._replace(views=str(ready["views"]))
-            self._views.set_result((self._at.views, asyncio.Event()))
+            self._views.set_result(Views(dialled(self._at.views), asyncio.Event()))
+        self._met[part.name].set()
+        self._publish()
 
     def _renderer_gone(self) -> None:
-        if self._views.done() and not self._views.cancelled():
-            self._views.result()[1].set()
+        if self._views.done() and not self._views.cancelled() and self._views.exception() is None:
+            self._views.result().gone.set()
             self._views = asyncio.get_running_loop().create_future()
+
+    def _given_up(self, name: str, why: str) -> None:
+        """A part does not come again: whoever waits for a view of it is told."""
+        drawn = "renderer" in self._parts
+        blind = name == "renderer" or ("renderer" in self.plan.behind_of(name) and not drawn)
+        if blind and not self._views.done():
+            self._views.set_exception(NoView(f"this run is not drawn any more: {why}"))
+            self._views.exception()  # nobody need be waiting
 
     async def _watch(self) -> None:
         """Asks the streamer how the run stands, for as long as there is a run."""
-        await self._meeting.wait()
+        await self._met["streamer"].wait()
         while True:
             link = self._link
             if link is not None:

@@ -23,6 +23,7 @@ import uvicorn
 from streamer import logs
 from streamer.control.folder import Folder
 from streamer.control.registry import open_registry
+from streamer.control.roles import check_keys
 from streamer.control.security import check_host
 from streamer.settings import Settings, environment, origin, read
 
@@ -58,6 +59,22 @@ def serve(
     dir: Annotated[
         Path | None, typer.Option(help="Folder for the runs' logs.", show_default="temporary, removed at the end")
     ] = None,
+    parts_host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST",
+            help="Address at which the parts of runs listen, on ports of their own.",
+            show_default="sockets in the run's folder",
+        ),
+    ] = None,
+    keys: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|FOLDER",
+            help="Keys for the parts of runs: new ones for each, or those that cavecast keys made in a folder.",
+            show_default="none",
+        ),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with settings.", show_default="cavecast.toml")
     ] = None,
@@ -67,11 +84,14 @@ def serve(
 
     It prints one line of JSON with its address when it is ready, and ends on Ctrl-C with all that it has started.
     """
-    flags = {"host": host, "port": port, "dir": dir, "log_level": log_level}
+    flags = {
+        "host": host, "port": port, "dir": dir, "parts_host": parts_host, "run_keys": keys, "log_level": log_level
+    }  # fmt: skip
     settings = read(flags, config)
     logs.configure(settings.log_level, settings.log_format)
     os.environ.update(environment(flags, config))  # the parts shall read the same settings
     check_host(settings.host, origin("host", flags, config))
+    check_keys(settings)
     listening = _listen(settings)
     folder = Folder(settings.dir)
     try:

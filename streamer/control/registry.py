@@ -23,17 +23,22 @@ import zmq.asyncio
 from streamer.control import launcher, runs
 from streamer.control.folder import Folder, address
 from streamer.control.local import LocalRun
-from streamer.control.parts import SPEC_FILE, Addresses, Plan
+from streamer.control.metrics import Totals
+from streamer.control.parts import SPEC_FILE, Addresses, Kept, Plan, RelayPlan
+from streamer.control.roles import keys_of
 from streamer.control.runs import Run
 from streamer.control.schema import Problem, RunRequest
 from streamer.lifeline import Lifeline
 from streamer.settings import Settings
 from streamer.wire.grid import Grid
+from streamer.wire.keys import beyond_loopback, read
 from streamer.wire.volume import Keep, Parameter, RunSpec, Source, Volume
 
 INSPECT_S = 120.0
 """So long may the look at an input stay silent; one of many files says how far it is."""
 INSPECT_LONGEST_S = 3600.0
+BUCKET_S = 120.0
+"""So long may it take to find out whether a bucket can be written."""
 KEPT_RECORDS = 1000
 log = structlog.get_logger()
 
@@ -60,6 +65,8 @@ class Registry:
         self.closing = asyncio.Event()
         self._tasks, self._lifeline = tasks, Lifeline()
         self._runs: dict[str, LocalRun] = {}
+        self.forgotten = Totals()
+        """What past runs that are not listed any more have done."""
         self._starting = 0
 
     def all(self) -> list[LocalRun]:
@@ -82,7 +89,13 @@ class Registry:
         if request.start == "first_viewer" and not request.view:
             raise Problem(422, "start is first_viewer, but the run has no view: nobody could ever start it")
         if request.out is not None:
-            _check_store(request.out)
+            await self._check_store(request.out)
+        for relay in request.relays:
+            if relay.listen and beyond_loopback(relay.listen) and not self.settings.run_keys:
+                raise Problem(
+                    422, f"relay {relay.name} is to listen at {relay.listen}, which other machines can reach, so the "
+                    "parts need keys: start cavecast serve with --keys auto, or let it listen at 127.0.0.1",
+                )  # fmt: skip
         busy = [run for run in self.all() if not run.closed.is_set()]
         if len(busy) + self._starting >= self.settings.max_runs:
             raise Problem(
@@ -124,6 +137,21 @@ class Registry:
             return msgspec.json.decode(out, type=Inspection)
         except msgspec.MsgspecError as why:
             raise Problem(500, f"cavecast inspect printed what is no inspection: {why}") from None
+
+    async def _check_store(self, out: str) -> None:
+        """Raises Problem, before anything is computed, if a store cannot be written there."""
+        if not out.startswith("s3://"):
+            _check_folder(out)
+            return
+        try:
+            code, _, err = await launcher.ask(["archive", "--try", out], self._lifeline, BUCKET_S, BUCKET_S)
+        except launcher.Silent as why:
+            raise Problem(504, f"{out} could not be tried: {why}") from None
+        if code != 0:
+            said = [line for line in err.splitlines() if line.startswith("cavecast: ")]
+            raise Problem(
+                422, said[-1].removeprefix("cavecast: ") if said else f"{out} cannot be written: {err[-300:]}"
+            )
 
     def _begin(self, request: RunRequest, found: Inspection, workers: int) -> LocalRun:
         run_id = f"{_slug(request.input)}-{secrets.token_hex(4)}"
@@ -169,9 +197,21 @@ class Registry:
             view_url=f"/view/{run_id}" if request.view else None,
             out=request.out,
         )
-        plan = Plan(folder, workers, request.view, request.out, request.start == "first_viewer", request.pace_s)
-        at = Addresses(address(folder, "ingest"), address(folder, "feed"), address(folder, "views"))
-        run = LocalRun(record, plan, at, self.settings, self._lifeline, self.context)
+        keys = keys_of(self.settings.run_keys, folder)
+        relays = tuple(RelayPlan(one.name, one.of or "", one.durability) for one in request.relays)
+        hold = request.start == "first_viewer"
+        plan = Plan(
+            folder, workers, request.view, request.out, hold, request.pace_s, relays, request.behind or "", keys,
+            Kept(request.durability, request.retain_gb, request.shard),
+        )  # fmt: skip
+        host = self.settings.parts_host
+        ingest, feed, views = (address(folder, door, host) for door in ("ingest", "feed", "views"))
+        at = Addresses(ingest, feed, views, {
+            relay.part: asked.listen or address(folder, relay.part, host)
+            for relay, asked in zip(relays, request.relays, strict=True)
+        })  # fmt: skip
+        mine = read(keys / "control.toml", "control") if keys is not None else None
+        run = LocalRun(record, plan, at, self.settings, self._lifeline, self.context, mine)
         self._runs[run_id] = run
         self._forget()
         self._tasks.create_task(self._live(run), name=run_id)
@@ -194,7 +234,7 @@ class Registry:
         """Keeps the list of past runs bounded."""
         past = [run_id for run_id, run in self._runs.items() if run.closed.is_set()]
         for run_id in past[: max(0, len(self._runs) - KEPT_RECORDS)]:
-            del self._runs[run_id]
+            self.forgotten = self.forgotten.and_(self._runs.pop(run_id).record)
 
 
 @asynccontextmanager
@@ -225,9 +265,7 @@ def inspection_arguments(request: RunRequest) -> list[str]:
     return [*asked, "--", request.input]
 
 
-def _check_store(out: str) -> None:
-    if out.startswith("s3://"):
-        return  # the archive itself says what is wrong with a bucket
+def _check_folder(out: str) -> None:
     path = Path(out)
     if not path.is_absolute():
         raise Problem(422, f"out is {out}: give an absolute path, since the server's folder is not yours")

@@ -23,9 +23,9 @@ IN_FLIGHT = 4
 MAX_DOWN_BYTES = 64 << 20
 FAREWELL_MS = 300
 
-# Codes of a closed WebSocket: two of RFC 6455, and two of our own.
+# Codes of a closed WebSocket: two of RFC 6455, and three of our own, of which only the last is worth coming again.
 TOO_LARGE, NOT_BINARY = 1009, 1003
-NO_VIEW, RENDERER_GONE = 4404, 4503
+NO_VIEW, VIEW_OVER, RENDERER_GONE = 4404, 4410, 4503
 SLOWEST_S = 30.0
 """A browser that takes nothing for so long has gone."""
 

@@ -6,7 +6,8 @@ complete when the streamer has said so *and* the archive, if there is one, has w
 Chunks that could not be segmented do not fail a run: it completes and lists them.
 
 A part that ends before its time is started again, later each time, and given up after a few times
-within a minute: a lost worker is then left out while others work on, any other part fails the run.
+within a minute: a lost worker is then left out while others work on, a lost renderer or relay is missed by those
+alone who look through it, any other part fails the run.
 A part that was refused for wrong use (exit code 2) would be refused again, so it is not retried.
 """
 
@@ -21,7 +22,7 @@ from streamer.wire.status import RunStatus
 from streamer.wire.volume import Keep, Parameter
 
 State = Literal["starting", "waiting", "running", "complete", "failed", "cancelled"]
-Role = Literal["streamer", "worker", "renderer", "archive"]
+Role = Literal["streamer", "relay", "worker", "renderer", "archive"]
 STATES: tuple[State, ...] = ("starting", "waiting", "running", "complete", "failed", "cancelled")
 ENDED = frozenset(("complete", "failed", "cancelled"))
 
@@ -31,6 +32,18 @@ WINDOW_S = 60.0
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
 WRONG_USE = 2
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A part of a run as the API shows it."""
+
+    name: str
+    role: Role
+    state: Literal["starting", "running", "ended"]
+    """``starting`` also while it waits for another part, or to be started again."""
+    restarts: int = 0
+    listens: dict[str, str] = {}
+    """Its doors (``ingest``, ``feed``, ``views``) and where they are, once it has said so."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +82,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """As the streamer told it last; all zero before it has."""
     restarts: dict[str, int] = {}
     """Restarts of each part that needed any, since the beginning."""
+    parts: tuple[Standing, ...] = ()
+    """Its processes, in the order of starting."""
     viewers: int = 0
     view_url: str | None = None
     """Path of the viewer's page; None if the run has no renderer."""
@@ -81,8 +96,18 @@ class Part(msgspec.Struct, frozen=True):
 
     role: Role
     alive: bool = True
+    """Whether it runs, or will again."""
+    ready: bool = False
+    """Whether it has said that it is ready, since it was started last."""
     restarts: tuple[float, ...] = ()
-    """When it was restarted; the last ones."""
+    """When it was restarted."""
+
+    @property
+    def state(self) -> Literal["starting", "running", "ended"]:
+        """As the API shows it."""
+        if not self.alive:
+            return "ended"
+        return "running" if self.ready else "starting"
 
 
 class Life(msgspec.Struct, frozen=True):
@@ -130,6 +155,12 @@ def told(life: Life, streamer_state: str) -> Life:
     return life
 
 
+def greeted(life: Life, name: str) -> Life:
+    """A part has said that it is ready."""
+    changed = msgspec.structs.replace(life.parts[name], ready=True)
+    return msgspec.structs.replace(life, parts={**life.parts, name: changed})
+
+
 def failed(life: Life, sentence: str) -> Life:
     """The run cannot go on."""
     return life if life.over else msgspec.structs.replace(life, state="failed", error=sentence)
@@ -166,7 +197,9 @@ def _settle(life: Life) -> Life:
 
 def _put(life: Life, name: str, *, alive: bool, restarts: tuple[float, ...] | None = None) -> Life:
     part = life.parts[name]
-    changed = msgspec.structs.replace(part, alive=alive, restarts=part.restarts if restarts is None else restarts)
+    changed = msgspec.structs.replace(
+        part, alive=alive, ready=False, restarts=part.restarts if restarts is None else restarts
+    )
     return msgspec.structs.replace(life, parts={**life.parts, name: changed})
 
 
@@ -180,6 +213,8 @@ def _give_up(life: Life, name: str, code: int, words: str, times: int) -> Life:
         return failed(life, sentence)
     if role == "renderer" and life.state != "waiting":
         return _remark(life, f"{sentence}; the run goes on without a view")
+    if role == "relay":
+        return _remark(life, f"{sentence}; the run goes on, and who is behind it sees nothing new")
     return failed(life, sentence)
 
 

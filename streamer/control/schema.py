@@ -7,9 +7,9 @@ sentence in a problem document (RFC 9457), which the command line prints as it i
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from streamer.wire.block import EXTRA
 
@@ -17,6 +17,35 @@ SEGMENTERS = "cavecast.segmenters"
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Parameter = bool | int | Finite | str
 Layer = Literal["labels1", "field", "probability"]
+
+
+class RelayRequest(BaseModel):
+    """A relay to be started with a run: a copy of its log that serves others, one for each site or display node."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[
+        str,
+        Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$", description="Small letters, digits and hyphens."),
+    ]
+    listen: Annotated[
+        str | None,
+        Field(max_length=300, description="Where others connect, `tcp://HOST:PORT` (0: a free one) or `ipc://PATH`."),
+    ] = None
+    of: Annotated[
+        str | None, Field(max_length=32, description="A relay named before it, for a chain; the streamer if not given.")
+    ] = None
+    durability: Annotated[
+        Literal["written", "group", "each"] | None,
+        Field(description="When its copy counts as kept; the setting `durability` if not given."),
+    ] = None
+
+    @field_validator("listen")
+    @classmethod
+    def _no_nul(cls, given: str | None) -> str | None:
+        if given is not None and not (given.isprintable() and given.startswith(("tcp://", "ipc://"))):
+            raise ValueError(f"a relay cannot listen at {given!r}: an address begins with tcp:// or ipc://")
+        return given
 
 
 class RunRequest(BaseModel):
@@ -77,7 +106,26 @@ class RunRequest(BaseModel):
     out: Annotated[
         str | None, Field(max_length=4096, description="A Zarr store to write, absolute; must not exist yet.")
     ] = None
+    durability: Annotated[
+        Literal["written", "group", "each"] | None,
+        Field(description="When a chunk is acknowledged: `written`, or flushed in a `group` or by itself (`each`); "
+              "the setting `durability` if not given."),
+    ] = None  # fmt: skip
+    retain_gb: Annotated[
+        float | None,
+        Field(ge=0, allow_inf_nan=False, description="When the log is larger, labels that are in `out` leave it; "
+              "it keeps all if not given."),
+    ] = None  # fmt: skip
+    shard: Annotated[
+        tuple[int, int, int] | None,
+        Field(description="Chunks of a shard of `out` along (z, y, x), which is one file; chosen if not given."),
+    ] = None
     view: Annotated[bool, Field(description="Whether a renderer draws the run for browsers.")] = True
+    relays: Annotated[
+        tuple[RelayRequest, ...],
+        Field(max_length=16, description="Relays to start with it."),
+    ] = ()
+    behind: Annotated[str | None, Field(max_length=32, description="The relay whose feed the renderer follows.")] = None
     pace_s: Annotated[
         float,
         Field(ge=0, le=86400, allow_inf_nan=False, description="Spread the work over so many seconds; 0: do not."),
@@ -115,12 +163,46 @@ class RunRequest(BaseModel):
                 raise ValueError(f"{text!r} holds a NUL character, which no name or path can")
         return given
 
+    @field_validator("relays")
+    @classmethod
+    def _in_a_chain(cls, relays: tuple[RelayRequest, ...]) -> tuple[RelayRequest, ...]:
+        before: set[str] = set()
+        for relay in relays:
+            if relay.name in before:
+                raise ValueError(f"two relays are called {relay.name!r}; give each a name of its own")
+            if relay.of is not None and relay.of not in before:
+                raise ValueError(f"relay {relay.name!r} is to be one of {relay.of!r}, which no relay before it is")
+            before.add(relay.name)
+        return relays
+
+    @model_validator(mode="after")
+    def _kept_somewhere(self) -> Self:
+        for name, given in (("shard", self.shard), ("retain_gb", self.retain_gb)):
+            if given is not None and self.out is None:
+                raise ValueError(f"{name} is of no use without a store: give out as well")
+        return self
+
+    @model_validator(mode="after")
+    def _behind_one_of_its_own(self) -> Self:
+        if self.behind is not None and self.behind not in {relay.name for relay in self.relays}:
+            raise ValueError(f"the renderer is to be behind {self.behind!r}, which is no relay of this run")
+        if self.behind is not None and not self.view:
+            raise ValueError(f"behind is {self.behind!r}, but the run has no view: nothing would be behind it")
+        return self
+
     @field_validator("chunk")
     @classmethod
     def _some(cls, chunk: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
         if chunk is not None and min(chunk) < 1:
             raise ValueError(f"a chunk of {','.join(map(str, chunk))} voxels is empty; each number must be 1 or more")
         return chunk
+
+    @field_validator("shard")
+    @classmethod
+    def _some_chunks(cls, shard: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
+        if shard is not None and min(shard) < 1:
+            raise ValueError(f"a shard of {','.join(map(str, shard))} chunks is empty; each number must be 1 or more")
+        return shard
 
     @field_validator("field_range")
     @classmethod

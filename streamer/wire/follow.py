@@ -182,6 +182,7 @@ class Follower:
     def used(self, nbytes: int) -> list[Step]:
         """An entry that was taken has been used up: its room is free again."""
         self.dropped(nbytes)
+        self._moved_at = self._heard_at  # what is owed is owed from now on
         return self._free(nbytes)
 
     def dropped(self, nbytes: int) -> None:
@@ -230,7 +231,7 @@ class Follower:
             self._asks_index, self._welcome = False, True
             return self._credit(eager=True)
         # With a filter, an entry that does not come may be one that is not wanted; then Pulse says what was sent.
-        owed = not self._wants.region and self.next < self.head
+        owed = not self._wants.region and self.next < self.head and not self._waiting_messages
         if (owed or self._fetching) and self._received < self._given[1] and now - self._moved_at >= ANEW_S:
             # It answers, it has more, it was asked for it: somewhere a message was lost.
             return [Anew()] if self._welcome else []
@@ -243,6 +244,13 @@ class Follower:
         """When ``tick`` wants to be called."""
         patience = self._patience_s
         return min(self._asked_at + ASK_S, self._heard_at + patience, self._anew_at)
+
+    @property
+    def credit(self) -> tuple[int, int]:
+        """What may still come: bytes and entries that were asked for."""
+        given, messages = self._given
+        taken = self._used_bytes + self._waiting_bytes, self._used_messages + self._waiting_messages
+        return max(0, given - taken[0]), max(0, messages - taken[1])
 
     @property
     def _patience_s(self) -> float:
