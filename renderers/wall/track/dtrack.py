@@ -159,9 +159,8 @@ class DTrack(Decoder):
             bits = int(pressed)
             self._buttons(body - FLYSTICK, bits, 8, others)
             # The hat of the first Flystick is four of its buttons: left 0x20, right 0x80, down 0x10, up 0x40.
-            self._axes(body - FLYSTICK, [
-                float(bool(bits & 0x80)) - float(bool(bits & 0x20)), float(bool(bits & 0x40)) - float(bool(bits & 0x10)),
-            ], others)  # fmt: skip
+            left, right, down, up = (float(bool(bits & bit)) for bit in (0x20, 0x80, 0x10, 0x40))
+            self._axes(body - FLYSTICK, [right - left, up - down], others)
 
     def _flysticks(self, text: bytes, stamp: float | None, out: dict[int, Record], others: list[Record]) -> None:
         for first, where, columns, state in self._groups(text, 4, counts=2):
@@ -182,8 +181,8 @@ class DTrack(Decoder):
 
     def _buttons(self, flystick: int, bits: int, count: int, out: list[Record]) -> None:
         first = flystick * BUTTONS_EACH
-        for i in range(min(count, BUTTONS_EACH, MOST_BUTTONS - first)):
-            out.append(Button(self.source, first + i, bool(bits >> i & 1)))
+        seen = range(min(count, BUTTONS_EACH, MOST_BUTTONS - first))
+        out.extend(Button(self.source, first + i, bool(bits >> i & 1)) for i in seen)
 
     def _axes(self, flystick: int, values: list[float], out: list[Record]) -> None:
         first = flystick * AXES_EACH

@@ -27,7 +27,7 @@ KEYS = {
     104: "Prior", 109: "Next", 102: "Home", 107: "End", 42: "Shift_L", 54: "Shift_R", 29: "Control_L", 97: "Control_R",
     **{code: name for first, row in ((16, "qwertyuiop"), (30, "asdfghjkl"), (44, "zxcvbnm"))
        for code, name in enumerate(row, first)},
-    **{code: name for code, name in enumerate("1234567890", 2)},
+    **dict(enumerate("1234567890", 2)),
 }  # fmt: skip
 """Names of keys, as X has them, by the kernel's code; others are called ``key:CODE``."""
 DEFAULT_RANGE = (-32768, 32767)

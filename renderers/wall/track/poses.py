@@ -47,6 +47,9 @@ class Tuning(msgspec.Struct, frozen=True):
     """… until this many in a row agree."""
 
 
+NOBODY, AS_IT_IS = Head(), Tuning()
+
+
 class WandState(msgspec.Struct, frozen=True):
     """The wand and all that is pressed."""
 
@@ -141,7 +144,10 @@ class Body:
         if self._doubted and math.dist(pose.position, self._doubted[-1].position) > t.jump_mm:
             self._doubted.clear()
         self._doubted.append(pose)
-        return len(self._doubted) >= t.insist
+        if len(self._doubted) < t.insist:
+            return False
+        self._motion = Motion(t.smoothing)  # the way between the two places says nothing of speed
+        return True
 
 
 class Trackers:
@@ -150,9 +156,9 @@ class Trackers:
     def __init__(
         self,
         sources: Sequence[TrackerSource],
-        default_head: Head = Head(),
+        default_head: Head = NOBODY,
         separation: float = 64.0,
-        tuning: Tuning = Tuning(),
+        tuning: Tuning = AS_IT_IS,
     ) -> None:
         self.sources = tuple(sources)
         self.default_head = default_head
@@ -241,7 +247,7 @@ class Trackers:
         if self.frozen is not None:
             self._from, self._since, self.frozen = self.frozen, now, None
 
-    def reset(self, now: float) -> None:
+    def reset(self) -> None:
         """Forget what was seen and pressed: the default head until the next pose."""
         self.frozen = None
         for source in range(len(self.sources)):
@@ -271,7 +277,8 @@ class Trackers:
             self.rejected["other body"] += 1
         for part in parts:
             body = self._bodies[part][pose.source]
-            before, shown = self._choice(part, now), self.head(now)
+            before = self._choice(part, now)
+            shown = self.head(now)
             away = before is not None and before.seen_at is not None and now - before.seen_at > self.tuning.hold_s
             at = self._calibrations[pose.source].part(part, pose.position, pose.turn)
             if not body.add(at, pose.stamp, now):
