@@ -198,7 +198,7 @@ class Registry:
             out=request.out,
         )
         keys = keys_of(self.settings.run_keys, folder)
-        relays = tuple(RelayPlan(one.name, one.of or "", one.durability) for one in request.relays)
+        relays = tuple(RelayPlan(one.name, one.of or "", one.durability or request.durability) for one in request.relays)
         hold = request.start == "first_viewer"
         plan = Plan(
             folder, workers, request.view, request.out, hold, request.pace_s, relays, request.behind or "", keys,

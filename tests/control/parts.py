@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +36,18 @@ def volume(path: Path, shape: tuple[int, int, int] = (16, 24, 24), seed: int = 1
 
 
 @contextmanager
-def control_plane(*flags: str, **variables: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
-    """A running ``cavecast serve`` and a client of it; ended with SIGTERM afterwards."""
-    server = subprocess.Popen(
-        [CAVECAST, "serve", "--port", "0", "--log-level", "warning", *flags],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment(**variables),
-    )
+def control_plane(
+    *flags: str, said: Path | None = None, **variables: str
+) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
+    """A running ``cavecast serve`` and a client of it; ended with SIGTERM afterwards.  Its log goes to ``said``."""
+    with ExitStack() as files:
+        server = subprocess.Popen(
+            [CAVECAST, "serve", "--port", "0", "--log-level", "warning", *flags],
+            stdout=subprocess.PIPE,
+            stderr=None if said is None else files.enter_context(said.open("w")),
+            text=True,
+            env=environment(**variables),
+        )
     with server:
         assert server.stdout is not None
         try:
