@@ -13,6 +13,7 @@ from streamer import logs, settings
 from streamer.archive.check import check_store
 from streamer.archive.node import Node
 from streamer.archive.place import ArchiveError, place_of
+from streamer.archive.store import try_place
 from streamer.wire.grid import Triple, triple
 from streamer.wire.keys import read
 
@@ -42,6 +43,10 @@ def archive(
         str | None,
         typer.Option(metavar="STORE.zarr", help="Only read a finished store back and say whether it is sound."),
     ] = None,
+    try_: Annotated[
+        str | None,
+        typer.Option("--try", metavar="STORE.zarr", help="Only see whether a new store can be written there."),
+    ] = None,
     patience: Annotated[
         float, typer.Option(min=1, max=86400, help="Seconds of silence after which the streamer is given up.")
     ] = 120.0,
@@ -70,8 +75,14 @@ def archive(
         place.close()
         print(json.dumps({"sound": check, "state": sound.state, "objects": sound.objects, "chunks": sound.chunks}))
         return
+    if try_ is not None:
+        try_place(try_)
+        print(json.dumps({"writable": try_}))
+        return
     if feed is None or out is None:
-        raise ArchiveError("an archive needs --feed ADDRESS and --out STORE.zarr, or --check STORE.zarr alone", 2)
+        raise ArchiveError(
+            "an archive needs --feed ADDRESS and --out STORE.zarr, or --check or --try STORE.zarr alone", 2
+        )
     software = f"cavecast {importlib.metadata.version('cavecast')}"
     mine = read(keys, "archive") if keys is not None else None
     node = Node(feed, out, software, patience, lambda line: print(line, flush=True), mine, chunks_of(shard))

@@ -32,7 +32,7 @@ from streamer.archive.layout import (
     run_attributes,
     write_array,
 )
-from streamer.archive.place import NEW, ArchiveError, Folder, Place, PlaceError
+from streamer.archive.place import NEW, ArchiveError, Folder, Place, PlaceError, place_of
 from streamer.archive.shards import Shards
 from streamer.archive.tables import Column
 from streamer.wire.codec import Labels, compress, decode_labels
@@ -89,6 +89,23 @@ def examine(place: Place) -> There | None:
         return There(attributes[STATE], attributes[RUN], attributes[DIGEST])
     except (ValueError, KeyError, TypeError):
         raise _foreign(place) from None
+
+
+def try_place(out: str) -> None:
+    """Raises ArchiveError unless a new store can be written there; leaves nothing behind."""
+    place = place_of(out)
+    try:
+        there = examine(place)
+        if there is not None:
+            raise ArchiveError(
+                f"{place.label} holds the store of run {there.run_id}: remove it or choose another one", 2
+            )
+        place.set(f".try{NEW}", b"cavecast")
+        place.delete(f".try{NEW}")
+        if isinstance(place, Folder) and not place.names(""):
+            place.path.rmdir()
+    finally:
+        place.close()
 
 
 def _foreign(place: Place) -> ArchiveError:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from streamer.durable import Policy
 from streamer.run.course import Wish, carry_out, check_opengl, say
 from streamer.run.given import WrongUse, absolute, finite, parameter, three, two
 
@@ -15,6 +16,13 @@ SAMPLES = ("rivers", "flood2021", "blocking1980")
 
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, metavar="N", help="Worker processes.", show_default="2, or as set")
+]
+Durability = Annotated[
+    Policy | None,
+    typer.Option(
+        help="When a chunk is acknowledged: written to the log, or flushed in a group or by itself (each).",
+        show_default="written, or as set",
+    ),
 ]
 NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Start at once, and only print the viewer's address.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object about the finished run, alone on stdout.")]
@@ -31,6 +39,7 @@ def demo(
     pace: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Spread the work over so long; 0: full speed.")
     ] = DEMO_PACE_S,
+    durability: Durability = None,
 ) -> None:
     """Watch a sample being segmented, in the browser: control plane, streamer, workers and renderer on this machine.
 
@@ -47,6 +56,7 @@ def demo(
         "input": f"sample:{sample}",
         "workers": workers,
         "pace_s": pace,
+        "durability": durability,
         "start": "at_once" if no_browser else "first_viewer",
     }
     carry_out(Wish(request, True, not no_browser, not exit_when_complete, as_json))
@@ -120,6 +130,24 @@ def run(
             show_default="nowhere",
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T,Y,X",
+            help="Chunks of a shard of the store, which is one file.",
+            show_default="1,1,1 up to 512 chunks, else chosen",
+        ),
+    ] = None,
+    durability: Durability = None,
+    retain_gb: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="GB",
+            help="When the log is larger, labels that are in the store leave it.",
+            show_default="it keeps all",
+        ),
+    ] = None,
     no_view: Annotated[bool, typer.Option("--no-view", help="No renderer and no viewer: just compute.")] = False,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open the viewer's address, only print it.")
@@ -156,12 +184,19 @@ def run(
         "layers": [] if layers == "none" else [name.strip() for name in layers.split(",")],
         "field_range": None if field_range is None else two("--field-range", field_range),
         "out": None if out is None else absolute(out),
+        "shard": None if shard is None else [int(n) for n in three("--shard", shard, whole=True)],
+        "durability": durability,
+        "retain_gb": retain_gb,
         "view": not no_view,
         "pace_s": pace,
     }
     finite({
         "--threshold": threshold, "--core-threshold": core_threshold, "--min-duration": min_duration, "--pace": pace,
+        "--retain-gb": retain_gb,
     })  # fmt: skip
+    for option, given in (("--shard", shard), ("--retain-gb", retain_gb)):
+        if given is not None and out is None:
+            raise WrongUse(f"{option} is of no use without a store: give --out as well")
     if not no_view:
         check_opengl()
     stay = not no_view and not as_json and sys.stdout.isatty() and sys.stderr.isatty()

@@ -72,7 +72,7 @@ def _plainly(wish: Wish) -> int:
     from streamer.run.server import Server
 
     with Server() as server:
-        from streamer.run.progress import plain
+        from streamer.run.progress import notes, plain
 
         said, due = "", 0.0
         remarked: set[str] = set()
@@ -80,7 +80,7 @@ def _plainly(wish: Wish) -> int:
             line, now = plain(run), time.monotonic()
             if not said and address:
                 say(f"The viewer is at {address}")
-            for remark in run.remarks:
+            for remark in (*run.remarks, *notes(run)):
                 if remark not in remarked:
                     say(remark)
                     remarked.add(remark)

@@ -35,7 +35,7 @@ def picture(run: Run, address: str | None) -> RenderableType:
     rows: list[RenderableType] = [head, where, bar] if address else [head, bar]
     if status.parts and run.state not in ENDED:  # then they only tell what they were about
         rows.append(parts)
-    rows += [Text(remark, style="yellow") for remark in run.remarks]
+    rows += [Text(remark, style="yellow") for remark in (*run.remarks, *notes(run))]
     return Group(*rows)
 
 
@@ -51,6 +51,11 @@ def facts(run: Run) -> str:
     if run.state == "running" and status.eta_s is not None:
         said.append(f"about {duration(status.eta_s)} left")
     return ", ".join(said)
+
+
+def notes(run: Run) -> tuple[str, ...]:
+    """What the run waits for, if it waits."""
+    return (run.status.note,) if run.status.note and run.state not in ENDED else ()
 
 
 def plain(run: Run) -> str:

@@ -7,10 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -18,11 +19,13 @@ import zmq
 
 from streamer.wire.grid import Flags, Grid, Triple
 from streamer.wire.header import VERSION, decode, encode
-from streamer.wire.messages import Ack, Ask, Command, Drain, Fail, Goodbye, Hello, Lease, Message
+from streamer.wire.messages import Ack, Ask, AskStatus, Command, Drain, Fail, Goodbye, Hello, Lease, Message, Status
+from streamer.wire.status import RunStatus
 from streamer.wire.volume import Keep, RunSpec, Source, Volume
 from tests.assembly.pieces import Areas, Field, Piece, connect, pieces
 
 DEADLINE_S = 60
+Found = TypeVar("Found")
 ALL = Keep()
 
 
@@ -108,6 +111,12 @@ class Peer:
         message, _ = decode(self._socket.recv_multipart())
         return message
 
+    def status(self) -> RunStatus:
+        assert self._socket.poll(DEADLINE_S * 1000), "the streamer is silent"
+        message, payloads = decode(self._socket.recv_multipart())
+        assert isinstance(message, Status)
+        return msgspec.msgpack.decode(payloads[0], type=RunStatus)
+
     def close(self) -> None:
         self._socket.close()
         self._context.term()
@@ -145,6 +154,21 @@ def work(address: str, chunks: Sequence[Piece], count: int | None = None, fails:
             elif isinstance(message, Drain):
                 return
         worker.say(Goodbye())
+
+
+def note_of(address: str) -> str:
+    """What the streamer says that the run waits for."""
+    with peer(address) as control:
+        control.say(AskStatus(1))
+        return control.status().note
+
+
+def wait_until(look: Callable[[], Found], what: str) -> Found:
+    """What a look finds, once it finds anything; there is no event for it."""
+    limit = time.monotonic() + DEADLINE_S
+    while not (found := look()):
+        assert time.monotonic() < limit, f"it did not come to pass that {what}"
+    return found
 
 
 def cancel(address: str) -> None:
