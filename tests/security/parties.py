@@ -104,18 +104,18 @@ class Sockets:
     """The sockets of a test, which are closed at its end."""
 
     def __init__(self) -> None:
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._made: list[zmq.Socket[bytes]] = []
 
     def dealer(self) -> zmq.Socket[bytes]:
-        self._made.append(self._context.socket(zmq.DEALER))
+        self._made.append(self.context.socket(zmq.DEALER))
         self._made[-1].setsockopt(zmq.LINGER, 0)
         return self._made[-1]
 
     def close(self) -> None:
         for one in self._made:
             one.close()
-        self._context.term()
+        self.context.term()
 
 
 @contextmanager
@@ -157,10 +157,12 @@ class Peer:
 
 
 class Wire:
-    """A TCP proxy on loopback: passes bytes both ways, and lets ``spoil`` change what goes to the server."""
+    """A TCP proxy on loopback: passes bytes both ways; ``spoil`` may change those to the server, ``back`` the rest."""
 
-    def __init__(self, port: int, spoil: Callable[[bytes], bytes]) -> None:
-        self._port, self._spoil = port, spoil
+    def __init__(
+        self, port: int, spoil: Callable[[bytes], bytes] = bytes, back: Callable[[bytes], bytes] = bytes
+    ) -> None:
+        self._port, self._spoil, self._back = port, spoil, back
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
@@ -177,7 +179,7 @@ class Wire:
                 return
             self.connections += 1
             self._open += [client, server]
-            for ends in ((client, server, self._spoil), (server, client, bytes)):
+            for ends in ((client, server, self._spoil), (server, client, self._back)):
                 thread = threading.Thread(target=self._pass, args=ends, daemon=True)
                 self._threads.append(thread)
                 thread.start()

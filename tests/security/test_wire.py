@@ -22,10 +22,14 @@ GREETING, LONG = 64, 200
 
 
 class Turner:
-    """Turns one bit, once: in the middle of the first long frame after the greeting, so that frames stay in step."""
+    """Turns one bit, once: in the middle of a long frame after the greeting, so that frames stay in step.
 
-    def __init__(self) -> None:
+    ``passes`` long frames go by before.
+    """
+
+    def __init__(self, passes: int = 0) -> None:
         self.turned = 0
+        self._passes = passes
         self._seen = bytearray()
         self._frame = GREETING
 
@@ -37,7 +41,9 @@ class Turner:
             size = int.from_bytes(self._seen[self._frame + 1 : self._frame + (9 if long else 2)], "big")
             body = self._frame + (9 if long else 2)
             middle = body + size // 2
-            if size > LONG and self._seen[self._frame] & 4 == 0:
+            if size > LONG and self._seen[self._frame] & 4 == 0 and self._passes:
+                self._passes -= 1
+            elif size > LONG and self._seen[self._frame] & 4 == 0:
                 if middle >= len(self._seen):
                     break  # it is still to come
                 if middle >= start:
