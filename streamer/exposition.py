@@ -48,6 +48,9 @@ GAUGES = (
     _Figure("log_position_entries", "Entries of the log.", lambda f: f.log_position),
     _Figure("log_size_bytes", "Size of the log.", lambda f: f.log_bytes),
     _Figure("archive_position_entries", "Entries that the archive has read; -1: none.", lambda f: f.archive_position),
+    _Figure("archived_entries", "Entries that are in the store, durable.", lambda f: f.archived_entries),
+    _Figure("archive_lag_seconds", "Age of the first entry that is not.", lambda f: f.archive_lag_s),
+    _Figure("archive_stands_still", "1 while the store cannot be written.", lambda f: f.archive_stands_still),
 )
 LATENCIES: tuple[tuple[str, str, Callable[[RunFigures], Latency]], ...] = (
     ("lease_to_commit_seconds", "From a lease to its commit's arrival.", lambda f: f.commit_seconds),

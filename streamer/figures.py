@@ -75,6 +75,12 @@ class RunFigures(msgspec.Struct, frozen=True):
     log_bytes: int
     archive_position: int
     """Entries that the archive has read; −1 if there is none."""
+    archived_entries: int
+    """Entries that are in its store, durable and to be read there."""
+    archive_lag_s: float
+    """For how long the first entry that is not there has been in the log."""
+    archive_stands_still: bool
+    """Whether its store cannot be written now."""
     doors: Mapping[str, int]
     """What went wrong at the doors, by reason."""
     subscribers: tuple[SubscriberFigures, ...]
@@ -176,6 +182,9 @@ class Tally:
             log_position=status.log_position,
             log_bytes=status.log_bytes,
             archive_position=max(archived),
+            archived_entries=hub.retention.archived,
+            archive_lag_s=self._marks.behind(hub.retention.archived, now)[1] if max(archived) >= 0 else 0.0,
+            archive_stands_still=bool(hub.retention.stuck(now)),
             doors={**doors, "refused": hub.refused, "put_aside": hub.put_aside},
             subscribers=readers(hub.cursors, self._marks, status.log_position, now),
         )
