@@ -301,3 +301,46 @@ def test_on_a_terminal_progress_is_drawn_and_ctrl_c_ends_it(path: Path, tmp_path
         assert word in text
     assert '"event"' not in text, "the log is for scripts"
     assert "Traceback" not in text
+
+
+def test_how_a_run_is_kept_arrives_at_its_parts(path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.zarr"
+    wish = ("--threshold", "0.55", "--chunk", "4,8,8", "--no-view", "--json", "--pace", "4", "--out", str(out))
+    kept = ("--shard", "2,3,9", "--durability", "group", "--retain-gb", "0.000001")
+    with started(tmp_path, "run", str(path), *wish, *kept) as process:
+        read_until(process.stderr, "running: ")
+        (streamer,), (archive,) = (children(process.pid, role) for role in ("streamer", "archive"))
+        words = {name: " ".join(child.cmdline()) for name, child in (("streamer", streamer), ("archive", archive))}
+        read_until(process.stderr, "segment is lean")
+        stdout, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, err
+    assert "--durability group --retain-gb 1e-06 --segment-mb 0.001" in words["streamer"]
+    assert "--shard 2,3,9" in words["archive"]
+    local = json.loads((out / "local" / "zarr.json").read_text())
+    assert local["chunk_grid"]["configuration"]["chunk_shape"] == [8, 24, 24], "a shard has no more than the grid"
+    assert sum(file.is_file() for file in (out / "local" / "c").rglob("*")) == 2
+    with (out / "objects.csv").open() as table:
+        assert len(list(csv.DictReader(table))) == json.loads(stdout)["objects"] > 0
+    assert cavecast(tmp_path, "archive", "--check", str(out)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--shard", "2,2,2"], "--shard is of no use without a store: give --out as well"),
+        (["--retain-gb", "1"], "--retain-gb is of no use without a store"),
+        (["--shard", "2,0,2", "--out", "{out}"], "--shard 2,0,2 is not three whole numbers above 0"),
+        (["--durability", "never"], "'never' is not one of 'written', 'group', 'each'"),
+        (["--out", "gs://somewhere/x.zarr"], "gs://somewhere/x.zarr"),
+        (["--out", "s3://"], "s3:// is no place for a store"),
+    ],
+)
+def test_a_run_that_cannot_be_kept_so_is_refused_in_one_sentence(
+    path: Path, tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    words = [word.format(out=tmp_path / "x.zarr") for word in arguments]
+    done = cavecast(tmp_path, "run", str(path), "--threshold", "0.5", "--no-view", "--json", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert "run starts" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
