@@ -49,7 +49,7 @@ class FieldLook(msgspec.Struct, frozen=True, array_like=True):
 
     draw: Literal["off", "slice", "volume"] = "off"
     colours: str = "ice"
-    """Name of a perceptually uniform colour map (cmocean or colorcet)."""
+    """Name of a perceptually uniform colour map (``renderers.colours``)."""
     low: float | None = None
     """In the field's units; None: the low end of the run's range."""
     high: float | None = None
