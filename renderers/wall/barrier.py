@@ -19,7 +19,6 @@ from typing import Literal, NamedTuple
 State = Literal["out", "waiting", "guest", "live", "dead"]
 """``out``: evicted, does not know yet; ``waiting``: wants in; ``guest``: draws, but nobody waits for it."""
 MOST_MARKS = 1024
-LONGEST_PAUSE_S = 10.0
 SETTLED_S = 5.0
 """A seat that kept up for so long is forgiven what it missed before."""
 
@@ -38,6 +37,8 @@ class Rules(NamedTuple):
     stale_entries: int = 1000
     """A seat may be so many entries behind the foremost."""
     most_seats: int = 256
+    longest_pause_s: float = 10.0
+    """One that misses again and again is asked at least so often."""
     most_step: int = 64
     """Entries by which one frame may be ahead of the one before it."""
 
@@ -183,12 +184,13 @@ class Barrier:
             self.counts["rejoins"] += 1
         return acts + self._turn(now)
 
-    def ready(self, seat: str, frame: int, now: float) -> list[Act]:
-        """A seat has the frame in its back buffer."""
+    def ready(self, seat: str, frame: int, now: float, spans: Iterable[Span] = ()) -> list[Act]:
+        """A seat has the frame in its back buffer; ``spans`` as in ``beat``, or nothing new."""
         one = self._seats.get(seat)
         if one is None:
             return []
         one.heard = now
+        one.spans = tuple(spans) or one.spans
         flight = self._flight
         if flight is not None and flight.frame == frame and seat in flight.waited | flight.guests:
             if not flight.ready:
@@ -196,7 +198,8 @@ class Barrier:
             flight.ready.add(seat)
         elif one.state == "guest" and one.trial == frame:
             self._admit(one, now)  # too late for that frame, quick enough for the next
-        return self._turn(now)
+        landed = self._land(now)
+        return landed + self._turn(now) if landed or self._flight is None else landed
 
     def leave(self, seat: str, now: float) -> list[Act]:
         """A seat's process has ended or gives up its place."""
@@ -226,7 +229,7 @@ class Barrier:
         else:
             if self._wants():
                 times.append(self._next_at)
-            times += [max(s.not_before, self._next_at) for s in self._seats.values() if self._may_enter(s)]
+            times += [max(seat.not_before, self._next_at) for seat in self._entrants()]
         times.append(self._behind_since() + self.rules.stale_s)
         if any(seat.spans and seat.spans[-1].epoch == self.epoch for seat in self._live()):
             times.append(self._switch_since + self.rules.stale_s)
@@ -336,10 +339,10 @@ class Barrier:
         self.took_s = now - flight.begun
         self.spread_s = max(0.0, now - self._first_ready) if there else 0.0
         self._first_ready = inf
-        if self.took_s > self.rules.deadline_s / 2:
+        if flight.moved and self.took_s > self.rules.deadline_s / 2:
             self._step = max(1, self._step // 2)
-        elif flight.moved and self.took_s < self.rules.deadline_s / 8:
-            self._step = min(self.rules.most_step, 2 * self._step)
+        elif flight.moved and self.took_s < self.rules.deadline_s / 4:
+            self._step = min(self.rules.most_step, self._step + max(1, self._step // 4))
         if not there:
             self.counts["frames_given_up"] += 1
             self._changed = True
@@ -351,7 +354,7 @@ class Barrier:
         """Begins a frame, if there is a reason and it is time."""
         if self._flight is not None or now < self._next_at:
             return []
-        entrants = [seat for seat in self._seats.values() if self._may_enter(seat) and now >= seat.not_before]
+        entrants = [seat for seat in self._entrants() if now >= seat.not_before]
         live = self._live()
         epoch, position = self._choose(live, entrants)
         live = [seat for seat in live if seat.can(epoch, position)]
@@ -376,12 +379,16 @@ class Barrier:
         live = self._live()
         return bool(live) and (self._changed or self._choose(live, []) != (self.epoch, self.position))
 
-    def _may_enter(self, seat: _Seat) -> bool:
-        """Whether a seat that waits could draw what comes next."""
-        if seat.state != "waiting":
-            return False
+    def _entrants(self) -> list[_Seat]:
+        """Seats that wait and could draw what comes next."""
+        waiting = [seat for seat in self._seats.values() if seat.state == "waiting"]
+        if not waiting:
+            return []
         live = self._live()
-        return seat.can(*self._choose(live, [] if live else [seat]))
+        if live:
+            at = self._choose(live, [])
+            return [seat for seat in waiting if seat.can(*at)]
+        return [seat for seat in waiting if seat.can(*self._choose([], [seat]))]
 
     def _choose(self, live: list[_Seat], entrants: list[_Seat]) -> tuple[str, int]:
         """Log and position of the next frame: never back within a log."""
@@ -419,7 +426,7 @@ class Barrier:
         seat.misses += 1
         if seat.state in ("live", "guest"):
             self.counts["evictions_stale" if stale else "evictions_late"] += 1
-        seat.not_before = now + min(0.05 * 2 ** min(seat.misses, 10), LONGEST_PAUSE_S)
+        seat.not_before = now + min(0.05 * 2 ** min(seat.misses, 10), self.rules.longest_pause_s)
         seat.state, seat.trial, seat.trial_until, seat.live_since = "out", -1, inf, inf
         seat.turn += 1
         seat.stale, seat.why = stale, why

@@ -1,8 +1,8 @@
-"""Entries that have come and wait until the wall gets to them.  Pure.
+"""Entries that have come and wait until the wall gets to them.
 
-A scene cannot go back, so an entry is carried out only when the conductor names a position beyond it.  What
-waits here is not given back as credit, so the streamer sends no more than a window's worth.  When the streamer has
-another log, that waits as well, until the wall goes over to it.
+A scene cannot go back, so an entry is carried out only when the conductor names a position beyond it.  What waits
+here is not given back as credit, so the streamer sends no more than a window's worth.  A late comer carries out all
+that comes until the present state is whole; before that it can draw nothing, so nobody waits for it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from renderers.feed import Arrived, Event, Started, There, Told
+from renderers.feed import Arrived, Event, Started, There
 from renderers.wall.messages import Reach
 
 
@@ -21,79 +21,67 @@ class Due(NamedTuple):
     came: float
 
 
-class _Log:
-    def __init__(self, epoch: str) -> None:
-        self.epoch = epoch
-        self.waiting: deque[tuple[Event, float]] = deque()
-        self.floor = 0
-        """As far as it has been carried out."""
-        self.reached = 0
-        self.missing: set[int] = set()
-        """Of the present state, what has not come yet."""
-        self.early: deque[tuple[Event, float]] = deque()
-        """Entries of the present state, and what is said before them: carried out at once, nothing is shown before."""
-
-
 class Held:
     """What a process has got of the run's log."""
 
     def __init__(self) -> None:
-        self._logs: deque[_Log] = deque([_Log("")])
+        self.epoch = ""
+        self.floor = 0
+        """So far entries have been carried out."""
+        self.reached = 0
+        """So far they have come."""
+        self._missing: set[int] = set()
+        self._waiting: deque[tuple[Arrived, float]] = deque()
 
     def hold(self, event: Event, now: float) -> list[Due]:
-        """Something has come; returns what can be carried out at once."""
+        """Something has come; returns what is to be carried out at once, in order."""
         match event:
             case Started():
-                # Of several logs that nobody got to, the newest counts.
-                while len(self._logs) > 1:
-                    self._logs.pop()
-                log = _Log(event.epoch)
-                log.early.append((event, now))
-                self._logs.append(log)
+                self.epoch, self.floor, self.reached = event.epoch, 0, 0
+                self._missing.clear()
+                self._waiting.clear()
             case There(present):
-                log = self._logs[-1]
-                log.early.append((event, now))
-                log.reached = log.floor = present.head
-                log.missing = set(present.numbers.tolist())
+                self.floor = self.reached = present.head
+                self._missing = set(present.numbers.tolist())
             case Arrived(number=number, fetched=True):
-                log = self._logs[-1]
-                log.missing.discard(number)
-                if log is self._logs[0]:
-                    return [Due(event, now)]  # a wall that shows it has waited for it, or it came late
-                log.early.append((event, now))
+                self._missing.discard(number)
             case Arrived(number=number):
-                log = self._logs[-1]
-                log.waiting.append((event, now))
-                log.reached = max(log.reached, number + 1)
-            case Told():
-                return [Due(event, now)]
-        return self._unseen()
-
-    def _unseen(self) -> list[Due]:
-        """The present state of a run where nothing has been shown yet can be built at once: it takes long."""
-        return []
+                self.reached = number + 1
+                if not self._missing:
+                    self._waiting.append((event, now))
+                    return []
+                # It would take the room that what is missing needs.
+                self.floor = self.reached
+            case _:
+                pass
+        return [Due(event, now)]
 
     def upto(self, epoch: str, position: int) -> list[Due]:
         """What is to be carried out so that all entries before ``position`` are; the rest stays."""
         due: list[Due] = []
-        while len(self._logs) > 1 and self._logs[0].epoch != epoch:
-            self._logs.popleft()
-        log = self._logs[0]
-        if log.epoch != epoch:
+        if epoch != self.epoch:
             return due
-        while log.early:
-            due.append(Due(*log.early.popleft()))
-        while log.waiting:
-            event, came = log.waiting[0]
-            if isinstance(event, Arrived) and event.number >= position:
-                break
-            log.waiting.popleft()
-            due.append(Due(event, came))
-        log.floor = max(log.floor, min(position, log.reached))
+        while self._waiting and self._waiting[0][0].number < position:
+            due.append(Due(*self._waiting.popleft()))
+        self.floor = max(self.floor, min(position, self.reached))
         return due
 
+    def dropped(self) -> list[Arrived]:
+        """What waits and will not be carried out, because another log has begun; to be given back as credit."""
+        gone = [event for event, _ in self._waiting]
+        self._waiting.clear()
+        return gone
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of the present state is missing."""
+        return not self._missing
+
+    @property
+    def waiting(self) -> int:
+        """Entries that wait."""
+        return len(self._waiting)
+
     def reach(self) -> tuple[Reach, ...]:
-        """What can be drawn, the newest log last.  One whose present state has not come yet cannot."""
-        return tuple(
-            Reach(log.epoch, log.floor, log.reached) for log in self._logs if not log.missing or log is self._logs[0]
-        )
+        """What can be drawn."""
+        return () if self._missing else (Reach(self.epoch, self.floor, self.reached),)
