@@ -72,10 +72,9 @@ class LocalRun:
         self._news = asyncio.Event()
         self._closing = asyncio.Event()
         self._met: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        """For each part that others connect to: where it listens is known."""
-        for part in plan.parts:
-            if at.known(part):
-                self._met[part].set()
+        """For each part that others connect to: it is known where, and that a relay listens at all."""
+        if at.known("streamer"):
+            self._met["streamer"].set()
         self._link: StreamerLink | None = None
         self._relays: dict[str, StreamerLink] = {}
         self._views: asyncio.Future[Views] = asyncio.get_running_loop().create_future()

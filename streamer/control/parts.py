@@ -166,7 +166,7 @@ def arguments(name: str, role: Role, plan: Plan, at: Addresses) -> list[str]:
         case "relay":
             relay = next(one for one in plan.relays if one.part == name)
             kept = ["--durability", relay.durability] if relay.durability else []
-            log = ["--log", str(plan.folder / name), "--name", relay.name]
+            log = ["--log", str(plan.folder / f"log-{relay.name}"), "--name", relay.name]
             way = ["--relay-of", at.feed_of(plan.source(name)), "--feed", at.relays[name]]
             return ["streamer", *way, *log, *kept, *locked]
         case "worker":
