@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import zstandard
 
-from benchmarks.path import Streamer, end, follow, spec, whole_way, work
+from benchmarks.path import SIDE, Streamer, end, follow, spec, whole_way, work
 from benchmarks.report import Row, at_least, at_most, conclude, interleaved, median, options
 from benchmarks.wires import Took, child, fan_out, one_hop, two_hops
-from streamer.wire.codec import Labels, decode_labels, encode_labels
+from streamer.wire.codec import Labels, compress, decode_labels, encode_labels
 from streamer.wire.grid import Triple
 
 PAYLOAD = 1 << 18
@@ -28,8 +28,7 @@ def main() -> int:
     """Runs all rows."""
     given = options("The streamer beside the bare limits of ZeroMQ, zstd and the disk.")
     rounds, chunks = (3, 400) if given.quick else (5, 1500)
-    random = np.random.default_rng(0)
-    payloads = [random.integers(0, 256, PAYLOAD, np.uint8).tobytes() for _ in range(16)]
+    payloads = label_payloads()
     folder = Path(tempfile.mkdtemp(prefix="cavecast-bench-"))
     try:
         rows = [
@@ -44,6 +43,13 @@ def main() -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return conclude("stream", rows, given)
+
+
+def label_payloads() -> list[bytes]:
+    """Labels of chunks of 64³ voxels that zstd makes into ``PAYLOAD`` bytes, and a few: noise, then nothing."""
+    random = np.random.default_rng(0)
+    noise = [random.integers(0, 256, PAYLOAD, np.uint8).tobytes() for _ in range(16)]
+    return [compress(one + bytes(4 * SIDE**3 - PAYLOAD)) for one in noise]
 
 
 def path_rows(folder: Path, payloads: list[bytes], rounds: int, chunks: int) -> list[Row]:

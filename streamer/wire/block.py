@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.wire.codec import Buffer, Labels, compress, crc32c, decode_labels, decompress, encode_labels
+from streamer.wire.codec import Buffer, Labels, check_frame, compress, crc32c, decode_labels, decompress, encode_labels
 from streamer.wire.grid import Box, Grid, Shared
 from streamer.wire.header import Refused
 from streamer.wire.layers import Bytes, coarse_shape, coarser, pack_layer
@@ -36,6 +36,9 @@ from streamer.wire.messages import Commit, PartInfo
 PARTS = ("labels", "seam", "ids", "stats", "footprint")
 EXTRA = ("labels1", "field", "probability")
 """Parts that a chunk has only if its run asks for them; they follow those of ``PARTS``, in this order."""
+
+_PASSED_ON = ("labels", *EXTRA)
+"""The parts that a streamer does not unpack."""
 
 STAT = np.dtype(
     [
@@ -175,6 +178,8 @@ def _pack_bytes(grid: Grid, chunk: int, name: str, array: Bytes | None) -> bytes
 def check(grid: Grid, commit: Commit, payloads: Sequence[Buffer], layers: Sequence[str] = ()) -> None:
     """Raises Refused, naming the chunk, unless the payloads are those that the commit announces.
 
+    Of the parts that nobody unpacks before they are acknowledged, the zstd frames must state the size that
+    their readers will expect.
     ``layers`` are those of the run (``RunSpec.layers``): each of its chunks has just these.
     """
     check_header(grid, commit, len(payloads), layers)
@@ -183,6 +188,13 @@ def check(grid: Grid, commit: Commit, payloads: Sequence[Buffer], layers: Sequen
             raise Refused(f"chunk {commit.chunk}: part {info.name} has {len(raw)} bytes, announced were {info.size}")
         if (crc32c(raw) if info.size else 0) != info.crc:
             raise Refused(f"chunk {commit.chunk}: part {info.name} arrived damaged (CRC-32C differs)")
+        if info.size and info.name in _PASSED_ON:
+            check_frame(raw, _unpacked_bytes(grid, info.name), f"chunk {commit.chunk}: part {info.name}")
+
+
+def _unpacked_bytes(grid: Grid, part: str) -> int:
+    z, y, x = coarse_shape(grid.chunk) if part == "labels1" else grid.chunk
+    return z * y * x * (4 if part in ("labels", "labels1") else 1)
 
 
 def check_header(grid: Grid, commit: Commit, payloads: int, layers: Sequence[str] = ()) -> None:

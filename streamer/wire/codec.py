@@ -21,6 +21,10 @@ Labels = NDArray[np.uint32]
 
 LEVEL = 1
 _UINT32 = np.dtype("<u4")
+WINDOW = 8 << 20
+"""The window that every zstd decoder must have (RFC 8878, section 3.1.1.1.2)."""
+_FRAME_HEADER = 18
+"""Bytes of a zstd frame's header at most, its magic number included."""
 _PROBE = 4096
 """Bytes at the start of a chunk that are looked at first: nearly always they show that it is not constant."""
 
@@ -46,6 +50,25 @@ def compress(raw: Buffer | NDArray[np.generic]) -> bytes:
     """One zstd frame that states its content's size and carries no checksum of its own."""
     flat = np.ascontiguousarray(raw).data.cast("B") if isinstance(raw, np.ndarray) else raw
     return _zstd.compressor.compress(flat)
+
+
+def check_frame(raw: Buffer, size: int, what: str) -> None:
+    """Raises Refused unless this begins like a zstd frame of ``size`` bytes that any reader can unpack.
+
+    Only the frame's header is looked at: what follows has been checked by its CRC, and is unpacked by others.
+    """
+    try:
+        stated = zstandard.get_frame_parameters(raw[:_FRAME_HEADER])
+    except zstandard.ZstdError as why:
+        raise Refused(f"{what}: not a zstd frame ({why})") from None
+    if stated.content_size != size:
+        found = "no size" if stated.content_size == zstandard.CONTENTSIZE_UNKNOWN else f"{stated.content_size} bytes"
+        raise Refused(f"{what}: the frame states {found} where {size} bytes belong")
+    if stated.dict_id or stated.window_size > max(size, WINDOW):
+        raise Refused(
+            f"{what}: the frame needs dictionary {stated.dict_id} and a window of {stated.window_size} bytes; "
+            f"no dictionary and {max(size, WINDOW)} bytes are allowed"
+        )
 
 
 def decompress(raw: Buffer, size: int, what: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 import zstandard
@@ -9,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.wire import block as b
-from streamer.wire.codec import Buffer, compress, decode_labels, decompress, encode_labels
+from streamer.wire.codec import Buffer, check_frame, compress, crc32c, decode_labels, decompress, encode_labels
 from streamer.wire.grid import Grid
 from streamer.wire.header import Refused
-from streamer.wire.messages import Commit
+from streamer.wire.messages import Commit, PartInfo
 from tests.wire.test_grid import grids
 
 
@@ -90,6 +91,28 @@ def test_a_chunk_outside_the_grid_a_missing_part_and_absurd_counts_are_refused()
         b.check(GRID, replace(commit, parts=commit.parts[::-1]), list(payloads))
     with pytest.raises(Refused, match="components in"):
         b.check(GRID, replace(commit, own=1 << 40, components=1 << 40), list(payloads))
+
+
+def test_labels_that_their_readers_could_not_unpack_are_refused_before_they_are_acknowledged() -> None:
+    commit, payloads = b.pack(GRID, 0, 1, segmented(GRID, 0, 0))
+    content = decompress(payloads[0], 4 * 3 * 4 * 5, "labels")
+    unstated = zstandard.ZstdCompressor(write_content_size=False).compress(content)
+    for labels, why in (
+        (compress(content[:-4]), "236 bytes where 240"),
+        (compress(content + bytes(4)), "244 bytes where 240"),
+        (unstated, "no size"),
+        (content, "not a zstd frame"),
+        (payloads[0][:3], "not a zstd frame"),
+    ):
+        parts = (PartInfo("labels", len(labels), crc32c(labels)), *commit.parts[1:])
+        with pytest.raises(Refused, match=f"chunk 0: part labels: .*{why}"):
+            b.check(GRID, msgspec.structs.replace(commit, parts=parts), [labels, *payloads[1:]])
+
+
+def test_a_frame_that_asks_for_more_memory_than_its_content_is_refused() -> None:
+    head = bytes.fromhex("28b52ffd") + bytes([0b10_0_0_0_0_00, (27 - 10) << 3]) + (100).to_bytes(4, "little")
+    with pytest.raises(Refused, match="a window of 134217728 bytes"):
+        check_frame(head, 100, "labels")
 
 
 def test_a_bomb_is_refused_before_it_goes_off() -> None:
