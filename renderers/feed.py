@@ -2,124 +2,50 @@
 
 Unpacking (zstd, CRC-32C) happens here, so the drawing thread only gets arrays.  What waits between the
 two is bounded by the credit: the streamer sends no more before the drawing thread has used something up.
+Chunks whose labels have left the log are read from the archive's store (``renderers.stored``); those for
+which there is no room there are fetched once more later.
 """
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from math import ceil
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import structlog
 import zmq
-from numpy.typing import NDArray
 from zmq.utils.monitor import parse_monitor_message
 
-from renderers.follow import ANEW_S, PARTS, WINDOW_MESSAGES, Anew, Ask, Begin, Follower, Stand, Step, Take, Tell
+from renderers.bell import bell, hush, ring
+from renderers.entries import Arrived, Event, Started, There, Told, unpack
+from renderers.follow import (
+    ANEW_S,
+    WINDOW_MESSAGES,
+    Anew,
+    Ask,
+    Begin,
+    Elsewhere,
+    Follower,
+    Stand,
+    Step,
+    Take,
+    Tell,
+)
 from renderers.look import nearest_first
-from renderers.scene import Piece
-from streamer.wire.batch import Present
-from streamer.wire.block import unpack_block, unpack_ids
-from streamer.wire.codec import Buffer, crc32c
+from renderers.stored import Shelf
+from streamer.wire.codec import Buffer
 from streamer.wire.grid import Grid
 from streamer.wire.header import MAX_PAYLOAD_BYTES, Refused, decode, encode
 from streamer.wire.keys import Keys
 from streamer.wire.line import EVENTS, Line
-from streamer.wire.messages import FETCHED, Commit, Focus, Goodbye, Message
-from streamer.wire.volume import RunSpec, decode_spec
+from streamer.wire.messages import FETCHED, Focus, Goodbye, Message
+from streamer.wire.volume import decode_spec
 
-
-class Started(NamedTuple):
-    """A run's log has been opened; the scene starts anew."""
-
-    spec: RunSpec
-    epoch: str = ""
-    """Names the log; positions of another one mean nothing here."""
-
-
-class Arrived(NamedTuple):
-    """An entry of the log, unpacked.  What it says depends on ``kind``."""
-
-    number: int
-    kind: str
-    nbytes: int
-    piece: Piece | None = None
-    pairs: NDArray[np.uint64] | None = None
-    chunks: tuple[int, ...] = ()
-    state: str = ""
-    fetched: bool = False
-    """It was there before; it stands outside the order of the log."""
-
-
-class There(NamedTuple):
-    """What is there, as of its head; its chunks follow as ``Arrived``."""
-
-    present: Present
-
-
-class Told(NamedTuple):
-    """Something that a person should know; empty when all is well again."""
-
-    sentence: str
-
-
-Event = Started | There | Arrived | Told
-
-
-def unpack(grid: Grid, entry: Take) -> Arrived:
-    """An entry as the drawing thread wants it.  Raises Refused if its bytes are not what they should be."""
-    number, kind, payloads = entry.entry.number, entry.entry.kind, entry.payloads
-    arrived = Arrived(number, kind, entry.nbytes, fetched=entry.entry.prev == FETCHED)
-    if kind == "chunk":
-        return arrived._replace(piece=_piece(grid, payloads))
-    if kind in ("merges", "verdicts"):
-        raw = _one(kind, payloads)
-        if len(raw) % 16:
-            raise Refused(f"{kind} of {len(raw)} bytes; a row has 16")
-        return arrived._replace(pairs=np.frombuffer(raw, "<u8").reshape(-1, 2))
-    if kind == "failed":
-        raw = _one(kind, payloads[:1])  # the reason follows
-        if len(raw) % 4:
-            raise Refused(f"failed chunks in {len(raw)} bytes; a number has 4")
-        return arrived._replace(chunks=tuple(c for c in np.frombuffer(raw, "<u4").tolist() if c < grid.size))
-    if kind == "end":
-        return arrived._replace(state=bytes(_one(kind, payloads)).decode("utf-8", "replace"))
-    return arrived  # of a kind that a later version knows
-
-
-def _one(kind: str, payloads: Sequence[Buffer]) -> Buffer:
-    if len(payloads) != 1:
-        raise Refused(f"an entry of kind {kind} with {len(payloads)} payloads; it has one")
-    return payloads[0]
-
-
-def _piece(grid: Grid, payloads: Sequence[Buffer]) -> Piece:
-    if len(payloads) != 1 + len(PARTS):
-        raise Refused(f"a chunk with {len(payloads)} payloads; {1 + len(PARTS)} were asked for")
-    commit, _ = decode([memoryview(payloads[0])])
-    if not isinstance(commit, Commit) or not 0 <= commit.chunk < grid.size:
-        raise Refused("a chunk whose header is no commit of this grid")
-    infos = {info.name: info for info in commit.parts}
-    for name, raw in zip(PARTS, payloads[1:], strict=True):
-        info = infos.get(name)
-        if info is None or info.size != len(raw) or info.crc != crc32c(raw):
-            raise Refused(f"chunk {commit.chunk}: part {name} differs from what its header says")
-    z, y, x = grid.block_shape(commit.chunk)
-    if not 0 <= commit.own <= commit.components <= z * y * x or commit.constant > commit.own:
-        raise Refused(f"chunk {commit.chunk}: {commit.own} of {commit.components} components in {z * y * x} voxels")
-    labels, seam, ids = payloads[1:]
-    block = unpack_block(grid, commit, labels, seam)
-    core = block[tuple(slice(0, n) for n in grid.core(commit.chunk).shape)]
-    if int(block.max()) > commit.components:
-        raise Refused(f"chunk {commit.chunk}: labels beyond its {commit.components} components")
-    voxels = np.bincount(core.ravel(), minlength=commit.components + 1)
-    return Piece(commit.chunk, block, commit.own, commit.components, unpack_ids(commit, ids), bytes(seam), voxels)
+__all__ = ["Arrived", "Event", "FeedLine", "Started", "There", "Told", "hush", "unpack"]
 
 
 class FeedLine:
@@ -139,9 +65,14 @@ class FeedLine:
         self._chunk_of: dict[int, int] = {}
         """Of the entries that are fetched, the chunks."""
         self._grid: Grid | None = None
-        here, there = f"inproc://wake-{secrets.token_hex(8)}", f"inproc://used-{secrets.token_hex(8)}"
-        self.wake, self._waking = _pair(context, here)
-        self._using, self._used_up = _pair(context, there)
+        self._left: deque[int] = deque()
+        """Entries to be read from the store for which there was no room yet."""
+        self._shelf = Shelf(self._bring)
+        self.wake, self._waking = bell(context)
+        self._used_up, self._using = bell(context)
+        self._brought: deque[Event] = deque()
+        """From the thread that reads the store."""
+        self._read, self._reading = bell(context)
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
@@ -152,12 +83,11 @@ class FeedLine:
     def stop(self) -> None:
         """Says goodbye and ends the thread; returns when it has ended."""
         self._stop = True
-        _ring(self._using)
+        ring(self._using)
         if self._thread.ident is not None:
             self._thread.join()
         else:
-            self._waking.close(0)
-            self._used_up.close(0)
+            self._close_ends()
         for socket in (self.wake, self._using):
             socket.close(0)
 
@@ -167,13 +97,16 @@ class FeedLine:
 
     def used(self, arrived: Arrived) -> None:
         """An entry has been used up."""
-        self._used.append(arrived.nbytes)
-        _ring(self._using)
+        if arrived.stored:
+            self._shelf.used(arrived)
+        else:
+            self._used.append(arrived.nbytes)
+        ring(self._using)
 
     def look(self, foci: Iterable[Focus]) -> None:
         """Viewers look there: the streamer is told, and what is near is fetched first."""
         self._looks.extend(foci)
-        _ring(self._using)
+        ring(self._using)
 
     @property
     def waiting(self) -> int:
@@ -191,6 +124,7 @@ class FeedLine:
                 poller = zmq.Poller()
                 poller.register(socket, zmq.POLLIN)
                 poller.register(self._used_up, zmq.POLLIN)
+                poller.register(self._read, zmq.POLLIN)
                 poller.register(self._monitor, zmq.POLLIN)
                 wait_s = max(0.0, min(follower.deadline(), self._line.deadline()) - time.monotonic())
                 ready = dict(poller.poll(ceil(1000 * wait_s)))
@@ -200,6 +134,11 @@ class FeedLine:
                     while self._used:
                         steps += follower.used(self._used.popleft())
                     steps += self._looked(follower)
+                    steps += self._again(follower)
+                if self._read in ready:
+                    hush(self._read)
+                    while self._brought:
+                        self._give(self._brought.popleft())
                 if socket in ready:
                     steps += self._receive(socket, follower)
                 steps += self._watch(time.monotonic())
@@ -209,8 +148,12 @@ class FeedLine:
             self._send(socket, Goodbye())
         finally:
             self._hang_up(socket, 200)
-            for end in (self._waking, self._used_up):
-                end.close(0)
+            self._shelf.stop()
+            self._close_ends()
+
+    def _close_ends(self) -> None:
+        for end in (self._waking, self._used_up, self._read, self._reading):
+            end.close(0)
 
     def _looked(self, follower: Follower) -> list[Step]:
         steps: list[Step] = []
@@ -224,10 +167,15 @@ class FeedLine:
 
     def _sort(self, follower: Follower) -> None:
         """What is missing of the present state, the nearest to where people look first."""
-        if self._grid is not None and follower.missing:
-            chunks = np.array([self._chunk_of[number] for number in follower.missing])
-            foci = [focus for focus in self._foci.values() if focus.weight > 0]
-            follower.missing = [follower.missing[i] for i in nearest_first(self._grid, chunks, foci).tolist()]
+        if self._grid is None:
+            return
+        foci = [focus for focus in self._foci.values() if focus.weight > 0]
+        for waiting in (follower.coarse, follower.missing):
+            # What is fetched once more is no part of the present state.
+            known = [number for number in waiting if number in self._chunk_of]
+            rest = [number for number in waiting if number not in self._chunk_of]
+            chunks = np.array([self._chunk_of[number] for number in known], np.int64)
+            waiting[:] = [known[i] for i in nearest_first(self._grid, chunks, foci).tolist()] + rest
 
     def _watch(self, now: float) -> list[Step]:
         """Why there is no connection, for people, and whether it is to be made anew."""
@@ -260,6 +208,8 @@ class FeedLine:
                     self._give(There(present))
                 case Take() as entry:
                     waiting.extendleft(reversed(self._unpack(entry, follower)))
+                case Elsewhere(_, store):
+                    self._shelf.at(store)
                 case Tell(sentence):
                     if sentence:
                         self._log.warning("feed", said=sentence)
@@ -281,6 +231,9 @@ class FeedLine:
         except (msgspec.MsgspecError, ValueError) as why:
             return [Tell(f"The streamer's specification of the run cannot be read: {why}.")]
         self._grid = spec.grid
+        self._chunk_of.clear()
+        self._left.clear()
+        self._shelf.open(spec.grid)
         self._give(Started(spec, epoch))
         return []
 
@@ -292,12 +245,36 @@ class FeedLine:
         except (ValueError, OverflowError, MemoryError) as why:  # Refused is one of them
             return follower.damaged(entry, str(why), time.monotonic())
         follower.intact()
-        self._give(arrived)
+        if isinstance(arrived, Arrived):
+            self._give(arrived)
+            return []
+        if entry.level:  # the store has the whole labels alone
+            return follower.used(entry.nbytes)
+        if self._shelf.room:
+            self._shelf.put(arrived)
+        else:
+            self._left.append(arrived.number)
+        if entry.entry.prev == FETCHED:
+            return follower.used(entry.nbytes)
+        # In the order of the log it counts like any other entry: the position moves on.
+        self._give(Arrived(arrived.number, "evicted", entry.nbytes))
         return []
+
+    def _again(self, follower: Follower) -> list[Step]:
+        """Fetches once more what there was no room for at the store, now that there is."""
+        if not self._left or not self._shelf.room:
+            return []
+        return follower.fetch(self._left.popleft())
+
+    def _bring(self, event: Event) -> None:
+        """In the thread that reads the store."""
+        if not self._stop:
+            self._brought.append(event)
+            ring(self._reading)
 
     def _give(self, event: Event) -> None:
         self._events.append(event)
-        _ring(self._waking)
+        ring(self._waking)
 
     def _call(self) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
@@ -326,31 +303,3 @@ class FeedLine:
             socket.send_multipart([encode(message), *payloads], zmq.NOBLOCK)
         except zmq.Again:
             self._log.debug("full", message=type(message).__name__)  # silence will make it start anew
-
-
-def _pair(context: zmq.Context[zmq.Socket[bytes]], address: str) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
-    ends = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
-    for end in ends:
-        end.setsockopt(zmq.LINGER, 0)
-        end.setsockopt(zmq.SNDHWM, 1)
-        end.setsockopt(zmq.RCVHWM, 1)
-    ends[0].bind(address)
-    ends[1].connect(address)
-    return ends
-
-
-def _ring(socket: zmq.Socket[bytes]) -> None:
-    """Makes the other end readable; once is enough."""
-    try:
-        socket.send(b"", zmq.NOBLOCK)
-    except zmq.Again:
-        return
-
-
-def hush(socket: zmq.Socket[bytes]) -> None:
-    """Reads all rings."""
-    while True:
-        try:
-            socket.recv(zmq.NOBLOCK)
-        except zmq.Again:
-            return

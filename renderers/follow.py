@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streamer.wire import follow
-from streamer.wire.follow import ANEW_S, ASK_S, SLOWEST_S, Anew, Ask, Begin, Stand, Step, Take, Tell
+from streamer.wire.follow import ANEW_S, ASK_S, SLOWEST_S, Anew, Ask, Begin, Elsewhere, Stand, Step, Take, Tell
 
 __all__ = [
     "ANEW_S",
@@ -15,6 +15,7 @@ __all__ = [
     "Anew",
     "Ask",
     "Begin",
+    "Elsewhere",
     "Follower",
     "Stand",
     "Step",
@@ -27,7 +28,9 @@ WINDOW_BYTES, WINDOW_MESSAGES = 32 << 20, 12
 
 
 class Follower(follow.Follower):
-    """One subscription of a renderer; one that comes ``late`` draws what is there first, nearest to the view."""
+    """One subscription of a renderer; one that comes ``late`` draws what is there first,
+    all of it at half the resolution and then whole, each nearest to the view."""
 
     def __init__(self, name: str, now: float, *, late: bool = False) -> None:
-        super().__init__(follow.Wants("renderer", name, PARTS, WINDOW_BYTES, WINDOW_MESSAGES, late=late), now)
+        wants = follow.Wants("renderer", name, PARTS, WINDOW_BYTES, WINDOW_MESSAGES, late=late, coarse_first=late)
+        super().__init__(wants, now)

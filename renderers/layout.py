@@ -56,9 +56,13 @@ class Word(NamedTuple):
         return self.box.left + self.box.width / 2, self.box.bottom + self.box.height / 2
 
 
-def font_size(width: int, height: int) -> int:
-    """The size of ordinary text in pixels for a picture: 13 on a small one, 18 on a full-HD one."""
-    return int(min(30, max(12, round(0.0125 * (0.6 * height + 0.4 * width) + 3.0))))
+def font_size(width: int, height: int, ratio: float = 1.0) -> int:
+    """The size of ordinary text in pixels for a picture: 13 on a small one, 18 on a full-HD one.
+
+    ``ratio`` is the number of pixels that look like one: words keep their size on a screen with finer pixels.
+    """
+    size = 0.0125 * (0.6 * height + 0.4 * width) / ratio + 3.0
+    return round(ratio * min(30, max(12, round(size))))
 
 
 def box_of(text: str, size: int) -> tuple[float, float]:

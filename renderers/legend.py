@@ -13,7 +13,7 @@ from renderers.layout import LETTER, LINE, Rect, font_size
 from streamer.wire.colour import object_colour
 
 NARROW = 800
-"""Below this width in pixels the legend is the title alone; a telephone's picture has two or three pixels a point."""
+"""Below this width, in pixels as the page counts them, the legend is the title alone."""
 
 
 class Facts(NamedTuple):
@@ -54,15 +54,16 @@ class Legend(NamedTuple):
     swatches: tuple[Swatch, ...]
 
 
-def arrange(facts: Facts, width: int, height: int) -> Legend:
-    """The legend for a picture of this size, in its upper left corner."""
-    size = font_size(width, height)
+def arrange(facts: Facts, width: int, height: int, ratio: float = 1.0) -> Legend:
+    """The legend for a picture of this size, in its upper left corner; ``ratio`` as in ``font_size``."""
+    size = font_size(width, height, ratio)
+    roomy = width / ratio >= NARROW
     step, margin, inset = 1.35 * size, 0.6 * size, 0.65 * size
-    letters = max(8, int((min(width - 2 * (margin + inset), max(0.36 * width, 330))) / (LETTER * size)))
-    largest = facts.largest[: rows_for(height, size)] if width >= NARROW else ()
+    letters = max(8, int((min(width - 2 * (margin + inset), max(0.36 * width, 330 * ratio))) / (LETTER * size)))
+    largest = facts.largest[: rows_for(height, size)] if roomy else ()
     rows = [row(object_id, voxels) for object_id, voxels in largest]
     titles = wrap(facts.title, letters, 2)
-    heads = [*titles, said(facts)] if width >= NARROW or not titles else titles
+    heads = [*titles, said(facts)] if roomy or not titles else titles
     longest = max([len(head) for head in heads] + [len(text) + 3 for text in rows])
     panel_width = min(width - 2 * margin, LETTER * size * min(longest, letters) * 1.06 + 2 * inset)
     panel_height = step * (len(heads) + len(rows)) + (0.35 * size if rows else 0) + 2 * inset * 0.8

@@ -21,8 +21,11 @@ from typing import Any
 import structlog
 import zmq
 
+from renderers.bell import hush
+from renderers.detail import COARSE, Detail
 from renderers.door import ViewsDoor
-from renderers.feed import Arrived, FeedLine, hush
+from renderers.entries import Arrived
+from renderers.feed import FeedLine
 from renderers.frames import QUALITY_STILL, Kind, Window, next_viewer
 from renderers.look import Looks
 from renderers.picture import SHIFTS, Blend, jpeg, png
@@ -30,6 +33,7 @@ from renderers.show import Show
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
 from streamer.wire.view import (
+    DEGRADED,
     JPEG,
     KEY,
     NOTE,
@@ -59,6 +63,7 @@ class Node:
         self._show = Show(window)
         self._viewers: dict[bytes, Window] = {}
         self._looks = Looks()
+        self._detail = Detail()
         self._still: tuple[bytes, Input, int, Blend] | None = None
         with ExitStack() as undo:
             self._context = zmq.Context()
@@ -211,11 +216,13 @@ class Node:
         if kind == "still":
             self._refine(peer, window, state)
             return
+        level = self._detail.of(moving=state.moving, triangles=self._show.triangles)
         begun = time.monotonic()
-        pixels = self._show.draw(state.camera, state.width, state.height)
+        pixels = self._show.draw(state.camera, state.width, state.height, level=level, ratio=state.ratio)
         drawn = time.monotonic()
+        self._detail.drew(level, drawn - begun, self._show.triangles)
         picture = jpeg(pixels, window.quality)
-        self._picture(peer, kind, state, JPEG, picture, (drawn - begun, time.monotonic() - drawn))
+        self._picture(peer, kind, state, JPEG, picture, (drawn - begun, time.monotonic() - drawn), level)
 
     def _refine(self, peer: bytes, window: Window, state: Input) -> None:
         """One step of a still.  The next steps follow in later turns, unless something else is due by then."""
@@ -224,8 +231,11 @@ class Node:
             self._still = (peer, state, version, Blend())
         blend = self._still[3]
         begun = time.monotonic()
-        blend.add(self._show.draw(state.camera, state.width, state.height, SHIFTS[blend.taken]))
-        blend.seconds += time.monotonic() - begun
+        blend.add(self._show.draw(state.camera, state.width, state.height, SHIFTS[blend.taken], ratio=state.ratio))
+        took_s = time.monotonic() - begun
+        if blend.taken > 1:  # the first one may have carried new geometry to the graphics card
+            self._detail.drew(0, took_s, self._show.triangles)
+        blend.seconds += took_s
         if blend.taken < len(SHIFTS):
             return
         self._still = None
@@ -235,10 +245,17 @@ class Node:
         self._picture(peer, "still", state, codec, picture, (blend.seconds, time.monotonic() - begun))
 
     def _picture(
-        self, peer: bytes, kind: Kind, state: Input, codec: int, picture: bytes, took_s: tuple[float, float]
+        self,
+        peer: bytes,
+        kind: Kind,
+        state: Input,
+        codec: int,
+        picture: bytes,
+        took_s: tuple[float, float],
+        level: int = 0,
     ) -> None:
         window = self._viewers[peer]
-        flags = KEY | (STILL if kind == "still" else 0)
+        flags = KEY | (STILL if kind == "still" else 0) | (DEGRADED if level == COARSE else 0)
         header = Frame(
             codec, flags, window.sent + 1, state.sequence, 0, self._show.position, state.width, state.height,
             1000 * took_s[0], 1000 * took_s[1],

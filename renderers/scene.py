@@ -26,7 +26,7 @@ class Piece(NamedTuple):
 
     chunk: int
     block: Labels
-    """Core and pad, (z, y, x) uint32."""
+    """Core and pad, (z, y, x) uint32; at level 1 their lattice (``renderers.coarse``)."""
     own: int
     components: int
     ids: Ids
@@ -34,7 +34,9 @@ class Piece(NamedTuple):
     seam: Buffer
     """The part ``seam`` as it came; unpacked only where it is looked at."""
     voxels: NDArray[np.int64]
-    """Voxels of the core that carry each label, (components + 1,)."""
+    """Voxels of the core that carry each label, (components + 1,); at level 1 about so many."""
+    level: int = 0
+    """0: the whole; 1: half the resolution, until the whole comes."""
 
 
 class Look(NamedTuple):

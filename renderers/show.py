@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from renderers.feed import Arrived, Event, Started, There, Told
+from renderers.entries import Arrived, Event, Started, There, Told
 from renderers.legend import Facts
 from renderers.scene import Scene
 from renderers.vtk_scene import Theatre
@@ -36,10 +36,13 @@ class Show:
         self._spec: RunSpec | None = None
         self._scene: Scene | None = None
         self._theatre: Theatre | None = None
-        self._trouble = ""
+        self._troubles: dict[str, str] = {}
+        """What is wrong, by what it is about."""
         self._facts: tuple[int, Facts] | None = None
         self._newest: dict[int, int] = {}
         """The entry of each chunk in the scene."""
+        self._coming: set[int] = set()
+        """Entries of the present state that have not come whole."""
         self._lattice = False
         self._news_at = -inf
         self._rough = False
@@ -58,6 +61,11 @@ class Show:
         return 0 if self._scene is None else self._scene.position
 
     @property
+    def triangles(self) -> int:
+        """Triangles of the scene as it is at rest."""
+        return 0 if self._theatre is None else self._theatre.triangles
+
+    @property
     def theatre(self) -> Theatre | None:
         """What is on the stage, once there is a run."""
         return self._theatre
@@ -69,8 +77,8 @@ class Show:
         match event:
             case Started(spec):
                 self._start(spec, now)
-            case Told(sentence):
-                self._trouble = sentence
+            case Told(sentence, about):
+                self._troubles[about] = sentence
             case There(present):
                 self._stand(present, now)
             case Arrived():
@@ -81,6 +89,8 @@ class Show:
             self._theatre.close()
         structlog.contextvars.bind_contextvars(run=spec.run_id)
         self._newest.clear()
+        self._coming.clear()
+        self._troubles.pop("store", None)
         self._spec, self._scene, self._theatre = spec, Scene(spec.grid), Theatre(self._window, spec)
         self._log.info("run opened", chunks=spec.grid.size, shape=spec.grid.shape)
         self._news(now)
@@ -93,6 +103,7 @@ class Show:
         self._recolour(self._scene.judge(present.verdicts))
         self._scene.fail(present.failed.tolist())
         self._scene.state, self._scene.position = present.end, present.head
+        self._coming = set(present.numbers.tolist())
         self._news(now)
 
     def _enter(self, entry: Arrived, now: float) -> None:
@@ -100,6 +111,8 @@ class Show:
         if scene is None or theatre is None:
             return
         if entry.piece is not None:
+            if not entry.piece.level:
+                self._coming.discard(entry.number)
             if entry.number < self._newest.get(entry.piece.chunk, -1):
                 return  # it was fetched, and a newer one has come meanwhile
             self._newest[entry.piece.chunk] = entry.number
@@ -152,17 +165,32 @@ class Show:
         self.version += 1
         return True
 
+    @property
+    def settled(self) -> bool:
+        """Whether the picture stays as it is if nothing new happens in the run."""
+        return self._theatre is None or not (self._theatre.rough or self._coming)
+
     # ------------------------------------------------------------------ what is seen
 
-    def draw(self, camera: Camera, width: int, height: int, shift: tuple[float, float] = (0.0, 0.0)) -> Pixels:
-        """A picture of the scene as it is (see ``Theatre.draw``); there must be a run."""
+    def draw(
+        self,
+        camera: Camera,
+        width: int,
+        height: int,
+        shift: tuple[float, float] = (0.0, 0.0),
+        *,
+        level: int = 0,
+        ratio: float = 1.0,
+    ) -> Pixels:
+        """A picture of the scene as it is (see ``Theatre.draw``), whole or coarse; there must be a run."""
         assert self._theatre is not None
         assert self._scene is not None
         if self._lattice:
             self._lattice = False
             over = self._scene.state in ("complete", "cancelled")
             self._theatre.pending(() if over else self._scene.pending)
-        return self._theatre.draw(camera, width, height, self.facts(), shift)
+        self._theatre.detail(level)
+        return self._theatre.draw(camera, width, height, self.facts(), shift, ratio)
 
     def facts(self) -> Facts:
         """What the legend says."""
@@ -184,7 +212,7 @@ class Show:
     def note(self) -> dict[str, object]:
         """How the scene stands, for the page: title, units, bounds, position, chunks, state, and what is wrong."""
         if self._spec is None:
-            return {"state": "waiting", "text": self._trouble}
+            return {"state": "waiting", "text": self._trouble, "settled": True}
         volume, facts = self._spec.volume, self.facts()
         rulers = self._theatre.room.rulers if self._theatre is not None else ()
         return {
@@ -195,4 +223,9 @@ class Show:
             "chunks": {"drawn": facts.arrived, "total": facts.chunks},
             "state": facts.state,
             "text": self._trouble,
+            "settled": self.settled,
         }
+
+    @property
+    def _trouble(self) -> str:
+        return " ".join(filter(None, self._troubles.values()))

@@ -62,6 +62,8 @@ class Decor:
         self._grid, self._room, self._scales = grid, room, scales
         self._actors: list[Any] = []
         self._seen_from: tuple[int, int, int] | None = None
+        self._widths: list[tuple[Any, float]] = []
+        self._ratio = 1.0
         self._box = self._lines([], BOX, 1.0)
         self._marks = self._lines([], GRID, 1.0)
         self._coming = self._lines([], COMING, 1.0)
@@ -79,6 +81,13 @@ class Decor:
         for actor in self._actors:
             self._renderer.RemoveActor(actor)
         self._actors.clear()
+
+    def thicken(self, ratio: float) -> None:
+        """Lines of so many pixels for each that they have on an ordinary screen."""
+        if ratio != self._ratio:
+            self._ratio = ratio
+            for actor, width in self._widths:
+                actor.GetProperty().SetLineWidth(ratio * width)
 
     def pending(self, chunks: Iterable[int]) -> None:
         """Outlines the chunks that have not arrived."""
@@ -193,6 +202,7 @@ class Decor:
         shine = actor.GetProperty()
         shine.SetColor(*colour)
         shine.SetLineWidth(width)
+        self._widths.append((actor, width))
         shine.LightingOff()
         self._renderer.AddActor(actor)
         self._actors.append(actor)

@@ -1,8 +1,9 @@
 """The cube view of a run: surfaces of the chunks that have arrived, in a box with axes, coastlines and a legend.
 
 One object owns the window and everything in it; all calls come from one thread.  Geometry is made once
-per chunk (``put``), colours whenever the scene says so (``recolour``), and a chunk's softening is brought
-up to date when neighbours have come (``polish``), which is work for quiet moments.
+per chunk and level (``put``), colours whenever the scene says so (``recolour``), and a chunk's softening is brought
+up to date when neighbours have come (``polish``), which is work for quiet moments.  Coarse surfaces stand in for
+chunks that have not come whole, and are kept beside the whole ones for a camera that moves.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from renderers.axes import scales_of
 from renderers.camera import eye_of
+from renderers.coarse import lattice_of, occupied
 from renderers.dates import dates
 from renderers.geometry import Room, room_of
 from renderers.layout import Edge, facing_edges, font_size, place, project
@@ -23,12 +25,19 @@ from renderers.scene import Look, Piece
 from renderers.soften import Occupancy, Soft, soften
 from renderers.vtk_decor import Decor
 from renderers.vtk_stage import Mesh, Stage
-from renderers.vtk_surface import surface
+from renderers.vtk_surface import EMPTY, Surface, coarse_surface, surface
 from renderers.vtk_window import Pixels, Reader
 from renderers.vtk_words import Words
+from streamer.wire.codec import Labels
 from streamer.wire.grid import Grid
 from streamer.wire.view import Camera
 from streamer.wire.volume import RunSpec
+
+COARSE_BYTES = 1 << 30
+"""Surfaces that take more than this in memory are not kept in a coarse version besides."""
+
+MOST_DUE = 64
+"""Coarse surfaces that may wait for a quiet moment."""
 
 
 class Theatre:
@@ -44,7 +53,12 @@ class Theatre:
         self._words = Words(self._stage.renderer)
         self._reader = Reader()
         self._occupancy = Occupancy(spec.grid)
-        self._halves: dict[int, NDArray[np.int16]] = {}
+        self._halves: dict[int, dict[int, NDArray[np.int16]]] = {}
+        """Where the points of each chunk's surfaces lie before they are softened, by level."""
+        self._whole: set[int] = set()
+        self._coarse_due: dict[int, tuple[Labels, Look]] = {}
+        """The lattices of which coarse surfaces are still to be made, and how they look."""
+        self._sizes: dict[tuple[int, int], int] = {}
         self._stale: set[int] = set()
         self._ready: set[int] = set()
         self.extractions = 0
@@ -53,44 +67,79 @@ class Theatre:
     # ------------------------------------------------------------------ what is on the stage
 
     def put(self, piece: Piece, look: Look) -> None:
-        """Makes the surface of a chunk that has come and shows it."""
-        core = tuple(slice(0, n) for n in self._grid.core(piece.chunk).shape)
-        made = surface(self._grid, piece.chunk, piece.block)
+        """Makes the surface of a chunk that has come and shows it; a coarse one only until the whole has come."""
+        grid, chunk = self._grid, piece.chunk
         self.extractions += 1
-        self._occupancy.put(piece.chunk, piece.block[core] != 0)
-        self._halves[piece.chunk] = made.halves
-        triangles = made.triangles[:, ::-1] if self.room.mirrored else made.triangles
-        points, normals = self._placed(soften(self._grid, self._occupancy, piece.chunk, made.halves))
-        mesh = Mesh(points, normals, made.labels, np.ascontiguousarray(triangles))
-        self._stage.put(piece.chunk, mesh, look.colours, look.visible)
-        for near in (piece.chunk, *self._grid.around(piece.chunk)):
-            if len(self._halves.get(near, ())):
+        self._halves.setdefault(chunk, {})
+        if piece.level:
+            if chunk in self._whole:
+                return
+            self._occupancy.put(chunk, occupied(grid, chunk, piece.block))
+            self._mesh(chunk, 1, coarse_surface(grid, chunk, piece.block), look)
+        else:
+            self._occupancy.put(chunk, piece.block[tuple(slice(0, n) for n in grid.core(chunk).shape)] != 0)
+            self._whole.add(chunk)
+            self._halves[chunk].pop(0, None)
+            self._mesh(chunk, 0, surface(grid, chunk, piece.block), look)
+            if 1 not in self._halves[chunk] and sum(self._sizes.values()) < COARSE_BYTES:
+                self._coarse_due[chunk] = lattice_of(grid, chunk, piece.block), look
+            if not self._halves[chunk].get(0, EMPTY.halves).size:
+                self._stage.remove(chunk)
+        for near in (chunk, *grid.around(chunk)):
+            if self._halves.get(near):
                 self._stale.add(near)
-                if all(c in self._occupancy for c in self._grid.around(near)):
+                if all(c in self._whole for c in grid.around(near)):
                     self._ready.add(near)
+
+    def _mesh(self, chunk: int, level: int, made: Surface, look: Look) -> None:
+        triangles = made.triangles[:, ::-1] if self.room.mirrored else made.triangles
+        if len(made.halves):
+            self._halves[chunk][level] = made.halves
+        points, normals = self._placed(soften(self._grid, self._occupancy, chunk, made.halves, level))
+        mesh = Mesh(points, normals, made.labels, np.ascontiguousarray(triangles))
+        self._stage.put(chunk, mesh, look.colours, look.visible, level)
+        self._sizes[chunk, level] = sum(part.nbytes for part in mesh)
 
     def recolour(self, chunk: int, look: Look) -> None:
         """New colours for a chunk on the stage."""
         self._stage.colour(chunk, look.colours, look.visible)
+        if chunk in self._coarse_due:
+            self._coarse_due[chunk] = self._coarse_due[chunk][0], look
 
     def polish(self, *, all_neighbours: bool) -> int | None:
-        """Softens again one chunk whose neighbourhood has changed; returns it, or None if there is none to do.
+        """Softens again one chunk whose neighbourhood has changed, or makes a coarse surface that is still to be made.
+
+        Returns the chunk, or None if there is none to do.
 
         With ``all_neighbours`` only chunks are looked at whose neighbours have all come, so that none is done twice.
         """
+        if self._coarse_due and (not self._ready or len(self._coarse_due) > MOST_DUE):
+            due, (lattice, look) = self._coarse_due.popitem()
+            self._mesh(due, 1, coarse_surface(self._grid, due, lattice), look)
+            return due
         chunk = next(iter(self._ready if self._ready or all_neighbours else self._stale), None)
         if chunk is None:
             return None
         self._stale.discard(chunk)
         self._ready.discard(chunk)
-        points, normals = self._placed(soften(self._grid, self._occupancy, chunk, self._halves[chunk]))
-        self._stage.move(chunk, points, normals)
+        for level, halves in self._halves[chunk].items():
+            points, normals = self._placed(soften(self._grid, self._occupancy, chunk, halves, level))
+            self._stage.move(chunk, points, normals, level)
         return chunk
 
     @property
     def unfinished(self) -> bool:
-        """Whether a chunk waits to be softened for good: all its neighbours have come."""
-        return bool(self._ready)
+        """Whether a chunk waits to be softened for good (all its neighbours have come), or for its coarse surface."""
+        return bool(self._ready or self._coarse_due)
+
+    @property
+    def rough(self) -> bool:
+        """Whether a chunk on the stage is not yet as it will be once nothing more comes."""
+        return bool(self._stale or self._coarse_due)
+
+    def detail(self, level: int) -> None:
+        """From now on pictures show chunks at this level, where they have such a surface: 0 whole, 1 coarse."""
+        self._stage.detail(level)
 
     def pending(self, chunks: Iterable[int]) -> None:
         """Outlines the chunks that may still come."""
@@ -109,7 +158,7 @@ class Theatre:
     @property
     def nbytes(self) -> int:
         """Bytes of the surfaces in memory, without what OpenGL keeps."""
-        return self._stage.nbytes + sum(halves.nbytes for halves in self._halves.values())
+        return self._stage.nbytes + sum(halves.nbytes for levels in self._halves.values() for halves in levels.values())
 
     def _placed(self, soft: Soft) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return self.room.points(soft.points), self.room.normals(soft.outward, soft.points)
@@ -117,11 +166,18 @@ class Theatre:
     # ------------------------------------------------------------------ pictures
 
     def draw(
-        self, camera: Camera, width: int, height: int, facts: Facts, shift: tuple[float, float] = (0.0, 0.0)
+        self,
+        camera: Camera,
+        width: int,
+        height: int,
+        facts: Facts,
+        shift: tuple[float, float] = (0.0, 0.0),
+        ratio: float = 1.0,
     ) -> Pixels:
         """A picture, (height, width, 3) RGB, the top row first; valid until the next one is drawn.
 
         ``shift`` moves the scene (not the words) by parts of a pixel: the mean of some such pictures has smooth edges.
+        Words and lines are ``ratio`` times as large as in a picture whose pixels are those that people see.
         """
         window = self._window
         if tuple(window.GetSize()) != (width, height):
@@ -129,12 +185,13 @@ class Theatre:
         eye = eye_of(camera)
         matrix = self._stage.look(eye, width, height, shift)
         self._decor.face(eye.position)
-        legend = arrange(facts, width, height)
+        self._decor.thicken(ratio)
+        legend = arrange(facts, width, height, ratio)
         self._words.legend(legend)
         self._words.marks(place(
             self._edges(eye.position, matrix, width, height),
             tuple(project(np.zeros((1, 3)), matrix, width, height)[0]),
-            font_size(width, height), (width, height), [legend.panel],
+            font_size(width, height, ratio), (width, height), [legend.panel],
         ))  # fmt: skip
         window.Render()
         return self._reader.read(window)

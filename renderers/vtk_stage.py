@@ -1,8 +1,9 @@
 """The stage: one actor per chunk, lights that stand at the head, and a camera.
 
 A chunk's points, normals and triangles are put in once; colours are set apart from them, so a merge
-touches colours only, and an object that is dropped takes its triangles with it.  Lights are ordinary
-scene lights that are carried along with the eye: the same on every screen of a wall.
+touches colours only, and an object that is dropped takes its triangles with it.  A chunk may have two surfaces,
+whole (level 0) and coarse (level 1), of which one is shown.  Lights are ordinary scene lights that are carried
+along with the eye: the same on every screen of a wall.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ class Mesh(NamedTuple):
     triangles: NDArray[np.int32]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Prop:
+    level: int
     actor: Any
     surface: Any
     labels: NDArray[np.uint32]
@@ -63,11 +65,17 @@ class Stage:
             light.SetIntensity(strength)
             self.renderer.AddLight(light)
             self._lights.append(light)
-        self._props: dict[int, _Prop] = {}
+        self._props: dict[int, list[_Prop]] = {}
+        self._level = 0
 
-    def put(self, chunk: int, mesh: Mesh, colours: NDArray[np.uint8], visible: NDArray[np.bool_]) -> None:
-        """A chunk's surface, instead of an earlier one; ``colours`` (labels, 3) and ``visible`` (labels,) by label."""
-        self.remove(chunk)
+    def put(
+        self, chunk: int, mesh: Mesh, colours: NDArray[np.uint8], visible: NDArray[np.bool_], level: int = 0
+    ) -> None:
+        """A chunk's surface, instead of an earlier one of that level.
+
+        ``colours`` (labels, 3) and ``visible`` (labels,) are by label.
+        """
+        self.remove(chunk, level)
         if not len(mesh.triangles):
             return
         surface = vtkPolyData()
@@ -85,45 +93,61 @@ class Stage:
         shine.SetSpecularPower(24)
         # Surfaces are closed: the far sides are never seen, and leaving them out saves a third of the work.
         shine.BackfaceCullingOn()
-        self._props[chunk] = _Prop(actor, surface, mesh.labels, mesh.triangles, -1)
-        self.move(chunk, mesh.points, mesh.normals)
+        prop = _Prop(level, actor, surface, mesh.labels, mesh.triangles, -1)
+        self._props.setdefault(chunk, []).append(prop)
+        self.move(chunk, mesh.points, mesh.normals, level)
         self.colour(chunk, colours, visible)
         self.renderer.AddActor(actor)
 
-    def move(self, chunk: int, points: NDArray[np.float32], normals: NDArray[np.float32]) -> None:
+    def move(self, chunk: int, points: NDArray[np.float32], normals: NDArray[np.float32], level: int = 0) -> None:
         """The same surface with its points elsewhere."""
-        prop = self._props.get(chunk)
-        if prop is None:
-            return
-        there = vtkPoints()
-        there.SetData(numpy_to_vtk(points))
-        prop.surface.SetPoints(there)
-        prop.surface.GetPointData().SetNormals(numpy_to_vtk(normals))
-        prop.surface.Modified()
+        for prop in self._props.get(chunk, ()):
+            if prop.level != level:
+                continue
+            there = vtkPoints()
+            there.SetData(numpy_to_vtk(points))
+            prop.surface.SetPoints(there)
+            prop.surface.GetPointData().SetNormals(numpy_to_vtk(normals))
+            prop.surface.Modified()
 
     def colour(self, chunk: int, colours: NDArray[np.uint8], visible: NDArray[np.bool_]) -> None:
         """New colours for the chunk's labels; triangles of labels that are not visible are left out."""
-        prop = self._props.get(chunk)
-        if prop is None:
-            return
-        prop.surface.GetPointData().SetScalars(numpy_to_vtk(colours[prop.labels]))
-        stay = visible[prop.labels[prop.triangles[:, 0]]]
-        shown = int(np.count_nonzero(stay))
-        if shown != prop.shown:
-            triangles = prop.triangles if shown == len(prop.triangles) else prop.triangles[stay]
-            cells = vtkCellArray()
-            cells.SetData(3, numpy_to_vtk(triangles.ravel(), array_type=VTK_TYPE_INT32))
-            prop.surface.SetPolys(cells)
-            prop.shown = shown
-            prop.actor.SetVisibility(shown > 0)
-        prop.surface.Modified()
+        for prop in self._props.get(chunk, ()):
+            prop.surface.GetPointData().SetScalars(numpy_to_vtk(colours[prop.labels]))
+            stay = visible[prop.labels[prop.triangles[:, 0]]]
+            shown = int(np.count_nonzero(stay))
+            if shown != prop.shown:
+                triangles = prop.triangles if shown == len(prop.triangles) else prop.triangles[stay]
+                cells = vtkCellArray()
+                cells.SetData(3, numpy_to_vtk(triangles.ravel(), array_type=VTK_TYPE_INT32))
+                prop.surface.SetPolys(cells)
+                prop.shown = shown
+            prop.surface.Modified()
+        self._choose(chunk)
 
-    def remove(self, chunk: int) -> None:
-        """The chunk's surface is gone."""
-        prop = self._props.pop(chunk, None)
-        if prop is not None:
-            self.renderer.RemoveActor(prop.actor)
-            prop.actor.ReleaseGraphicsResources(self._window)
+    def detail(self, level: int) -> None:
+        """Shows every chunk at a level, where it has a surface of that level; else the one that it has."""
+        if level != self._level:
+            self._level = level
+            for chunk in self._props:
+                self._choose(chunk)
+
+    def _choose(self, chunk: int) -> None:
+        props = self._props.get(chunk, [])
+        for prop in props:
+            prop.actor.SetVisibility(prop.shown > 0 and (len(props) == 1 or prop.level == self._level))
+
+    def remove(self, chunk: int, level: int | None = None) -> None:
+        """The chunk's surface of that level, or of all levels, is gone."""
+        props = self._props.pop(chunk, [])
+        stay = [prop for prop in props if level is not None and prop.level != level]
+        for prop in props:
+            if prop not in stay:
+                self.renderer.RemoveActor(prop.actor)
+                prop.actor.ReleaseGraphicsResources(self._window)
+        if stay:
+            self._props[chunk] = stay
+            self._choose(chunk)
 
     def clear(self) -> None:
         """An empty stage."""
@@ -132,13 +156,14 @@ class Stage:
 
     @property
     def triangles(self) -> int:
-        """How many triangles are shown."""
-        return sum(prop.shown for prop in self._props.values())
+        """How many triangles are shown where nothing moves."""
+        return sum(min(props, key=lambda prop: prop.level).shown for props in self._props.values())
 
     @property
     def nbytes(self) -> int:
         """Bytes that the surfaces take in memory, without VTK's own buffers for drawing."""
-        return sum(1024 * prop.surface.GetActualMemorySize() + prop.labels.nbytes for prop in self._props.values())
+        props = [prop for props in self._props.values() for prop in props]
+        return sum(1024 * prop.surface.GetActualMemorySize() + prop.labels.nbytes for prop in props)
 
     def look(self, eye: Eye, width: int, height: int, shift: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float64]:
         """Puts camera and lights where the eye is; returns the 4×4 matrix from the room to clip space.

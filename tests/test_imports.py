@@ -78,6 +78,8 @@ put(ENGINE, "inference_workers", "samples")
 put(DECISION, "inference_workers.source", "records times cells pieces cf choose axes joined")
 put(ENGINE, "inference_workers.source", "address engine_array engine_netcdf engine_xarray")
 put(SHELL, "inference_workers.source", "__init__ opened scan inspection")
+put(DECISION, "renderers", "coarse detail entries")
+put(ENGINE, "renderers", "bell stored")
 
 
 def modules() -> dict[str, Path]:

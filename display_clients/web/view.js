@@ -48,9 +48,9 @@ export class View {
     return { width: Math.max(1, this.canvas.clientWidth), height: Math.max(1, this.canvas.clientHeight) };
   }
 
-  /** @returns {{width: number, height: number, moving: boolean, camera: Camera}} */
+  /** @returns {{width: number, height: number, moving: boolean, camera: Camera, ratio: number}} */
   state() {
-    return { ...this.size, moving: this.moving, camera: this.camera };
+    return { ...this.size, moving: this.moving, camera: this.camera, ratio: this.size.width / this.box().width };
   }
 
   // ------------------------------------------------------------------ pictures

@@ -9,8 +9,8 @@ import { Socket } from "./socket.js";
 import { ChunkStrip } from "./strip.js";
 import { ObjectsTable } from "./table.js";
 import { View } from "./view.js";
-import { decodeFrame, NOTE, Refused } from "./wire.js";
-import { axisView, badge, chunksInWords, criterion, fraction, isOver, pill, remarks, sentence, spoken, trouble, waitingText } from "./words.js";
+import { decodeFrame, NOTE, Refused, STILL } from "./wire.js";
+import { axisView, badge, chunksInWords, criterion, fraction, isOver, pictureState, pill, remarks, sentence, spoken, trouble, waitingText } from "./words.js";
 
 /** @typedef {import("./words.js").Run} Run */
 /** @typedef {import("./words.js").Connection} Connection */
@@ -36,6 +36,8 @@ export class Viewer {
     this.connection = /** @type {Connection} */ ({ kind: "connecting" });
     this.complaints = /** @type {Record<string, string>} */ ({});
     this.meter = new Meter();
+    this.settled = true;
+    this.still = false;
     this.table = new ObjectsTable(at("objects-table"), at("objects-caption"));
     this.strip = new ChunkStrip(at("chunks-strip"));
     this.view = new View(at("picture"), {
@@ -95,18 +97,20 @@ export class Viewer {
    * @param {Uint8Array} payload
    */
   noted(payload) {
-    let note = /** @type {{text?: unknown}} */ ({});
+    let note = /** @type {{text?: unknown, settled?: unknown}} */ ({});
     try {
       note = JSON.parse(new TextDecoder().decode(payload));
     } catch {
       note = { text: "The renderer sent a note that is not JSON." };
     }
     if (typeof note?.text === "string") this.complain("note", note.text);
+    this.settled = note?.settled !== false;
   }
 
   /** @param {import("./wire.js").Frame} frame */
   shown(frame) {
     this.meter.shown(frame.input, performance.now());
+    this.still = Boolean(frame.flags & STILL);
     const { dataset } = this.view.canvas;
     dataset.frame = String(frame.frame);
     dataset.input = String(frame.input);
@@ -215,7 +219,7 @@ export class Viewer {
     const rate = this.meter.rate(performance.now());
     const latency = this.meter.latency();
     const parts = [
-      rate !== null ? `${value(rate)} frames/s` : this.view.hasPicture ? "Picture at rest" : "No picture yet",
+      rate !== null ? `${value(rate)} frames/s` : pictureState(this.view.hasPicture, this.still && this.settled),
       latency === null ? "" : `${Math.round(latency)} ms input → picture`,
       megabytes(this.meter.bytes),
     ];

@@ -7,7 +7,8 @@
  */
 
 /** @typedef {{azimuth: number, elevation: number, distance: number, target: [number, number, number]}} Camera */
-/** @typedef {{sequence: number, width: number, height: number, moving: boolean, camera: Camera}} Input */
+/** @typedef {{sequence: number, width: number, height: number, moving: boolean, camera: Camera, ratio?: number}} Input */
+/* ratio: pixels of the picture to one of the page's own; in sixteenths on the wire. */
 /**
  * @typedef {object} Frame
  * @property {number} codec JPEG, PNG or NOTE
@@ -65,11 +66,12 @@ export function decodeFrame(buffer) {
  * @param {Input} state
  * @returns {ArrayBuffer}
  */
-export function encodeInput({ sequence, width, height, moving, camera }) {
+export function encodeInput({ sequence, width, height, moving, camera, ratio = 1 }) {
   const view = new DataView(new ArrayBuffer(INPUT_SIZE));
   view.setUint8(0, 1);
   view.setUint8(1, VERSION);
-  view.setUint16(2, moving ? 1 : 0, true);
+  const sixteenths = Math.min(255, Math.max(1, Math.round(16 * ratio)));
+  view.setUint16(2, (moving ? 1 : 0) | (sixteenths << 8), true);
   view.setUint32(4, sequence, true);
   view.setUint16(8, width, true);
   view.setUint16(10, height, true);

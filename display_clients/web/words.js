@@ -186,3 +186,13 @@ export function axisView(dims, axis, onSphere) {
   const along = dims[axis] ?? `axis ${axis}`;
   return { name, hint: `Look along ${along}${others.length === 2 ? `: ${others[1]} across, ${others[0]} up` : ""}` };
 }
+
+/**
+ * What to say of a picture that does not change.
+ * @param {boolean} seen there is one
+ * @param {boolean} finished it is the refined one, and nothing in it still waits for its finish
+ */
+export function pictureState(seen, finished) {
+  if (!seen) return "No picture yet";
+  return finished ? "Picture at rest" : "Picture being refined";
+}

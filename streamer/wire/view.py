@@ -17,6 +17,9 @@ VERSION = 1
 MAX_UP = 1024
 """A message from a browser is never longer."""
 
+MAX_PIXELS = 4096 * 2160
+"""The most pixels of a picture: anybody may ask for one, and memory and time go with them."""
+
 JPEG, PNG, NOTE = 1, 2, 3
 """Codecs of a frame: two picture formats, and a note (JSON text about the scene, no picture)."""
 KEY, STILL, DEGRADED = 1, 2, 4
@@ -65,6 +68,8 @@ class Input(NamedTuple):
     height: int
     moving: bool
     camera: Camera
+    ratio: float = 1.0
+    """Pixels of the picture to one of the page's own, by which words and lines grow; in sixteenths, below 16."""
 
 
 class Acknowledged(NamedTuple):
@@ -104,9 +109,13 @@ def encode_input(state: Input) -> bytes:
     """A viewer's state."""
     camera = state.camera
     return _INPUT.pack(
-        1, VERSION, int(state.moving), state.sequence, state.width, state.height,
+        1, VERSION, int(state.moving) | _sixteenths(state.ratio) << 8, state.sequence, state.width, state.height,
         camera.azimuth, camera.elevation, camera.distance, *camera.target,
     )  # fmt: skip
+
+
+def _sixteenths(ratio: float) -> int:
+    return min(255, max(1, round(16 * ratio)))
 
 
 def encode_ack(ack: Acknowledged) -> bytes:
@@ -131,10 +140,11 @@ def decode_up(raw: bytes | memoryview) -> Input | Acknowledged | Opened | Closed
         numbers = (azimuth, elevation, distance, *target)
         if not all(abs(n) < 1e6 for n in numbers) or distance <= 0:
             raise Refused("a camera with a number that is not finite, or too large, or no distance")
-        if not (16 <= width <= 8192 and 16 <= height <= 8192):
-            raise Refused(f"a picture of {width}x{height} pixels; 16 to 8192 are allowed")
+        if not (16 <= width <= 8192 and 16 <= height <= 8192 and width * height <= MAX_PIXELS):
+            raise Refused(f"a picture of {width}x{height} pixels; 16 to 8192 are allowed, and {MAX_PIXELS:,} in all")
         x, y, z = target
-        return Input(sequence, width, height, bool(flags & 1), Camera(azimuth, elevation, distance, (x, y, z)))
+        camera = Camera(azimuth, elevation, distance, (x, y, z))
+        return Input(sequence, width, height, bool(flags & 1), camera, (flags >> 8) / 16 or 1.0)
     if kind == 2 and len(raw) == _ACK.size:
         _, _, _, frame, decode_ms = _ACK.unpack(raw)
         return Acknowledged(frame, decode_ms)
