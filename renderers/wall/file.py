@@ -141,9 +141,7 @@ def _assemble(written: WallFile, room: _Room, source: str) -> Wall:
         near_mm=written.near_mm,
         far_mm=written.far_mm,
         bezels=bezels,
-        selector=Selector(
-            dict(written.selector.labels), written.selector.tolerations, written.selector.expected_nodes
-        ),
+        selector=Selector(dict(written.selector.labels), written.selector.tolerations, written.selector.expected_nodes),
         fit=Fit(written.fit.size_mm, room.point(written.fit.centre), written.fit.up, written.fit.mm_per_step),
         trackers=tuple(_tracker(one, room) for one in written.trackers),
     )
@@ -208,5 +206,3 @@ def _tracker(table: TrackerTable, room: _Room) -> TrackerSource:
     for name in ("offset", "head_shift", "wand_shift"):
         fields[name] = room.point(fields[name])
     return TrackerSource(**fields)
-
-

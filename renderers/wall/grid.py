@@ -11,7 +11,7 @@ from math import atan, degrees, radians
 import numpy as np
 
 from renderers.wall.axes import turn_matrix, vec
-from renderers.wall.records import Bezel, Node, Place, Screen, Tile
+from renderers.wall.records import Bezel, Node, Place, Screen, Stereo, Tile
 from renderers.wall.schema import GridTable
 from streamer.wire.viewing import Vec3
 
@@ -44,7 +44,7 @@ def nodes(grid: GridTable) -> list[Node]:
 
 
 def screens(grid: GridTable, centre: Vec3, bezel: Bezel, scale: float) -> list[Screen]:
-    """The panels' pictures, top left first.  ``centre`` and ``bezel`` in mm and the wall's axes, ``scale`` mm a unit."""
+    """The panels' pictures, top left first.  ``centre``, ``bezel``: mm, the wall's axes; ``scale``: mm of a unit."""
     width, height = (side * scale for side in grid.size)
     across = width + bezel.left + bezel.right + grid.gap[0] * scale
     high = height + bezel.bottom + bezel.top + grid.gap[1] * scale
@@ -73,7 +73,9 @@ def tiles(grid: GridTable, used: dict[str, int]) -> list[Tile]:
     """The outputs of a grid.  ``used`` counts each node's outputs so far, and is counted on."""
     names = node_names(grid)
     wide, tall = grid.pixels
-    eyes = (("left", "left"), ("right", "right")) if grid.stereo == "left-right" else (("", grid.stereo),)
+    eyes: list[tuple[str, Stereo]] = [("left", "left"), ("right", "right")]
+    if grid.stereo != "left-right":
+        eyes = [("", grid.stereo)]
     found = []
     for row in range(grid.rows):
         for column in range(grid.columns):

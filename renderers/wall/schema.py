@@ -26,7 +26,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """What all tables share: a key that is not known is refused."""
 
 
-class BezelTable(Table):
+class BezelTable(Table, frozen=True):
     left: Annotated[float, Meta(ge=0)] = 0.0
     right: Annotated[float, Meta(ge=0)] = 0.0
     bottom: Annotated[float, Meta(ge=0)] = 0.0
@@ -39,7 +39,7 @@ Frame = Annotated[
 ]
 
 
-class HeadTable(Table):
+class HeadTable(Table, frozen=True):
     position: Annotated[Point, Meta(description="The middle between the eyes.")] = (0.0, 0.0, 0.0)
     turn: Annotated[Point, Meta(description="Heading, pitch and roll in degrees; 0, 0, 0 looks forward.")] = (
         0.0,
@@ -48,18 +48,18 @@ class HeadTable(Table):
     )
 
 
-class NodeTable(Table):
+class NodeTable(Table, frozen=True):
     name: Annotated[Name, Meta(description="What tiles call the node.")]
     host: Annotated[str, Meta(description="Its host name; without one, a node that the selector finds.")] = ""
 
 
-class SelectorTable(Table):
+class SelectorTable(Table, frozen=True):
     labels: Annotated[dict[str, str], Meta(description="Kubernetes labels that all nodes of the wall carry.")] = {}
     tolerations: Annotated[tuple[str, ...], Meta(description="key=value of taints that the wall's pods tolerate.")] = ()
     expected_nodes: Annotated[int, Meta(ge=0, description="0: as many as the file has nodes.")] = 0
 
 
-class TileTable(Table):
+class TileTable(Table, frozen=True):
     name: Name
     screen: Annotated[Name, Meta(description="The screen that it fills; two tiles share one if each eye has its own.")]
     node: Annotated[Name, Meta(description="The node that drives it.")]
@@ -73,7 +73,7 @@ class TileTable(Table):
     upside_down: Annotated[bool, Meta(description="Turn the picture by 180° before it is shown.")] = False
 
 
-class ScreenTable(Table):
+class ScreenTable(Table, frozen=True):
     name: Name
     lower_left: Point | None = None
     lower_right: Point | None = None
@@ -92,7 +92,7 @@ class ScreenTable(Table):
     upside_down: bool | None = None
 
 
-class GridTable(Table):
+class GridTable(Table, frozen=True):
     name: Annotated[Name, Meta(description="Tiles are called NAME-ROW-COLUMN, counted from 0, top left first.")]
     rows: Count
     columns: Count
@@ -107,15 +107,13 @@ class GridTable(Table):
     radius: Annotated[
         Positive | None, Meta(description="On an upright cylinder with its axis so far in front of the middle.")
     ] = None
-    angle: Annotated[
-        Positive | None, Meta(description="Degrees from column to column; without it frames touch.")
-    ] = None
+    angle: Annotated[Positive | None, Meta(description="Degrees from column to column; without it frames touch.")] = (
+        None
+    )
     stereo: Annotated[
         Stereo | Literal["left-right"], Meta(description="left-right: two outputs for each panel, one for each eye.")
     ] = "mono"
-    nodes: Annotated[Sharing, Meta(description="How many nodes: one for all, or one for each row, column or panel.")] = (
-        "panel"
-    )
+    nodes: Annotated[Sharing, Meta(description="One node for all, or one for each row, column or panel.")] = "panel"
     hosts: Annotated[tuple[Name, ...], Meta(description="Their host names, in order.")] = ()
     display: Annotated[
         str, Meta(description="{n} counts a node's outputs from 0; without it they share one X screen, side by side.")
@@ -124,14 +122,14 @@ class GridTable(Table):
     upside_down: bool = False
 
 
-class FitTable(Table):
+class FitTable(Table, frozen=True):
     size_mm: Annotated[Positive, Meta(description="The longest side of the volume's box.")] = 2000.0
     centre: Annotated[Point, Meta(description="Where its middle lies.")] = (0.0, 0.0, 0.0)
     up: Annotated[Literal["x", "y", "z"], Meta(description="The scene's axis that points up; z is axis 0.")] = "z"
     mm_per_step: Annotated[Positive | None, Meta(description="Of time; without it as high as latitude is wide.")] = None
 
 
-class TrackerTable(Table):
+class TrackerTable(Table, frozen=True):
     kind: Literal["vrpn", "dtrack", "osc", "gamepad", "mouse", "replay"]
     address: Annotated[str, Meta(description="DTrack@localhost, udp://0.0.0.0:5000, /dev/input/js0, a file.")]
     head: Annotated[int, Meta(ge=-1, description="Number of the body on the head; -1: none.")] = 0
@@ -158,7 +156,7 @@ class TrackerTable(Table):
     wand_shift: Annotated[Point, Meta(description="Added to the wand's position in the room.")] = (0.0, 0.0, 0.0)
 
 
-class WallFile(Table):
+class WallFile(Table, frozen=True):
     """A wall of CaveCast: screens in a room, the outputs that fill them, and the nodes that drive those."""
 
     name: Name
