@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,11 +14,13 @@ import msgspec
 import numpy as np
 import zmq
 
+from streamer.wire.codec import Buffer
 from streamer.wire.grid import Flags, Grid, Triple
 from streamer.wire.header import VERSION, decode, encode
 from streamer.wire.messages import Ack, Ask, AskStatus, Command, Drain, Fail, Goodbye, Hello, Lease, Message, Status
 from streamer.wire.status import RunStatus
 from streamer.wire.volume import Keep, RunSpec, Source, Volume
+from tests import nursery
 from tests.assembly.pieces import Areas, Field, Piece, connect, pieces
 
 DEADLINE_S = 60
@@ -51,28 +50,21 @@ def blobs(shape: Triple, seed: int = 3, density: float = 0.3) -> Field:
     return field
 
 
-def _start(*arguments: str) -> subprocess.Popen[str]:
-    # The parts are started as processes of their own, so that kill -9 is what it is.
-    command = [sys.executable, "-W", "error", "-c", "from streamer.cli import main; main()", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
-
-
-def line_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+def line_of(process: nursery.Part) -> dict[str, Any]:
     """The next line that a part says."""
-    assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
         process.wait(DEADLINE_S)
-        assert process.stderr is not None
         raise AssertionError(f"the part ended: {process.stderr.read()}")
     found: dict[str, Any] = json.loads(line)
     return found
 
 
 @contextmanager
-def part(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def part(*arguments: str) -> Iterator[nursery.Part]:
     """A part that is gone at the end whatever happens."""
-    process = _start(*arguments)
+    # A process of its own, so that kill -9 is what it is.
+    process = nursery.Part(arguments)
     try:
         yield process
     finally:
@@ -107,13 +99,15 @@ class Peer:
         self._socket.send_multipart([encode(message), *payloads])
 
     def hear(self) -> Message | None:
+        return self.listen()[0]
+
+    def listen(self) -> tuple[Message | None, Sequence[Buffer]]:
+        """The next message, with its payloads."""
         assert self._socket.poll(DEADLINE_S * 1000), "the streamer is silent"
-        message, _ = decode(self._socket.recv_multipart())
-        return message
+        return decode(self._socket.recv_multipart())
 
     def status(self) -> RunStatus:
-        assert self._socket.poll(DEADLINE_S * 1000), "the streamer is silent"
-        message, payloads = decode(self._socket.recv_multipart())
+        message, payloads = self.listen()
         assert isinstance(message, Status)
         return msgspec.msgpack.decode(payloads[0], type=RunStatus)
 
