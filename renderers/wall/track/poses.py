@@ -175,6 +175,11 @@ class Trackers:
         self._buttons: set[tuple[int, int]] = set()
         self._axes: dict[tuple[int, int], float] = {}
         self._heard: dict[int, float] = {}
+        self._bodies: dict[str, list[Body]] = {}
+        self._leader: Body | None = None  # the source's head that is shown
+        # Since when the shown head has been on its way from where it was to where it is seen.
+        self._since: float | None = None
+        self._from = default_head
         self._forget()
 
     def feed(self, record: Record, now: float) -> None:
@@ -202,12 +207,18 @@ class Trackers:
                 self._release(source)
                 for part in PARTS:
                     self._bodies[part][source].lose(now)
+        leader = self._choice("head", now)
+        if leader is not self._leader:
+            if self._leader is not None:
+                # Two systems never agree to the millimetre.
+                self._from, self._since = self.head(now), now
+            self._leader = leader
 
     def head(self, now: float) -> Head:
         """The head to draw for."""
         if self.frozen is not None:
             return self.frozen
-        head, _ = self._seen("head", now)
+        head = self._seen(now)
         if self._since is not None and self.tuning.return_s > 0:
             head = blend(self._from, head, smoothstep((now - self._since) / self.tuning.return_s))
         return head
@@ -266,10 +277,7 @@ class Trackers:
         self._bodies = {
             part: [Body(source.latency_ms / 1000, self.tuning) for source in self.sources] for part in PARTS
         }
-        self._from, self._since = self.default_head, None
-
-    _since: float | None
-    """When the head began to move from ``_from`` to where it is seen."""
+        self._leader, self._since = None, None
 
     def _pose(self, pose: Pose, now: float) -> None:
         parts = self._parts(pose.source, pose.body)
@@ -277,13 +285,12 @@ class Trackers:
             self.rejected["other body"] += 1
         for part in parts:
             body = self._bodies[part][pose.source]
-            before = self._choice(part, now)
-            shown = self.head(now)
-            away = before is not None and before.seen_at is not None and now - before.seen_at > self.tuning.hold_s
+            back = body is self._leader and body.seen_at is not None and now - body.seen_at > self.tuning.hold_s
+            shown = self.head(now) if back else self.default_head
             at = self._calibrations[pose.source].part(part, pose.position, pose.turn)
             if not body.add(at, pose.stamp, now):
                 self.rejected["jump"] += 1
-            elif part == "head" and before is not None and (away or self._choice(part, now) is not before):
+            elif back:
                 self._from, self._since = shown, now
 
     def _parts(self, source: int, body: int) -> list[str]:
@@ -299,16 +306,16 @@ class Trackers:
                 return body
         return max(seen, key=lambda body: body.seen_at or 0.0, default=None)
 
-    def _seen(self, part: str, now: float) -> tuple[Head, bool]:
-        """Where it is, or is held, or is on its way to the default; and whether it is seen."""
-        body = self._choice(part, now)
+    def _seen(self, now: float) -> Head:
+        """Where the head is, or is held, or is on its way to the default."""
+        body = self._leader
         if body is None or body.seen_at is None:
-            return self.default_head, False
+            return self.default_head
         gone = now - body.seen_at - self.tuning.hold_s
         if gone <= 0:
-            return body.at(now), body.lost_since(now) is None
+            return body.at(now)
         weight = smoothstep(gone / self.tuning.ease_s) if self.tuning.ease_s > 0 else 1.0
-        return blend(body.at(now), self.default_head, weight), False
+        return blend(body.at(now), self.default_head, weight)
 
     def _release(self, source: int) -> None:
         self._buttons = {held for held in self._buttons if held[0] != source}
