@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from streamer.wire.header import decode, encode
 from streamer.wire.keys import ROLES, Role, read
 from streamer.wire.messages import Known
 from streamer.wire.volume import RunSpec
+from tests import nursery
 
 DEADLINE_S = 30.0
 START = [sys.executable, "-c", "from streamer.cli import main; main()"]
@@ -31,8 +32,10 @@ class Part:
     """A process of ``cavecast``, whose stderr is read as it comes; ``prefix`` is put before its command."""
 
     def __init__(self, *arguments: str, prefix: Sequence[str] = ()) -> None:
-        self.process = subprocess.Popen(
-            [*prefix, *START, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        self.process: subprocess.Popen[str] | nursery.Part = (
+            subprocess.Popen([*prefix, *START, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            if prefix
+            else nursery.Part(arguments)
         )
         self._lines: list[str] = []
         self._news = threading.Condition()
@@ -200,6 +203,9 @@ class Wire:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for end in self._open:
-            end.close()
+            with suppress(OSError):  # it has hung up already
+                end.shutdown(socket.SHUT_RDWR)  # which wakes the thread that reads, as closing does not
         for thread in self._threads:
             thread.join(5)
+        for end in self._open:
+            end.close()

@@ -42,12 +42,14 @@ from streamer.wire.messages import (
 )
 from streamer.wire.status import RunStatus
 from streamer.wire.volume import RunSpec
+from tests import nursery
 from tests.assembly.pieces import Piece
 from tests.streamer.runs import PLENTY, made, spec_of, subscriber_hello, under, worker_hello
 
 SPEC = spec_of((12, 9, 9), (4, 3, 3))
 MADE = made(SPEC)
 DEADLINE_S = 20.0
+Process = nursery.Part | subprocess.Popen[str]
 
 
 class Streamer:
@@ -57,25 +59,25 @@ class Streamer:
         self.folder = folder
         self.ingest, self.feed = (f"ipc://{folder}/{door}" for door in ("i", "f"))
         (folder / "RUN.json").write_bytes(msgspec.json.encode(spec))
-        self.process: subprocess.Popen[str] | None = None
+        self.process: Process | None = None
+
+    def arguments(self, *options: str) -> list[str]:
+        return ["streamer", "--run", str(self.folder / "RUN.json"), "--log", str(self.folder / "log"), *options]
 
     def command(self, *options: str) -> list[str]:
-        files = ["--run", str(self.folder / "RUN.json"), "--log", str(self.folder / "log")]
-        return [sys.executable, "-c", "from streamer.cli import main; main()", "streamer", *files, *options]
+        return [sys.executable, "-c", "from streamer.cli import main; main()", *self.arguments(*options)]
 
     def start(self, *options: str) -> None:
-        command = self.command("--ingest", self.ingest, "--feed", self.feed, *options)
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        ready = self.process.stdout.readline()
-        assert ready, self.process.stderr and self.process.stderr.read()
+        self.process = process = nursery.Part(self.arguments("--ingest", self.ingest, "--feed", self.feed, *options))
+        ready = process.stdout.readline()
+        assert ready, process.stderr.read()
         assert json.loads(ready) == {"ready": "streamer", "ingest": self.ingest, "feed": self.feed}
 
     def stop(self, number: int = signal.SIGKILL) -> int:
         assert self.process is not None
         self.process.send_signal(number)
         self.process.communicate(timeout=DEADLINE_S)
-        code, self.process = self.process.returncode, None
+        code, self.process = self.process.wait(), None
         return code
 
 
@@ -306,7 +308,7 @@ def heavy(piece: Piece, labels: bytes) -> tuple[Commit, list[bytes]]:
     return commit, [labels, *piece[1][1:]]
 
 
-def memory_of(process: subprocess.Popen[str]) -> int:
+def memory_of(process: Process) -> int:
     """Bytes of memory that are the process's own."""
     return psutil.Process(process.pid).memory_info().rss
 
@@ -411,3 +413,33 @@ def test_credit_is_the_limit_over_real_sockets(streamer: Streamer, lines: Lines)
         reader.follow(asked - 1)
         status_of(reader)  # answered after all that was allowed: nothing else is on its way
         assert not reader.socket.poll(0)
+
+
+def test_the_seconds_of_a_run_go_on_after_a_kill_and_stand_still_after_its_end(
+    streamer: Streamer, lines: Lines
+) -> None:
+    streamer.start()
+    noted = streamer.folder / "log" / "seconds"
+    limit = time.monotonic() + DEADLINE_S
+    while not noted.exists():
+        assert time.monotonic() < limit
+    before = float(noted.read_text())
+    assert before >= 1
+    streamer.stop(signal.SIGKILL)
+    streamer.start()
+    control = Peer(lines, streamer.feed)
+    first = status_of(control)
+    assert first.seconds >= before
+    worker = Worker(lines, streamer.ingest)
+    worker.begin()
+    assert not worker.work(1000)
+    ended = status_of(control)
+    assert ended.state == "complete"
+    assert ended.voxels_per_second == pytest.approx(ended.voxels / ended.seconds)
+    while float(noted.read_text()) < ended.seconds - 0.001:
+        assert time.monotonic() < limit
+    streamer.stop(signal.SIGKILL)
+    streamer.start()
+    again = status_of(Peer(lines, streamer.feed))
+    assert again.seconds == pytest.approx(ended.seconds, abs=0.002)
+    assert again.voxels_per_second == pytest.approx(ended.voxels_per_second, rel=0.01)

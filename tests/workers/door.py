@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ import zmq
 from streamer.wire.header import VERSION, decode, encode
 from streamer.wire.messages import Message, Welcome
 from streamer.wire.volume import RunSpec, encode_spec
+from tests import nursery
 
 DEADLINE_S = 30.0
 T = TypeVar("T", bound=Message)
@@ -72,17 +71,10 @@ class Process:
     """A real ``cavecast worker``."""
 
     def __init__(self, address: str, *options: str) -> None:
-        start = "from streamer.cli import main; main()"
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", start, "worker", "--ingest", address, "--name", "w", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self._process = nursery.Part(["worker", "--ingest", address, "--name", "w", *options])
 
     def ready(self) -> dict[str, Any]:
         """The line that it prints when it is at work."""
-        assert self._process.stdout is not None
         return dict(json.loads(self._process.stdout.readline()))
 
     def signal(self, number: signal.Signals) -> None:
@@ -91,7 +83,7 @@ class Process:
     def wait(self) -> tuple[int, str, str]:
         """Its exit code, and the rest of its stdout and stderr."""
         out, err = self._process.communicate(timeout=DEADLINE_S)
-        return self._process.returncode, out, err
+        return self._process.wait(), out, err
 
     def kill(self) -> None:
         if self._process.poll() is None:
