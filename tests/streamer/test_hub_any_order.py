@@ -182,12 +182,13 @@ class AnyOrder(RuleBasedStateMachine):
         self.take(self.hub.ingest(worker, worker_hello(), [], self.now))
         self.take(self.hub.ingest(worker, Ask(wants), [], self.now))
 
-    @rule(worker=WORKERS)
-    def beat(self, worker: bytes) -> None:
+    @rule(worker=WORKERS, all_of_them=st.booleans())
+    def beat(self, worker: bytes, all_of_them: bool) -> None:
         for chunk, (who, lease, _) in self.held.items():
             if who == worker:
                 self.held[chunk] = who, lease, self.now + SETTINGS.lease_s
-        leases = tuple(lease for who, lease, _ in self.held.values() if who == worker)
+        # Some name the leases of others, which does not help them.
+        leases = tuple(lease for who, lease, _ in self.held.values() if who == worker or all_of_them)
         self.take(self.hub.ingest(worker, Beat(leases), [], self.now))
 
     @rule(worker=WORKERS, chunk=st.integers(0, CHUNKS - 1), held=st.booleans(), damage=st.integers(0, 9))
@@ -232,7 +233,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ time, disk, process
 
-    @rule(seconds=st.sampled_from([0.1, 3.0, 11.0, 70.0]))
+    @rule(seconds=st.sampled_from([0.1, 6.0, 11.0, 70.0]))
     def wait(self, seconds: float) -> None:
         self.now += seconds
         self.held = {chunk: held for chunk, held in self.held.items() if held[2] > self.now}
@@ -262,6 +263,13 @@ class AnyOrder(RuleBasedStateMachine):
     def credit(self, peer: bytes, more: int, messages: int) -> None:
         if self.readers[peer].welcome:
             self.take(self.hub.feed(peer, self.readers[peer].credit(more, messages), [], self.now))
+
+    @rule(peer=READERS, lacks=st.integers(0, 1))
+    def credit_to_the_byte(self, peer: bytes, lacks: int) -> None:
+        reader = self.readers[peer]
+        if reader.welcome and reader.next < self.log.head:
+            more = max(0, reader.bytes + self.size(reader.next) - lacks - reader.may_bytes)
+            self.take(self.hub.feed(peer, reader.credit(more, 1), [], self.now))
 
     @rule(peer=READERS, messages=st.integers(0, 3), stuck=st.integers(0, 3), data=st.data())
     def fetch(self, peer: bytes, messages: int, stuck: int, data: st.DataObject) -> None:
@@ -314,6 +322,30 @@ class AnyOrder(RuleBasedStateMachine):
                 self.readers[send.peer].receive(send)
             if number >= most:
                 break
+
+    @rule()
+    def everybody_reads(self) -> None:
+        """Whoever asked for what is there has it by now."""
+        self.now += 0.1
+        self.drain(set(), 9999)
+        for peer, reader in self.readers.items():
+            if reader.welcome and reader.messages < reader.may_messages:
+                wanted = next((n for n in range(reader.next, self.log.head) if self.is_for(reader, n)), None)
+                room = reader.may_bytes - reader.bytes
+                assert wanted is None or self.size(wanted) > room, f"{peer!r} lacks {wanted}, and has room for {room}"
+
+    def size(self, number: int) -> int:
+        """Bytes of an entry as the readers want it."""
+        kind, payloads = self.log.read(number)
+        return sum(len(payloads[place]) for place in ((0, 2, 3) if kind == "chunk" else range(len(payloads))))
+
+    def is_for(self, reader: Reader, number: int) -> bool:
+        kind, payloads = self.log.read(number)
+        if kind != "chunk":
+            return True
+        commit, _ = decode([bytes(payloads[0])])
+        assert isinstance(commit, Commit)
+        return commit.chunk in reader.chunks_wanted
 
     # ------------------------------------------------------------ what always holds
 
