@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from math import inf
+from pathlib import Path
 
 import structlog
 
@@ -18,6 +20,9 @@ from streamer.segment import Segment
 
 LOOK_S = 1.0
 """How often it is looked whether the log has become too large."""
+NOTE_S = 1.0
+"""For how long the run has been at work is noted so often."""
+WORKED = "seconds"
 RETRY_S = 10.0
 """When a segment that could not be made lean is tried again."""
 
@@ -36,7 +41,11 @@ class Keeper:
         self._flushing: Future[None] | None = None
         self._failed = False
         self._thinning: Future[Segment] | None = None
+        self._thinning_for = ""
+        """The store in which its labels are."""
+        self._removing: Future[None] | None = None
         self._look_at = 0.0
+        self._noted_s = worked_before(log.folder)
 
     def close(self) -> None:
         """Waits for what has been begun."""
@@ -47,6 +56,7 @@ class Keeper:
     def turn(self, now: float) -> list[Send]:
         """Hands back what is done, and begins what is due.  Returns what is to be sent because of it."""
         sends: list[Send] = []
+        self._note(self._hub.worked_s(now))
         if self._flushing is not None and self._flushing.done():
             sends = self._flushed(now)
         if self._flushing is None and (upto := self._hub.flush(now)) is not None:
@@ -54,11 +64,24 @@ class Keeper:
             self._flushing = self._threads.submit(self._flush)
             self._flushing.add_done_callback(self._ring)
         if self._retain is not None:
-            if self._thinning is not None and self._thinning.done():
+            if self._removing is not None and self._removing.done():
+                self._removed(now)
+            elif self._thinning is not None and self._thinning.done():
                 self._thinned(now)
-            elif self._thinning is None and now >= self._look_at:
+            elif self._thinning is None and self._removing is None and now >= self._look_at:
                 self._thin(self._retain, now)
         return sends
+
+    def _note(self, worked_s: float) -> None:
+        """Notes for how long the run has been at work: also a streamer that is killed goes on counting there."""
+        ended = self._hub.state in ("complete", "cancelled")
+        if worked_s - self._noted_s < (0.001 if ended else NOTE_S):
+            return
+        self._noted_s = worked_s
+        beside = self._log.folder / f"{WORKED}.new"
+        with suppress(OSError):  # a full disk has other worries
+            beside.write_text(f"{worked_s:.3f}")
+            beside.replace(self._log.folder / WORKED)
 
     def rang(self) -> None:
         """``wake`` was readable."""
@@ -95,12 +118,8 @@ class Keeper:
         first = self._hub.retention.next(self._log.pieces, retain)
         if first is None:
             return
-        try:
-            self._log.remember(self._hub.retention.store)
-        except OSError as why:
-            self._not_thinner(why, now)
-            return
-        self._thinning = self._threads.submit(self._log.leaner(first))
+        self._thinning_for = self._hub.retention.store
+        self._thinning = self._threads.submit(self._log.leaner(first, self._thinning_for))
         self._thinning.add_done_callback(self._ring)
 
     def _thinned(self, now: float) -> None:
@@ -108,16 +127,35 @@ class Keeper:
         assert future is not None
         try:
             lean = future.result()
-            self._log.replace(lean)
         except (OSError, LogDamaged) as why:
+            self._not_thinner(why, now)
+            return
+        self._removing = self._threads.submit(self._log.replace(lean, self._thinning_for))
+        self._removing.add_done_callback(self._ring)
+        self._say.info("segment is lean", first=lean.first, stop=lean.stop, log_bytes=self._log.nbytes)
+
+    def _removed(self, now: float) -> None:
+        future, self._removing = self._removing, None
+        assert future is not None
+        try:
+            future.result()
+        except OSError as why:
             self._not_thinner(why, now)
             return
         self._hub.retention.trouble = ""
         self._look_at = now
-        self._say.info("segment is lean", first=lean.first, stop=lean.stop, log_bytes=self._log.nbytes)
 
     def _not_thinner(self, why: OSError | LogDamaged, now: float) -> None:
         what = why.strerror if isinstance(why, OSError) else str(why)
         self._hub.retention.trouble = f"the log in {self._log.folder} stays larger than it should: {what}"
         self._look_at = now + RETRY_S
         self._say.warning("not thinner", why=self._hub.retention.trouble)
+
+
+def worked_before(folder: Path) -> float:
+    """For how many seconds the run of a log was at work when that was noted last; 0 if it never was."""
+    try:
+        seconds = float((folder / WORKED).read_text())
+    except (OSError, ValueError):
+        return 0.0
+    return seconds if 0 <= seconds < inf else 0.0

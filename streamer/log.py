@@ -49,12 +49,16 @@ class LogInUse(RuntimeError):
 class Flush:
     """Makes all entries before ``upto`` durable.  To be called once, from any thread; raises OSError."""
 
-    def __init__(self, upto: int, files: list[int], again: Sequence[tuple[int, int, int, int]]) -> None:
+    def __init__(
+        self, upto: int, files: list[int], again: Sequence[tuple[int, int, int, int]], folder: Path | None
+    ) -> None:
         self.upto = upto
-        self._files, self._again = files, again
+        self._files, self._again, self._folder = files, again, folder
 
     def __call__(self) -> None:
         try:
+            if self._folder is not None:
+                sync_folder(self._folder)
             for file, start, end, number in self._again:
                 write_again(file, start, end, number)
             for file in self._files:
@@ -212,14 +216,8 @@ class Log:
         self._open.append(segment)
 
     def _roll(self, epoch: str) -> Segment:
-        """A new segment, which is there even after a power cut.  Raises OSError, and nothing has changed."""
+        """A new segment, whose name the next flush makes durable.  Raises OSError, and nothing has changed."""
         segment = Segment.create(self._path(self.head), epoch, self.head)
-        try:
-            sync_folder(self.folder)
-        except OSError:
-            segment.close()
-            segment.path.unlink()
-            raise
         if self._segments:
             self._segments[-1].finish()
             self._make_way(self._segments[-1])
@@ -256,16 +254,18 @@ class Log:
         ``again`` writes them once more, after a flush that failed.
         """
         upto = self.head if upto is None else upto
-        files, parts = [], []
+        files, parts, folder = [], [], None
         for segment in self._segments[max(bisect_right(self._firsts, self._safe) - 1, 0) :]:
             if segment.stop <= self._safe or segment.lean:
                 continue
             file = os.dup(segment.reopen())
             files.append(file)
             start = max(self._safe, segment.first)
+            if start == segment.first:
+                folder = self.folder  # nothing of it has been flushed before, its name neither
             if again and start < segment.stop:
                 parts.append((file, segment.place(start)[0], segment.end, start))
-        return Flush(upto, files, parts)
+        return Flush(upto, files, parts, folder)
 
     def flushed(self, upto: int) -> None:
         """A flush has been carried out."""
@@ -273,33 +273,33 @@ class Log:
 
     # ------------------------------------------------------------ lean
 
-    def remember(self, store: str) -> None:
-        """Notes, durably, where the labels of lean segments are.  Raises OSError."""
-        if store == self.store:
-            return
-        beside = self.folder / (_STORE + ".new")
-        with beside.open("w") as file:
-            file.write(store)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self.folder / _STORE)
-        sync_folder(self.folder)
+    def leaner(self, first: int, store: str) -> Callable[[], Segment]:
+        """What makes the segment that begins there lean; to be called from any thread, its result for ``replace``.
+
+        First it notes, durably, where the labels are from now on.  Raises OSError or LogDamaged.
+        """
+        path, known = self._path(first), self.store
+
+        def work() -> Segment:
+            if store != known:
+                _note(self.folder / _STORE, store)
+            return strip(path)
+
+        return work
+
+    def replace(self, lean: Segment, store: str) -> Callable[[], None]:
+        """Takes a lean segment, whose labels are in ``store``, in the place of the full one.
+
+        Returns what removes the full one's file, which may take a while: to be called from any thread; raises OSError.
+        """
         self.store = store
-
-    def leaner(self, first: int) -> Callable[[], Segment]:
-        """What makes the segment that begins there lean; to be called from any thread, its result for ``replace``."""
-        path = self._path(first)
-        return lambda: strip(path)
-
-    def replace(self, lean: Segment) -> None:
-        """Takes a lean segment in the place of the full one, whose file goes.  Raises OSError."""
         at = self._firsts.index(lean.first)
         full, self._segments[at] = self._segments[at], lean
         self._finished_bytes += lean.end - full.end
         self._recent.clear()
         self._recent_bytes = 0
         full.close()
-        full.path.unlink()
+        return full.path.unlink
 
     # ------------------------------------------------------------ opening
 
@@ -313,11 +313,13 @@ class Log:
         self._load()
         if not self._segments:
             self._roll(secrets.token_hex(16))
+            sync_folder(self.folder)
         elif left not in (CLOSED, boot) and not self._copy:
             # The kernel has gone that held what was written; readers may have seen entries that are no more.
             self._segments[-1].write_header(secrets.token_hex(16))
         if self._segments[-1].lean:
             self._roll(self.epoch)
+            sync_folder(self.folder)
         for segment in self._segments[:-1]:
             if left != CLOSED and not segment.lean:
                 os.fdatasync(segment.reopen())
@@ -393,6 +395,16 @@ class Log:
             if damage
             else "an unfinished record"
         )
+
+
+def _note(path: Path, store: str) -> None:
+    beside = path.with_name(path.name + ".new")
+    with beside.open("w") as file:
+        file.write(store)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    sync_folder(path.parent)
 
 
 def _boot() -> bytes:

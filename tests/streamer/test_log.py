@@ -278,17 +278,48 @@ def test_no_room_for_a_new_segment_is_no_room_for_the_entry(tmp_path: Path, monk
         log.append("end", [b"x" * 100])
     head, files = log.head, sorted(tmp_path.iterdir())
 
-    def full(_: Path) -> None:
+    def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("streamer.log.sync_folder", full)
+        patch.setattr("streamer.segment._pwrite", full)
         with pytest.raises(LogFull, match="goes on when there is room"):
             log.append("end", [b"y"])
     assert (log.head, sorted(tmp_path.iterdir())) == (head, files)
     assert log.append("end", [b"y"]) == head
     assert contents(log)[head] == ("end", [b"y"])
     log.close()
+
+
+def test_a_new_segments_name_is_flushed_with_its_first_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = in_segments(tmp_path)
+    log.flush()()
+    log.flushed(log.head)
+    synced: list[Path] = []
+    monkeypatch.setattr("streamer.log.sync_folder", synced.append)
+    segments = len(log.pieces)
+    while len(log.pieces) == segments:
+        log.append("end", [b"x" * 100])
+    assert synced == [], "whoever appends does not wait for the disk"
+    log.flush()()
+    assert synced == [tmp_path]
+    log.flush()()
+    assert synced == [tmp_path] * 2, "the first one may have failed"
+    log.flushed(log.head)
+    log.append("end", [b"y"])
+    log.flush()()
+    assert synced == [tmp_path] * 2
+    log.close()
+
+
+def test_room_is_taken_ahead_and_given_back(tmp_path: Path) -> None:
+    log = Log.open(tmp_path, 1 << 22)
+    for _ in range(3):
+        log.append("end", [bytes(1 << 20)])
+    path = segment(tmp_path)
+    assert path.stat().st_size == log.nbytes, "the file's size is that of its entries"
+    log.close()
+    assert path.stat().st_blocks * 512 < log.nbytes + (1 << 16)
 
 
 def test_after_a_flush_that_failed_all_is_written_again(tmp_path: Path) -> None:

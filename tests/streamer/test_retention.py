@@ -63,9 +63,8 @@ def written(folder: Path) -> tuple[Log, Hub]:
 
 
 def thinned(log: Log, segments: int) -> None:
-    log.remember("/the/store")
     for piece in log.pieces[:segments]:
-        log.replace(log.leaner(piece.first)())
+        log.replace(log.leaner(piece.first, "/the/store")(), "/the/store")()
 
 
 def entries(hub: Hub, hello: Hello) -> tuple[list[Entry], list[list[bytes]], list[Snapshot]]:
@@ -139,9 +138,8 @@ def test_only_an_archive_is_believed_and_only_what_can_be(tmp_path: Path) -> Non
 
 def test_a_crash_between_the_lean_segment_and_the_end_of_the_full_one_leaves_one_of_them(tmp_path: Path) -> None:
     log, _ = written(tmp_path)
-    log.remember("/the/store")
     first = log.pieces[0].first
-    log.leaner(first)()
+    log.leaner(first, "/the/store")()
     log.close()
     log = Log.open(tmp_path, 2000)
     assert [piece.lean for piece in log.pieces][:2] == [True, False]
