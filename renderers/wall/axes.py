@@ -31,10 +31,11 @@ class AxesError(ValueError):
     """Axes that no room has."""
 
 
-def axes_matrix(words: str) -> Matrix:
+def axes_matrix(words: str, left_handed: bool = False) -> Matrix:
     """The 3×3 matrix that takes coordinates in these axes to the wall's.
 
-    Raises AxesError unless each of x, y, z points one way, all three along different lines, right-handed.
+    Raises AxesError unless each of x, y, z points one way, all three along different lines, and right-handed
+    where ``left_handed`` is not allowed: trackers may be (their determinant is −1), screens may not.
     """
     expected = f"say where x, y and z point, such as “{WALL_AXES}”"
     found = re.fullmatch(r"\s*x\s+(\w+)\s*,\s*y\s+(\w+)\s*,\s*z\s+(\w+)\s*", words.lower())
@@ -47,7 +48,7 @@ def axes_matrix(words: str) -> Matrix:
     sign = round(float(np.linalg.det(matrix)))
     if sign == 0:
         raise AxesError(f"axes “{words}”: two of them lie along the same line: {expected}")
-    if sign < 0:
+    if sign < 0 and not left_handed:
         raise AxesError(
             f"axes “{words}” are left-handed, and every picture would be mirrored: turn one of them round, "
             f"in the words and in all coordinates, such as “{WALL_AXES}”"

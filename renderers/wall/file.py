@@ -61,7 +61,7 @@ def read_wall(text: str, source: str) -> Wall:
     try:
         room = _Room(axes_matrix(written.axes), 1000.0 if written.units == "m" else 1.0)
         for tracker in written.trackers:
-            axes_matrix(tracker.axes)
+            axes_matrix(tracker.axes, left_handed=True)
     except AxesError as why:
         raise WallError(f"{source}: {why}") from None
     return _assemble(written, room, source)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from renderers.wall.axes import turn_matrix
 from renderers.wall.projection import eye_position, frustum, rotation
 from renderers.wall.records import Screen, TrackerSource
 from renderers.wall.track import turns
@@ -101,7 +102,16 @@ def test_calibration_goes_there_and_back(
     place: Vec3, turn: Quaternion, offset: Vec3, own: Vec3, mount: Vec3, eyes: Vec3, scale: float, axes: str, part: str
 ) -> None:
     source = replace(
-        PLAIN, offset=offset, turn=own, scale=scale, axes=axes, head_offset=eyes, head_turn=mount, wand_offset=eyes
+        PLAIN,
+        offset=offset,
+        turn=own,
+        scale=scale,
+        axes=axes,
+        head_offset=eyes,
+        head_turn=mount,
+        wand_offset=eyes,
+        head_shift=offset,
+        wand_shift=own,
     )
     calibration = Calibration(source)
     position, facing_there = calibration.device(part, calibration.part(part, place, turn))
@@ -112,8 +122,13 @@ def test_calibration_goes_there_and_back(
 @given(turn=facing)
 def test_turns_and_matrices_mean_the_same(turn: Quaternion) -> None:
     matrix = rotation(turn)
-    assert turns.angle(turns.of_matrix(matrix), turn) < 1e-6
+    assert turns.angle(turns.of_rows(matrix.tolist()), turn) < 1e-6
     assert turns.apply(turn, (1, 2, 3)) == pytest.approx((matrix @ [1, 2, 3]).tolist())
+
+
+@given(turn=degrees)
+def test_heading_pitch_and_roll_mean_for_trackers_what_they_mean_for_screens(turn: Vec3) -> None:
+    assert rotation(turns.hpr(turn)) == pytest.approx(turn_matrix(turn), abs=1e-9)
 
 
 @given(a=facing, b=facing, share=st.floats(0, 1))

@@ -2,7 +2,8 @@
 
     room point = offset + turn · (scale · unit · axes · device point)
     room turn  = turn · (axes · device turn · axes⁻¹)
-    head turn  = room turn · head_turn            head point = room point + head turn · head_offset
+    head turn  = room turn · head_turn
+    head point = room point + head turn · head_offset + head_shift
 
 and the same for the wand.  Axes may be left-handed; a turn stays a turn.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from renderers.wall.axes import axes_matrix
 from renderers.wall.records import TrackerSource
 from renderers.wall.track import turns
 from streamer.wire.viewing import Head, Quaternion, Vec3
@@ -25,7 +27,7 @@ class Calibration:
     """One source's way into the room.  Raises ValueError where the source's words or numbers make none."""
 
     def __init__(self, source: TrackerSource) -> None:
-        matrix = turns.axes_matrix(source.axes)
+        matrix = axes_matrix(source.axes, left_handed=True)
         if not (np.isfinite(source.scale) and source.scale > 0):
             raise ValueError(f"tracker {source.address}: the scale is {source.scale}; it has to be above 0")
         self._matrix: list[list[float]] = matrix.tolist()
@@ -34,8 +36,8 @@ class Calibration:
         self._offset = source.offset
         self._turn = turns.hpr(source.turn)
         self._parts = {
-            "head": (source.head_offset, turns.hpr(source.head_turn)),
-            "wand": (source.wand_offset, turns.hpr(source.wand_turn)),
+            "head": (source.head_offset, turns.hpr(source.head_turn), source.head_shift),
+            "wand": (source.wand_offset, turns.hpr(source.wand_turn), source.wand_shift),
         }
 
     def room(self, position: Vec3, turn: Quaternion) -> Head:
@@ -51,15 +53,15 @@ class Calibration:
 
     def part(self, part: str, position: Vec3, turn: Quaternion) -> Head:
         """Where the ``head`` (the middle between the eyes) or the ``wand`` that the body is fixed to is."""
-        offset, own = self._parts[part]
+        offset, own, shift = self._parts[part]
         body = self.room(position, turn)
         facing = turns.unit(turns.times(body.turn, own))
-        return Head(moved(body.position, turns.apply(facing, offset)), facing)
+        return Head(moved(moved(body.position, turns.apply(facing, offset)), shift), facing)
 
     def device(self, part: str, at: Head) -> tuple[Vec3, Quaternion]:
         """What the device would say of a head or wand: the inverse of ``part``."""
-        (ox, oy, oz), own = self._parts[part]
-        point = moved(at.position, turns.apply(at.turn, (-ox, -oy, -oz)))
+        (ox, oy, oz), own, (sx, sy, sz) = self._parts[part]
+        point = moved(moved(at.position, (-sx, -sy, -sz)), turns.apply(at.turn, (-ox, -oy, -oz)))
         turn = turns.times(turns.back(self._turn), turns.times(at.turn, turns.back(own)))
         ox, oy, oz = self._offset
         x, y, z = turns.apply(turns.back(self._turn), (point[0] - ox, point[1] - oy, point[2] - oz))

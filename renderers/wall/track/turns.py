@@ -1,23 +1,14 @@
 """Turns in space as unit quaternions (x, y, z, w), in plain floats: four numbers are too few for arrays.
 
-The heading, pitch and roll of files are degrees in the wall's axes: heading about up (y), to the left;
-pitch about right (x), upwards; roll about forwards (−z), clockwise as seen from behind.  A turn is
-heading · pitch · roll: the roll is done first.
+The heading, pitch and roll of files are as in ``renderers.wall.axes``: degrees about up (to the left), about
+right (upwards) and about forward (clockwise as seen from behind); the roll is done first.
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamer.wire.viewing import NO_TURN, Quaternion, Vec3
-
-WORDS: dict[str, Vec3] = {
-    "right": (1, 0, 0), "left": (-1, 0, 0), "up": (0, 1, 0), "down": (0, -1, 0), "back": (0, 0, 1),
-    "backward": (0, 0, 1), "backwards": (0, 0, 1), "forward": (0, 0, -1), "forwards": (0, 0, -1), "front": (0, 0, -1),
-}  # fmt: skip
 
 
 def times(a: Quaternion, b: Quaternion) -> Quaternion:
@@ -96,17 +87,8 @@ def hpr(degrees: Vec3) -> Quaternion:
     return times(times(about((0, 1, 0), heading), about((1, 0, 0), pitch)), about((0, 0, -1), roll))
 
 
-def of_matrix(rows: NDArray[np.float64]) -> Quaternion:
-    """The turn of a 3×3 rotation matrix.  Raises ValueError where it is none (to 2 %)."""
-    m = [[float(value) for value in row] for row in rows]
-    size = max(abs(value) for row in m for value in row)
-    if not size < 2:  # also where it is not a number
-        raise ValueError("not a rotation: entries beyond 1")
-    return of_rows(m)
-
-
 def of_rows(m: list[list[float]]) -> Quaternion:
-    """As ``of_matrix``, of three rows of floats."""
+    """The turn of a 3×3 rotation matrix, given as rows of floats.  Raises ValueError where it is none (to 2 %)."""
     (a, b, c), (d, e, f), (g, h, i) = m
     determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
     lengths = (a * a + d * d + g * g, b * b + e * e + h * h, c * c + f * f + i * i)
@@ -123,20 +105,3 @@ def of_rows(m: list[list[float]]) -> Quaternion:
     else:
         turn = (c + g, f + h, 1 + i - a - e, d - b)
     return unit(turn)
-
-
-def axes_matrix(words: str) -> NDArray[np.float64]:
-    """The 3×3 matrix from a device's axes to the wall's, from words such as ``x right, y forward, z up``.
-
-    Left-handed devices are allowed (determinant −1).  Raises ValueError.
-    """
-    columns: dict[str, Vec3] = {}
-    for part in words.replace(";", ",").split(","):
-        name, _, word = part.strip().lower().partition(" ")
-        if name not in ("x", "y", "z") or word.strip() not in WORDS or name in columns:
-            raise ValueError(f"axes {words!r}: write them as in 'x right, y up, z back' ({', '.join(WORDS)})")
-        columns[name] = WORDS[word.strip()]
-    matrix = np.array([columns.get(name, (0, 0, 0)) for name in "xyz"], dtype=np.float64).T
-    if abs(abs(float(np.linalg.det(matrix))) - 1) > 1e-9:
-        raise ValueError(f"axes {words!r}: x, y and z have to point along right, up and back, each once")
-    return matrix
