@@ -37,6 +37,7 @@ COMMANDS = {
     "run": Lazy("streamer.run.commands:run", "Segment your own data; watch it, or keep the result, or both.", SHOW),
     "samples": Lazy("inference_workers.commands:samples", "List the samples, or copy one.", DATA),
     "inspect": Lazy("inference_workers.commands:inspect", "Say what a file holds and how it would be cut.", DATA),
+    "wall": Lazy("renderers.wall.commands:wall", "Walls: which there are, and whether yours is right.", DATA),
     "serve": Lazy("streamer.control.main:serve", "The control plane: HTTP API, viewer, and the runs' parts.", PARTS),
     "streamer": Lazy("streamer.main:streamer", "The log of one run: leases out, commits in, entries on.", PARTS),
     "worker": Lazy("inference_workers.main:worker", "Segments chunks that it leases from a streamer.", PARTS),
@@ -65,7 +66,14 @@ class Commands(TyperGroup):
 def load(name: str) -> Any:
     """The command behind a name, imported."""
     module, _, function = COMMANDS[name].target.partition(":")
-    command: Callable[..., object] = getattr(importlib.import_module(module), function)
+    command: Callable[..., object] | typer.Typer = getattr(importlib.import_module(module), function)
+    if isinstance(command, typer.Typer):  # a command with commands of its own
+        group = typer.main.get_group(command)
+        group.name = name
+        for one in (group, *group.commands.values()):
+            one.help = unwrapped(one.help)
+            one.context_settings["help_option_names"] = ["-h", "--help"]
+        return group
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
     alone.command(name, context_settings={"help_option_names": ["-h", "--help"]})(command)
     made = typer.main.get_command(alone)

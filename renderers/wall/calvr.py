@@ -275,7 +275,9 @@ def _separation(lookup: Lookup, remarks: dict[str, None]) -> float:
         for element in lookup.elements("Stereo"):
             for name in element.attributes:
                 if meant(name, ["separation"]):
-                    remarks[f"Stereo has “{name}”, which CalVR does not know, so 64 mm applied there and do here."] = None
+                    remarks[f"Stereo has “{name}”, which CalVR does not know, so 64 mm applied there and do here."] = (
+                        None
+                    )
     return lookup.number("Stereo", "separation", 64.0)
 
 

@@ -18,9 +18,8 @@ from renderers.wall.tagsoup import Element, parse
 Include = Callable[[str, str], tuple[str, str] | None]
 """(path as written, file that names it) → (the file's name, its text), or None if there is none."""
 OWN = ("PipeConfig", "WindowConfig", "ChannelConfig", "ScreenConfig", "Input", "Stereo", "Near", "Far", "NumScreens")
-CLOSES_ITSELF = frozenset(
-    "local global pipeconfig windowconfig channelconfig screenconfig pipe window channel screen".split()
-)
+LISTS = ("pipe", "window", "channel", "screen")
+CLOSES_ITSELF = frozenset(("local", "global", *LISTS, *(f"{one}config" for one in LISTS)))
 MOST_FILES = 100
 UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4, "deg": 1.0, "°": 1.0, "px": 1.0, "": 1.0}
 _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
@@ -57,9 +56,9 @@ def read_document(name: str, text: str, include: Include) -> Document:
                 document.remarks.append(f"{name} includes {path}, which includes it in turn: left out")
             else:
                 document.included[name, path] = found[0]
-                if found[0] not in document.files and len(document.files) + len(waiting) < MOST_FILES:
-                    if not any(found[0] == one[0] for one in waiting):
-                        waiting.append((found[0], found[1], (*above, name)))
+                known = {*document.files, *(one[0] for one in waiting)}
+                if found[0] not in known and len(known) < MOST_FILES:
+                    waiting.append((found[0], found[1], (*above, name)))
     return document
 
 

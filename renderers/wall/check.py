@@ -60,14 +60,15 @@ class Report(msgspec.Struct, frozen=True):
 
 def check(wall: Wall) -> Report:
     """Counts and findings of a wall, errors first."""
-    findings = [*check_room.flat(wall), *check_outputs.references(wall)]
+    findings = _together([*check_room.flat(wall), *check_outputs.references(wall)])
     whole = msgspec.structs.replace(wall, screens=tuple(s for s in wall.screens if not check_room.degenerate(s)))
     for rule in RULES:
         findings += _together(list(rule(whole)))
+    hosts = {node.name: node.host or node.name for node in wall.nodes}
     order = {"error": 0, "warning": 1, "note": 2}
     return Report(
         name=wall.name,
-        nodes=len({tile.node for tile in wall.tiles}),
+        nodes=len({hosts.get(tile.node, tile.node) for tile in wall.tiles}),
         tiles=len(wall.tiles),
         screens=len(wall.screens),
         megapixels=round(sum(tile.place.width * tile.place.height for tile in wall.tiles) / 1e6, 3),

@@ -1,7 +1,7 @@
 """How much of what one can look at a wall fills, in degrees as seen from the default head.
 
 Horizontally: all directions of the compass in which a screen stands, gaps of less than 5° (frames) included,
-so that a closed ring has 360°.  Floors and ceilings (screens that lie flatter than 45°) do not count here,
+so that a closed ring has 360°.  Floors and ceilings (screens tilted by more than 60°) do not count here,
 since one beneath the feet lies in every direction; they do if the wall has nothing else.
 Vertically: from the lowest to the highest direction of all screens; a floor under the head reaches to −90°.
 """
@@ -23,8 +23,13 @@ def fov_deg(wall: Wall) -> tuple[float, float]:
     if not wall.screens:
         return 0.0, 0.0
     eye = wall.head.position
-    upright = [s for s in wall.screens if abs(s.axes[2][1]) < np.sqrt(0.5)] or list(wall.screens)
+    upright = [s for s in wall.screens if not lies_flat(s)] or list(wall.screens)
     return _compass([_headings(screen, eye) for screen in upright]), _height(wall.screens, eye)
+
+
+def lies_flat(screen: Screen) -> bool:
+    """Whether it is a floor or a ceiling: tilted by more than 60° from upright."""
+    return bool(abs(screen.axes[2][1]) > np.cos(np.radians(30.0)))
 
 
 def nearest_mm(screen: Screen, eye: Vec3) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from renderers.wall.records import Screen, Wall
 
@@ -33,7 +34,7 @@ def seen(wall: Wall) -> dict[str, Seen]:
     return found
 
 
-def _mirrored(screen: Screen, wall: Wall, front: list[Screen], centres: dict[str, np.ndarray]) -> bool:
+def _mirrored(screen: Screen, wall: Wall, front: list[Screen], centres: dict[str, NDArray[np.float64]]) -> bool:
     """Whether a screen that turns its back to the eye does so because its corners are exchanged."""
     out = screen.axes[2]
     here = centres[screen.name]

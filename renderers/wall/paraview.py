@@ -55,6 +55,8 @@ def import_pvx(name: str, text: str) -> Imported:
             screens.append(screen)
         stereo = _stereo(machine, remarks)
         place = _place(machine, f"Machine {index} ({host})", remarks)
+        if machine.attributes.get("showborders", "0").strip().lower() in ("1", "true", "on"):
+            remarks["ShowBorders is on for some machines; CaveCast's windows have no borders."] = None
         tiles.append(Tile(screen.name, (same or screen).name, host, stereo, place, _display(machine)))
     if not screens:
         raise WallError(f"{name} has no Machine with LowerLeft, LowerRight and UpperRight: it describes no wall")

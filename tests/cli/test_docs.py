@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -32,19 +33,32 @@ def first_column(text: str) -> list[str]:
     return rows[2:]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+def all_commands() -> dict[str, Any]:
+    """Every command by its whole name, those within a command too."""
+    found = {name: load(name) for name in COMMANDS}
+    return found | {f"{name} {inner}": c for name, group in found.items() for inner, c in _inner(group).items()}
+
+
+def _inner(group: Any) -> dict[str, Any]:
+    return getattr(group, "commands", {})
+
+
+@pytest.mark.parametrize("name", all_commands())
 def test_every_option_of_a_command_is_documented_and_no_other(name: str) -> None:
     documented = set(
         re.findall(r"`(--[a-z-]+|[A-Z]+)", "\n".join(first_column(section(_commands(), f"cavecast {name}"))))
     )
     real = set()
-    for parameter in load(name).params:
-        real |= {str(parameter.metavar)} if parameter.param_type_name == "argument" else set(parameter.opts)
+    for parameter in all_commands()[name].params:
+        long = {option for option in parameter.opts if option.startswith("--")}
+        real |= {str(parameter.metavar)} if parameter.param_type_name == "argument" else long
     assert documented == real
 
 
 def test_every_command_is_documented_and_no_other() -> None:
     assert re.findall(r"^## cavecast (\w+)$", _commands(), re.MULTILINE) == list(COMMANDS)
+    inner = [name for name in all_commands() if " " in name]
+    assert sorted(re.findall(r"^### cavecast (\w+ [\w-]+)$", _commands(), re.MULTILINE)) == sorted(inner)
 
 
 def _commands() -> str:

@@ -1,0 +1,204 @@
+"""``cavecast wall``: what is known about walls, checked, drawn and carried over from other programs.
+
+A wall is a preset's name or a wall file.  Plain functions for typer; libraries are loaded when a command runs.
+Exit status 0 is done, 1 means that the wall has errors or cannot be read, 2 that there is no such wall.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from renderers.wall.calvr import Imported
+    from renderers.wall.check import Report
+
+_FAILED, _USAGE = 1, 2
+
+wall = typer.Typer(add_completion=False)
+Wanted = Annotated[str, typer.Argument(metavar="WALL", help="A wall file, or a preset's name.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, alone on stdout.")]
+
+
+@wall.callback(invoke_without_command=True)
+def about(ctx: typer.Context) -> None:
+    """Walls: which there are, and whether yours is right."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+
+
+@wall.command()
+def presets(json: AsJson = False) -> None:
+    """List the walls that ship with CaveCast."""
+    import msgspec
+
+    from renderers.wall.check import check as look
+    from renderers.wall.shelf import PRESETS, load_wall
+
+    walls = [load_wall(name) for name in PRESETS]
+    reports = [look(one) for one in walls]
+    if json:
+        listed = [{"title": w.title, **msgspec.to_builtins(r)} for w, r in zip(walls, reports, strict=True)]
+        sys.stdout.write(msgspec.json.encode(listed).decode() + "\n")
+        return
+    if not sys.stdout.isatty():
+        for w, r in zip(walls, reports, strict=True):
+            typer.echo(f"{w.name}\t{r.screens}\t{r.tiles}\t{r.nodes}\t{r.megapixels:.1f}\t{w.title}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("preset", "screens", "outputs", "nodes", "megapixels", "field of view", "what")
+    for w, r in zip(walls, reports, strict=True):
+        seen = f"{r.fov_deg[0]:.0f}° × {r.fov_deg[1]:.0f}°"
+        table.add_row(w.name, str(r.screens), str(r.tiles), str(r.nodes), f"{r.megapixels:.1f}", seen, w.title)
+    Console().print(table)
+
+
+@wall.command()
+def check(chosen: Wanted, json: AsJson = False) -> None:
+    """Check a wall: gaps, overlaps, mirrored corners, wrong units, doubled outputs.
+
+    Exit status 1 if there are errors.
+    """
+    import msgspec
+
+    from renderers.wall.check import check as look
+    from renderers.wall.complaint import WallError
+    from renderers.wall.shelf import load_wall
+
+    try:
+        report = look(load_wall(chosen))
+    except WallError as why:
+        _refuse(why)
+    if json:
+        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+    else:
+        _show(report)
+    if not report.sound:
+        raise typer.Exit(_FAILED)
+
+
+@wall.command()
+def draw(
+    chosen: Wanted,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="OUT", help="Where to: a .svg or .png file.", show_default=False)
+    ],
+) -> None:
+    """Draw a wall to scale: from above, from the front, and unrolled if it is not flat."""
+    from renderers.wall.complaint import WallError
+    from renderers.wall.plan import draw as drawn
+    from renderers.wall.raster import png
+    from renderers.wall.shelf import load_wall
+
+    if out.suffix.lower() not in (".svg", ".png"):
+        _wrong(f"--out {out} is neither .svg nor .png")
+    try:
+        svg = drawn(load_wall(chosen))
+        made = svg.encode() if out.suffix.lower() == ".svg" else png(svg)
+    except WallError as why:
+        _refuse(why)
+    except ImportError as why:
+        _wrong(str(why))
+    out.write_bytes(made)
+
+
+@wall.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A CalVR .xml or a ParaView .pvx file.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="WALL.toml", help="The wall file to write.  Else: stdout.")
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="HOST", help="Leave out this host, such as an operator's; repeatable."),
+    ] = None,
+) -> None:
+    """Carry a wall over from CalVR or ParaView, and say on stderr what was mended, guessed or left behind."""
+    from renderers.wall.axes import CALVR_AXES, WALL_AXES
+    from renderers.wall.complaint import WallError
+    from renderers.wall.write import to_toml
+
+    try:
+        found = _imported(file, tuple(without or ()))
+    except WallError as why:
+        _refuse(why)
+    pvx = file.suffix.lower() == ".pvx"
+    remarks = [f"Carried over from {file.name} by cavecast wall import.", *found.remarks]
+    made = to_toml(found.wall, WALL_AXES if pvx else CALVR_AXES, by_corners=pvx, remarks=remarks)
+    if out is None:
+        sys.stdout.write(made)
+    else:
+        out.write_text(made, "utf-8")
+    for remark in found.remarks:
+        typer.echo(remark, err=True)
+    if out is not None:
+        typer.echo(
+            f"{out}: {len(found.wall.screens)} screens, {len(found.wall.tiles)} outputs on {len(found.wall.nodes)} "
+            f"nodes.  Next: cavecast wall check {out}",
+            err=True,
+        )
+
+
+@wall.command()
+def schema() -> None:
+    """Print the JSON Schema of wall files, for editors that complete and check TOML."""
+    from renderers.wall.shelf import schema_text
+
+    sys.stdout.write(schema_text())
+
+
+def _imported(file: Path, without: tuple[str, ...]) -> Imported:
+    from renderers.wall.calvr import import_calvr
+    from renderers.wall.paraview import import_pvx
+    from renderers.wall.shelf import read_text
+
+    text = read_text(file)
+    if file.suffix.lower() == ".pvx" or "<pvx" in text[:4000].lower():
+        return import_pvx(file.name, text)
+
+    def include(path: str, of: str) -> tuple[str, str] | None:
+        """A file that another includes: beside that one, beside the first, or where CalVR has its own."""
+        home = os.environ.get("CALVR_HOME")
+        places = [files[of].parent, file.parent]
+        places += [Path(folder) for folder in (os.environ.get("CALVR_CONFIG_DIR"),) if folder]
+        places += [Path(home) / "config"] if home else []
+        for place in places:
+            candidate = (place / path).resolve()
+            if candidate.is_file():
+                name = file.name if candidate == file.resolve() else path
+                files.setdefault(name, candidate)
+                return name, read_text(candidate)
+        return None
+
+    files = {file.name: file.resolve()}
+    return import_calvr(file.name, text, include, without)
+
+
+def _show(report: Report) -> None:
+    across, up = report.fov_deg
+    typer.echo(
+        f"{report.name}: {report.screens} screens, {report.tiles} outputs on {report.nodes} nodes, "
+        f"{report.megapixels:,.1f} megapixels, {across:.0f}° × {up:.0f}° from the head"
+    )
+    for finding in report.findings:
+        typer.echo(f"{finding.level:8} {finding.sentence}")
+    if not report.findings:
+        typer.echo("nothing to complain about")
+
+
+def _refuse(why: Exception) -> NoReturn:
+    typer.echo(f"cavecast: {why}", err=True)
+    raise typer.Exit(int(getattr(why, "exit_code", _FAILED))) from None
+
+
+def _wrong(what: str) -> NoReturn:
+    typer.echo(f"cavecast: {what}", err=True)
+    raise typer.Exit(_USAGE)
