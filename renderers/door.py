@@ -1,6 +1,6 @@
-"""The viewers' door of a renderer: a ROUTER socket, who is let in, and a word about those who are not.
+"""A door of a renderer, for viewers, or of a conductor: a ROUTER socket, who is let in, and a word about others.
 
-Viewers come through the control plane, so its key alone opens the door; without keys, only addresses that this
+Viewers come through the control plane, so its key alone opens their door; without keys, only addresses that this
 machine alone can reach are taken.
 """
 
@@ -31,16 +31,27 @@ class BadAddress(ValueError):
 class ViewsDoor:
     """Poll ``socket`` and ``others``; call ``attend`` when one of the others is readable."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, keys: Keys | None) -> None:
-        """Raises BadAddress; nothing is left open then."""
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        address: str,
+        keys: Keys | None,
+        name: str = NAME,
+        largest: int = MAX_UP,
+        pipe: int = PIPE,
+    ) -> None:
+        """``largest``: bytes of a frame; ``pipe``: messages that may wait for one peer.
+
+        Raises BadAddress; nothing is left open then.
+        """
         if not address.startswith(("ipc://", "tcp://")) or (keys is None and beyond_loopback(address)):
             raise BadAddress(
                 f"the renderer cannot listen at {address}: without keys it takes an ipc:// address or "
                 "tcp://127.0.0.1:PORT (0: a free one); make keys with cavecast keys, and give --keys renderer.toml"
             )
         self._log = structlog.get_logger("renderer")
-        self.gate = Gate(NAME, keys is not None)
-        self._admitted = {NAME: keys.admitted(NAME)} if keys else {}
+        self.gate = Gate(name, keys is not None)
+        self._admitted = {name: keys.admitted(name)} if keys else {}
         with contextlib.ExitStack() as undo:
             self._zap: zmq.Socket[bytes] | None = None
             if keys is not None:
@@ -51,15 +62,15 @@ class ViewsDoor:
             undo.callback(self.socket.close, 0)
             self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
             self.socket.setsockopt(zmq.LINGER, 0)
-            self.socket.setsockopt(zmq.SNDHWM, PIPE)
+            self.socket.setsockopt(zmq.SNDHWM, pipe)
             self.socket.setsockopt(zmq.RCVHWM, 1000)
-            self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_UP)
+            self.socket.setsockopt(zmq.MAXMSGSIZE, largest)
             self.socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
             if keys is not None:
                 self.socket.setsockopt(zmq.CURVE_SERVER, 1)
                 self.socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
                 # Without a domain ZeroMQ asks nobody, and lets any key in.
-                self.socket.setsockopt(zmq.ZAP_DOMAIN, NAME.encode())
+                self.socket.setsockopt(zmq.ZAP_DOMAIN, name.encode())
             self._monitor = self.socket.get_monitor_socket(sum(zmq.Event[name] for name in Gate.EVENTS))
             undo.callback(self._monitor.close, 0)
             undo.callback(self.socket.disable_monitor)

@@ -96,6 +96,20 @@ class TileWindow:
                 self._put(mix(self._stereo, pictures[0], pictures[1], self._offset))
         self._window.WaitForCompletion()
 
+    def stamp(self, picture: Pixels, x: int = 0, y: int = 0) -> None:
+        """Puts a small picture, (h, w, 3) with the top row first, into the back buffer: its upper left corner at x, y.
+
+        What does not fit into the window is left out.
+        """
+        width, height = self._window.GetSize()
+        fits = picture[: max(0, height - y), : max(0, width - x)]
+        if not fits.size:
+            return
+        rows, columns, _ = fits.shape
+        upwards = numpy_to_vtk(np.ascontiguousarray(fits[::-1]).reshape(-1, 3))
+        self._window.SetPixelData(x, height - y - rows, x + columns - 1, height - y - 1, upwards, 0, 0)
+        self._window.WaitForCompletion()
+
     def show(self) -> None:
         """Shows what was drawn last."""
         self._window.SwapBuffersOn()

@@ -42,6 +42,8 @@ COMMANDS = {
     "streamer": Lazy("streamer.main:streamer", "The log of one run: leases out, commits in, entries on.", PARTS),
     "worker": Lazy("inference_workers.main:worker", "Segments chunks that it leases from a streamer.", PARTS),
     "renderer": Lazy("renderers.main:renderer", "Draws one run for browsers, without a screen.", PARTS),
+    "conductor": Lazy("renderers.wall.main:conductor", "Says what a wall's tiles draw and when they show it.", PARTS),
+    "tile": Lazy("renderers.wall.main:tile", "Shows one tile of a wall, or all tiles of a node.", PARTS),
     "archive": Lazy("streamer.archive.main:archive", "Writes one run to a Zarr store and CSV tables.", PARTS),
     "keys": Lazy("streamer.keys:keys", "Makes the keys with which a run's parts meet beyond this machine.", PARTS),
 }

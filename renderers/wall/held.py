@@ -38,8 +38,7 @@ class Held:
         match event:
             case Started():
                 self.epoch, self.floor, self.reached = event.epoch, 0, 0
-                self._missing.clear()
-                self._waiting.clear()
+                self._missing.clear()  # and see ``dropped``
             case There(present):
                 self.floor = self.reached = present.head
                 self._missing = set(present.numbers.tolist())
@@ -67,7 +66,7 @@ class Held:
         return due
 
     def dropped(self) -> list[Arrived]:
-        """What waits and will not be carried out, because another log has begun; to be given back as credit."""
+        """What waits and will not be carried out, because another log begins; to be given back as credit."""
         gone = [event for event, _ in self._waiting]
         self._waiting.clear()
         return gone

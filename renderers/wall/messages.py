@@ -190,7 +190,7 @@ class SetView(Message, frozen=True):
 
 
 class Follow(Message, frozen=True):
-    """Another site wants to show what this wall shows: ``credit`` scenes may be sent altogether, the newest each time."""
+    """Another site shows what this wall shows: ``credit`` scenes may be sent altogether, the newest each time."""
 
     version: int
     site: str

@@ -32,6 +32,7 @@ DOORS: Mapping[str, tuple[Role, ...]] = {
     "ingest": ("worker",),
     "feed": ("renderer", "archive", "control", "relay"),
     "views": ("control",),
+    "wall": ("renderer", "control"),
 }
 """Which roles' keys open which door; the doors' names are the domains of ZAP (ZeroMQ RFC 27)."""
 ZAP_ADDRESS = "inproc://zeromq.zap.01"

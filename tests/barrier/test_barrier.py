@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from renderers.wall.barrier import Barrier, Draw, Evict, Full, Look, Rules, Show, Span
@@ -90,7 +92,7 @@ def test_a_slow_seat_is_asked_ever_more_seldom() -> None:
             frames += isinstance(act, Draw)
         barrier.ready("a", barrier.in_flight, now)
         barrier.beat("b", turn, HERE, now)
-    gaps = [later - sooner for sooner, later in zip(begun, begun[1:], strict=False)]
+    gaps = [later - sooner for sooner, later in pairwise(begun)]
     assert len(begun) < 14
     assert gaps[-1] > 4
     assert frames > 1300  # guests cost the wall nothing

@@ -47,7 +47,7 @@ class World:
     """A wall, its conductor's barrier and the network, in simulated time."""
 
     def __init__(self, seats: int, seed: int, loss: float, slow: float, restless: float) -> None:
-        self.random = Random(seed)  # noqa: S311  it shall be the same each time
+        self.random = Random(seed)
         self.loss, self.slow, self.restless = loss, slow, restless
         self.now, self.head = 0.0, 20
         self.look = Look(1, "")

@@ -1,0 +1,138 @@
+"""The pictures of one process's tiles: a window for each, and the run's scene in all of them.
+
+Entries are carried out once per window, for a window's scene belongs to its own OpenGL context.  Before a picture is
+drawn all surfaces are brought up to date, so that it depends on the position in the log and on nothing else: not on
+when entries came, and not on when there was time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from renderers.feed import Event
+from renderers.show import Show
+from renderers.vtk_tile import TileWindow, window_for
+from renderers.vtk_window import Pixels, trial
+from renderers.wall.burn import Burned, blocks
+from renderers.wall.projection import EyeBehind
+from renderers.wall.records import Tile, Wall
+from renderers.wall.sight import sights
+from streamer.wire.viewing import Head, View
+
+STALE = np.array([255, 176, 0], np.uint8)
+STALE_SHARE = 40
+"""The mark of a tile that is behind: an amber square in its lower right corner, this part of its height."""
+
+
+class Painter(Protocol):
+    """One tile."""
+
+    def draw(
+        self, view: View, head: Head, separation_mm: float, frame: int, position: int, number: int, stale: bool
+    ) -> None:
+        """Draws to the back buffer; returns when it is finished there.  ``number`` is the view's."""
+
+    def show(self) -> None:
+        """Shows it: the swap."""
+
+    def pixels(self) -> Pixels:
+        """What was drawn last, (height, width, 3), the top row first; valid until the next call."""
+
+    def close(self) -> None:
+        """Lets go of the window."""
+
+
+class _Glass(NamedTuple):
+    window: Any
+    renderer: Any
+
+
+class TilePainter:
+    """A tile drawn by VTK."""
+
+    def __init__(self, wall: Wall, tile: Tile, *, offscreen: bool, burn: bool) -> None:
+        """Raises NoOpenGL."""
+        self._wall, self._tile, self._burn = wall, tile, burn
+        self._window = window_for(tile, offscreen=offscreen)
+        trial(self._window)
+        self._window.Render()  # what OpenGL puts off until the first picture is done before anybody waits
+        self._window.RemoveRenderer(self._window.GetRenderers().GetFirstRenderer())
+        self.scene = Show(self._window)
+        self._glass: _Glass | None = None
+        self._through: TileWindow | None = None
+
+    def draw(
+        self, view: View, head: Head, separation_mm: float, frame: int, position: int, number: int, stale: bool
+    ) -> None:
+        """See Painter."""
+        while self.scene.tidy(inf):
+            pass
+        through = self._look()
+        if through is None:
+            return
+        try:
+            looks = sights(self._wall, self._tile, view.placement, head, separation_mm)
+        except EyeBehind:
+            looks = sights(self._wall, self._tile, view.placement, self._wall.head, separation_mm)
+        through.draw(looks)
+        if stale:
+            height, width = self._tile.place.height, self._tile.place.width
+            side = max(4, height // STALE_SHARE)
+            through.stamp(np.broadcast_to(STALE, (side, side, 3)).copy(), width - side, height - side)
+        if self._burn:
+            through.stamp(blocks(Burned(frame, number, position)))
+
+    def show(self) -> None:
+        """See Painter."""
+        if self._through is not None:
+            self._through.show()
+
+    def pixels(self) -> Pixels:
+        """See Painter."""
+        if self._through is None:
+            return np.zeros((self._tile.place.height, self._tile.place.width, 3), np.uint8)
+        return self._through.pixels()
+
+    def close(self) -> None:
+        """See Painter."""
+        self._window.Finalize()
+
+    def _look(self) -> TileWindow | None:
+        """The window and the renderer that has the run's scene now."""
+        renderer = self._window.GetRenderers().GetFirstRenderer()
+        if renderer is None:
+            trial(self._window)  # nothing to see yet, but a picture all the same
+            renderer = self._window.GetRenderers().GetFirstRenderer()
+            renderer.RemoveAllViewProps()
+        if self._glass is None or self._glass.renderer is not renderer:
+            if self.scene.ready and self._glass is not None:
+                self._window.RemoveRenderer(self._glass.renderer)
+                renderer = self._window.GetRenderers().GetFirstRenderer()
+            self._glass = _Glass(self._window, renderer)
+            at = self._tile.place.x, self._tile.place.y
+            self._through = TileWindow(self._window, renderer, self._tile.stereo, at)
+        return self._through
+
+
+class Studio:
+    """The tiles of one process.  All calls come from one thread."""
+
+    def __init__(self, wall: Wall, tiles: Sequence[str], *, offscreen: bool, burn: bool) -> None:
+        """Raises NoOpenGL."""
+        made = {name: TilePainter(wall, wall.tile(name), offscreen=offscreen, burn=burn) for name in tiles}
+        self._made = made
+        self.painters: Mapping[str, Painter] = made
+
+    def happen(self, event: Event, now: float) -> None:
+        """The feed says this."""
+        for painter in self._made.values():
+            painter.scene.happen(event, now)
+
+    def close(self) -> None:
+        """Closes the windows."""
+        for painter in self._made.values():
+            painter.close()

@@ -1,0 +1,269 @@
+"""A tile process: one or several tiles of a wall, one line to the conductor, one feed, one thread.
+
+What came from the feed waits (``Held``) until the conductor names a position beyond it; what the conductor says is
+taken in batches (``Seat``); pictures are drawn by the painters.  Each Show is reported with the time of the swap.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Mapping
+from math import ceil, inf
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import structlog
+import zmq
+
+from renderers.feed import Arrived, Event, FeedLine, Started, hush
+from renderers.picture import png
+from renderers.wall.burn import read_blocks
+from renderers.wall.call import Call, host, signals
+from renderers.wall.held import Due, Held
+from renderers.wall.messages import (
+    VERSION,
+    Beat,
+    Beaten,
+    Draw,
+    Join,
+    Leave,
+    Ready,
+    Scene,
+    Shown,
+    Tile,
+    Welcome,
+    decode_scene,
+)
+from renderers.wall.seat import Greet, Mark, Paint, Pulse, Quit, Seat, Step, Swap
+from renderers.wall.sites import Clock, Exchange
+from renderers.wall.studio import Painter
+from streamer.wire.header import Refused
+from streamer.wire.keys import Keys
+
+SLICE_S = 0.02
+"""Time for what the feed has brought before the conductor is listened to again; one entry at least."""
+LONGEST_S = 1.0
+
+
+class TurnedOut(RuntimeError):
+    """There is no place at the wall for this process: why."""
+
+    exit_code = 1
+
+
+class Pictures(Protocol):
+    """What draws the tiles (``renderers.wall.studio.Studio``)."""
+
+    painters: Mapping[str, Painter]
+
+    def happen(self, event: Event, now: float) -> None:
+        """The feed says this."""
+
+    def close(self) -> None:
+        """Closes the windows."""
+
+
+class Place(NamedTuple):
+    """Which process of which wall this is."""
+
+    seat: str
+    tiles: tuple[str, ...]
+    digest: str
+    conductor: str
+    feed: str = ""
+    """The run's feed; empty: the one that the conductor names."""
+    burn: bool = False
+    save: Path | None = None
+    """Every shown picture is saved in this folder."""
+
+
+class TileNode:
+    """One process of a wall."""
+
+    def __init__(self, place: Place, studio: Pictures, keys: Keys | None = None) -> None:
+        self._place, self._studio, self._keys = place, studio, keys
+        self._log = structlog.get_logger("tile")
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._call = Call(self._context, place.conductor, keys)
+        self._seat = Seat(time.monotonic())
+        self._clock = Clock()
+        self._held = Held()
+        self._feed: FeedLine | None = None
+        self._follows = ""
+        self._poller = zmq.Poller()
+        self._painted: tuple[Draw, Scene, float] | None = None
+        self._oldest = inf
+        """When the oldest entry came that is on the stage and has not been shown."""
+        self._reach_told: object = None
+
+    def close(self) -> None:
+        """Says goodbye, closes windows and lines."""
+        self._call.say(Leave())
+        self._call.close()
+        if self._feed is not None:
+            self._feed.stop()
+        self._studio.close()
+        self._context.term()
+
+    def run(self, ready: Callable[[], None]) -> int:
+        """Shows until SIGTERM (returns 0) or SIGINT (returns 130); ``ready`` is called when it is.
+
+        To be called from the main thread.  Raises TurnedOut.
+        """
+        with signals() as (wake, caught):
+            for source in (wake, self._call.socket, self._call.monitor):
+                self._poller.register(source, zmq.POLLIN)
+            ready()
+            while not caught:
+                self._poller.poll(ceil(1000 * self._wait_s(time.monotonic())))
+                now = time.monotonic()
+                self._call.attend(now)
+                self._listen(now)
+                self._take()
+                self._tell()
+        return 130 if caught[0] == signal.SIGINT else 0
+
+    def _wait_s(self, now: float) -> float:
+        if self._feed is not None and self._feed.waiting:
+            return 0.0
+        return min(max(0.0, min(self._seat.deadline(), self._call.deadline()) - now), LONGEST_S)
+
+    # ------------------------------------------------------------------ the conductor
+
+    def _listen(self, now: float) -> None:
+        batch = self._call.said()
+        for message, _ in batch:
+            match message:
+                case Welcome(host=there):
+                    self._clock = Clock(same=bool(there) and there == host())
+                    self._follow(self._place.feed or message.feed)
+                    self._reach_told = None
+                case Beaten(sent, came, left, epoch, position):
+                    self._clock.exchange(Exchange(sent, came, left, now))
+                    if not self._seat.live:
+                        # Nobody waits for a picture: it may come as far as the wall is.
+                        self._carry_out(self._held.upto(epoch, position))
+                case _:
+                    pass
+        self._do(self._seat.receive(batch, now, self._clock.there(now)))
+
+    def _do(self, steps: list[Step]) -> None:
+        for step in steps:
+            match step:
+                case Paint(draw, scene):
+                    self._paint(draw, scene)
+                case Swap(draw):
+                    self._swap(draw)
+                case Mark(why):
+                    self._mark(why)
+                case Greet():
+                    self._call.say(
+                        Join(
+                            VERSION, self._place.seat, self._place.tiles, self._place.digest, self._held.reach(),
+                            self._seat.shown, host(),
+                        )
+                    )  # fmt: skip
+                case Pulse():
+                    self._beat()
+                case Quit(why):
+                    raise TurnedOut(f"the conductor at {self._place.conductor} refuses {self._place.seat}: {why}")
+
+    def _beat(self) -> None:
+        self._reach_told = self._held.reach()
+        self._call.say(Beat(self._seat.turn, self._held.reach(), time.monotonic()))
+        self._seat.beaten(time.monotonic())
+
+    def _paint(self, draw: Draw, raw: bytes) -> None:
+        begun = time.monotonic()
+        try:
+            scene = decode_scene(raw)
+        except Refused as why:
+            self._log.warning("not drawn", why=str(why))
+            return
+        if draw.epoch != self._held.epoch or not self._held.floor <= draw.position <= self._held.reached:
+            return  # another log has begun meanwhile: the deadline will pass
+        self._carry_out(self._held.upto(draw.epoch, draw.position))
+        self._draw(draw, scene, stale=False)
+        self._painted = draw, scene, time.monotonic() - begun
+        self._seat.painted(draw)
+        self._reach_told = self._held.reach()
+        self._call.say(Ready(draw.frame, self._held.reach()))
+
+    def _draw(self, draw: Draw, scene: Scene, *, stale: bool) -> None:
+        for painter in self._studio.painters.values():
+            painter.draw(scene.view, scene.head, scene.separation_mm, draw.frame, draw.position, draw.view, stale)
+
+    def _swap(self, draw: Draw) -> None:
+        swapped: dict[str, float] = {}
+        for name, painter in self._studio.painters.items():
+            painter.show()
+            swapped[name] = self._clock.there(time.monotonic())
+        burned: dict[str, tuple[int, ...]] = {}
+        if self._place.burn or self._place.save is not None:
+            for name, painter in self._studio.painters.items():
+                pixels = painter.pixels()
+                burned[name] = tuple(read_blocks(pixels) or ())
+                if self._place.save is not None:
+                    (self._place.save / f"{name}-{draw.frame:06d}.png").write_bytes(png(pixels))
+        arrived_s = time.monotonic() - self._oldest if self._oldest < inf else -1.0
+        self._oldest = inf
+        took_s = self._painted[2] if self._painted is not None else 0.0
+        tiles = tuple(Tile(name, at, burned.get(name, ())) for name, at in swapped.items())
+        # A node may have more tiles than a header holds.
+        for i in range(0, len(tiles), 4):
+            some = tiles[i : i + 4]
+            self._call.say(Shown(draw.frame, draw.view, draw.epoch, draw.position, some, arrived_s, took_s))
+            arrived_s = -1.0
+
+    def _mark(self, why: str) -> None:
+        """What was painted last, once more, marked as old."""
+        self._log.warning("stale", why=why)
+        if self._painted is not None:
+            draw, scene, _ = self._painted
+            self._draw(draw, scene, stale=True)
+            for painter in self._studio.painters.values():
+                painter.show()
+
+    # ------------------------------------------------------------------ the feed
+
+    def _follow(self, address: str) -> None:
+        """Follows the run's log, from now on there."""
+        if address == self._follows:
+            return
+        if self._feed is not None:
+            self._poller.unregister(self._feed.wake)
+            self._feed.stop()
+        self._feed, self._follows = None, address
+        if address:
+            self._feed = FeedLine(self._context, address, f"tile {self._place.seat}"[:64], self._keys)
+            self._poller.register(self._feed.wake, zmq.POLLIN)
+            self._feed.start()
+
+    def _take(self) -> None:
+        """What has come of the log."""
+        if self._feed is None:
+            return
+        hush(self._feed.wake)
+        until = time.monotonic() + SLICE_S
+        while (event := self._feed.take()) is not None:
+            now = time.monotonic()
+            if isinstance(event, Started):
+                for gone in self._held.dropped():
+                    self._feed.used(gone)
+            self._carry_out(self._held.hold(event, now))
+            if time.monotonic() >= until:
+                return
+
+    def _carry_out(self, due: list[Due]) -> None:
+        for event, came in due:
+            self._studio.happen(event, time.monotonic())
+            if isinstance(event, Arrived):
+                if self._feed is not None:
+                    self._feed.used(event)
+                self._oldest = min(self._oldest, came)
+
+    def _tell(self) -> None:
+        """The conductor hears at once how far this seat is."""
+        if self._seat.welcome and self._held.reach() != self._reach_told:
+            self._beat()
