@@ -194,6 +194,8 @@ class Assembly:
             told = len(labels) == commit.own and (not len(labels) or (labels[0] == 1 and labels[-1] == commit.own))
             refuse_unless(told, f"statistics of {len(labels)} labels, own are 1…{commit.own}")
             _check_stats(stats, core.start, core.stop, refuse_unless)
+        voxels = int(stats["voxels"].sum())
+        refuse_unless(voxels == commit.labelled, f"statistics of {voxels} voxels, labelled are {commit.labelled}")
         if footprint is not None:
             y, x = np.divmod(footprint.cells, grid.shape[2])
             refuse_unless(
