@@ -117,9 +117,9 @@ class Reader:
 class AnyOrder(RuleBasedStateMachine):
     """One run, and all that may befall it."""
 
-    @initialize(pace=st.sampled_from([0.0, 40.0]))
-    def begin(self, pace: float) -> None:
-        self.now, self.log, self.pace = 0.0, MemoryLog(), pace
+    @initialize(pace=st.sampled_from([0.0, 40.0]), retries=st.sampled_from([0, 1, 2]))
+    def begin(self, pace: float, retries: int) -> None:
+        self.now, self.log, self.pace, self.retries = 0.0, MemoryLog(), pace, retries
         self.readers = {
             b"r1": Reader(),
             b"r2": Reader(batch=3000),
@@ -133,7 +133,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.drained: set[bytes] = set()
         for reader in self.readers.values():
             reader.welcome = False
-        self.hub = hub_of(SPEC, self.log, self.now, pace_s=self.pace)
+        self.hub = hub_of(SPEC, self.log, self.now, pace_s=self.pace, retries=self.retries)
 
     def take(self, sends: list[Send]) -> None:
         """Delivers messages to the peers' own accounts."""
@@ -165,6 +165,11 @@ class AnyOrder(RuleBasedStateMachine):
     @property
     def paused(self) -> bool:
         return bool(self.hub.status(self.now).note)
+
+    @property
+    def given_up(self) -> set[int]:
+        """The chunks of which the log says that they failed."""
+        return {c for kind, p in self.log.entries if kind == "failed" for c in np.frombuffer(p[0], "<u4").tolist()}
 
     def holds(self, worker: bytes) -> int:
         return sum(who == worker for who, _, _ in self.held.values())
@@ -252,6 +257,7 @@ class AnyOrder(RuleBasedStateMachine):
         done = {chunk for chunk in range(CHUNKS) if chunk in self.acknowledged}
         self.start()
         assert all(self.state(chunk) == COMMITTED for chunk in done), "what was acknowledged is there"
+        assert all(self.state(chunk) == FAILED for chunk in self.given_up), "and what was given up is given up"
 
     # ------------------------------------------------------------ subscribers
 
@@ -380,7 +386,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.readers[send.peer].receive(send)
         whole = Assembly(SPEC.volume, SPEC.grid, SPEC.keep)
         merges: set[tuple[int, int]] = set()
-        failed = {c for k, p in self.log.entries if k == "failed" for c in np.frombuffer(p[0], "<u4").tolist()}
+        failed = self.given_up
         for chunk in range(CHUNKS):
             outcome = whole.fail(chunk) if chunk in failed else whole.commit(*MADE[chunk])
             merges |= {(a, b) for a, b in outcome.merges.tolist()}
