@@ -15,8 +15,9 @@ from renderers.wall.axes import turn_matrix
 from renderers.wall.projection import eye_position, frustum, rotation
 from renderers.wall.records import Screen, TrackerSource
 from renderers.wall.track import turns
+from renderers.wall.track.body import Tuning
 from renderers.wall.track.calibrate import Calibration
-from renderers.wall.track.poses import Trackers, Tuning
+from renderers.wall.track.poses import Trackers
 from renderers.wall.track.sensed import Axis, Button, Gone, Key, Lost, Pointer, Pose
 from renderers.wall.track.smooth import Smoothing
 from streamer.wire.viewing import NO_TURN, Head, Quaternion, Vec3
@@ -265,6 +266,17 @@ def test_a_jump_is_rejected_unless_the_device_insists() -> None:
     assert trackers.rejected == {"jump": 5}
 
 
+def test_a_pose_that_was_overtaken_on_its_way_is_left_out() -> None:
+    trackers = Trackers([PLAIN])
+    for i, stamp in enumerate([10.0, 10.032, 10.016, 10.048]):
+        trackers.feed(replace(at(i), stamp=stamp), i / 60)
+        assert trackers.head(i / 60).position[0] == (0, 1, 1, 3)[i]
+    assert trackers.rejected == {"late": 1}
+    for i in range(6):  # the device's clock was set back by half a second
+        trackers.feed(replace(at(10 + i), stamp=9.5 + i / 60), 0.1 + i / 60)
+    assert trackers.head(1.0).position[0] == 15
+
+
 def test_bodies_that_nobody_wears_and_sources_that_nobody_named_are_counted() -> None:
     trackers = Trackers([PLAIN], STANDING)
     trackers.feed(at(5, body=7), 0.0)
@@ -335,6 +347,45 @@ def test_figures_tell_of_records_age_and_loss() -> None:
     assert trackers.figures(12.0).lost_s == 1.5
     trackers.feed(at(1), 12.0)
     assert trackers.figures(14.0).lost_s == 1.5  # silent since 12, which counts from 12.5
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.floats(0, 3),
+            st.one_of(
+                st.builds(Pose, st.integers(0, 2), st.integers(0, 2), places, facing, st.none() | st.floats(0, 5)),
+                st.builds(Lost, st.integers(0, 1), st.integers(0, 1)),
+                st.builds(Gone, st.integers(0, 1)),
+                st.sampled_from(["freeze", "thaw", "reset"]),
+            ),
+        ),
+        max_size=30,
+    ),
+    smooth=st.booleans(),
+)
+def test_whatever_comes_there_is_a_head_and_in_the_end_it_is_the_default_one(
+    steps: list[tuple[float, Pose | Lost | Gone | str]], smooth: bool
+) -> None:
+    tuning = Tuning(smoothing=Smoothing() if smooth else None)
+    trackers = Trackers([replace(PLAIN, latency_ms=30), PLAIN], STANDING, tuning=tuning)
+    now = 0.0
+    for pause, what in steps:
+        now += pause
+        match what:
+            case "freeze":
+                trackers.freeze(now)
+            case "thaw":
+                trackers.thaw(now)
+            case "reset":
+                trackers.reset()
+            case Pose() | Lost() | Gone():
+                trackers.feed(what, now)
+        for head in (trackers.head(now), trackers.wand(now).pose):
+            assert all(map(math.isfinite, head.position))
+            assert math.hypot(*head.turn) == pytest.approx(1)
+    trackers.thaw(now)
+    assert trackers.head(now + 10) == STANDING
 
 
 def test_the_projection_follows_the_head() -> None:

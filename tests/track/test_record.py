@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from renderers.wall.records import TrackerSource
-from renderers.wall.track.poses import Trackers, Tuning
+from renderers.wall.track.body import Tuning
+from renderers.wall.track.poses import Trackers
 from renderers.wall.track.record import MAGIC, NotASession, Player, Recorder, Recording
 from renderers.wall.track.sensed import Axis, Button, Gone, Key, Lost, Pointer, Pose, Record
 from renderers.wall.track.smooth import Smoothing
