@@ -70,6 +70,8 @@ class HubSettings:
     """At most; a worker asks for as many as it needs to be never idle."""
     retries: int = 2
     pace_s: float = 0.0
+    before_s: float = 0.0
+    """So long the run went before the streamer was started again."""
     hold: bool = False
     """Grant nothing before the command ``start``."""
     most_workers: int = 1024
@@ -109,7 +111,7 @@ class Hub:
             order=Order(spec.grid, self._foci),
         )  # fmt: skip
         self._leases.resume(self._record.committed, self._record.failed)
-        self._progress = Progress(now)
+        self._progress = Progress(now, settings.before_s)
         for chunk, why in self._record.failed.items():
             self._progress.gave_up(chunk, why)
         self._workers = Workers(
@@ -138,6 +140,10 @@ class Hub:
     def state(self) -> str:
         """``waiting``, ``running``, ``complete`` or ``cancelled``."""
         return self._record.end or ("waiting" if self._workers.held_back else "running")
+
+    def worked_s(self, now: float) -> float:
+        """For how long the run has been at work; stands still once it has ended."""
+        return 0.0 if self._workers.held_back else self._progress.worked_s(now)
 
     @property
     def conflicts(self) -> int:

@@ -15,7 +15,7 @@ from streamer import logs
 from streamer.doors import check_address
 from streamer.durable import Policy
 from streamer.hub import Hub, HubSettings
-from streamer.keeper import Keeper
+from streamer.keeper import Keeper, worked_before
 from streamer.log import Log
 from streamer.node import Node, clock
 from streamer.record import BadLog
@@ -115,7 +115,9 @@ def streamer(
     check_address(ingest, locked=mine is not None)
     check_address(feed, locked=mine is not None)
     with closing(_open(log, spec, round(segment_mb * 1e6))) as opened:
-        of_hub = HubSettings(lease_s=lease_s, pace_s=pace, hold=hold, durability=settings.durability)
+        of_hub = HubSettings(
+            lease_s=lease_s, pace_s=pace, hold=hold, durability=settings.durability, before_s=worked_before(log)
+        )
         try:
             hub = Hub(spec, opened, of_hub, clock())
         except BadLog as why:

@@ -49,10 +49,11 @@ class Progress:
     KEPT = 100
     """Reasons that are kept."""
 
-    def __init__(self, start: float) -> None:
-        self.start, self.stop = start, None
-        self._rate = Rate(start)
-        self._voxels = 0
+    def __init__(self, now: float, before_s: float = 0.0) -> None:
+        """``before_s``: so long the run went before the streamer was started again."""
+        self.start, self.stop = now - before_s, None
+        self._rate = Rate(now)
+        self._voxels, self._all = 0, before_s > 0
         self.failures: dict[int, str] = {}
 
     start: float
@@ -71,6 +72,10 @@ class Progress:
         self._rate.add(voxels, now)
         self._voxels += voxels
 
+    def worked_s(self, now: float) -> float:
+        """Seconds since the start; stands still once the run has ended."""
+        return (now if self.stop is None else self.stop) - self.start
+
     def gave_up(self, chunk: int, reason: str) -> None:
         """A chunk has failed for good."""
         if len(self.failures) < self.KEPT:
@@ -84,9 +89,10 @@ class Progress:
         rate = 0.0 if waiting or self.stop is not None else self._rate.per_s(now)
         voxels = record.grid.voxels
         left = voxels - record.voxels_done
-        seconds = 0.0 if waiting else (now if self.stop is None else self.stop) - self.start
+        seconds = 0.0 if waiting else self.worked_s(now)
         if self.stop is not None and seconds > 0:
-            rate = self._voxels / seconds  # not what was done before the streamer was started again
+            # If it is not known how long it went before, only what was done since counts.
+            rate = (record.voxels_done if self._all else self._voxels) / seconds
         return RunStatus(
             run_id=run_id,
             state=state,

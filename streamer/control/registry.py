@@ -96,11 +96,7 @@ class Registry:
                     422, f"relay {relay.name} is to listen at {relay.listen}, which other machines can reach, so the "
                     "parts need keys: start cavecast serve with --keys auto, or let it listen at 127.0.0.1",
                 )  # fmt: skip
-        busy = [run for run in self.all() if not run.closed.is_set()]
-        if len(busy) + self._starting >= self.settings.max_runs:
-            raise Problem(
-                409, f"{len(busy)} runs have processes and max_runs is {self.settings.max_runs}: cancel one first"
-            )
+        self._make_room()
         self._starting += 1
         try:
             found = await self._inspect(request)
@@ -108,6 +104,21 @@ class Registry:
             return self._begin(request, found, workers)
         finally:
             self._starting -= 1
+
+    def _make_room(self) -> None:
+        """Raises Problem if too many runs are at work.
+
+        Runs that are over do not count, though they are still served; of them, too, no more than ``max_runs`` keep
+        their processes: the oldest that nobody looks at gives way.
+        """
+        most, here = self.settings.max_runs, [run for run in self.all() if not run.closing.is_set()]
+        over = [run for run in here if run.record.state in runs.ENDED]
+        at_work = len(here) - len(over) + self._starting
+        if at_work >= most:
+            raise Problem(409, f"{at_work} runs are at work and max_runs is {most}: wait, or cancel one first")
+        for run in [run for run in over if not run.record.viewers][: max(0, len(over) - most + 1)]:
+            log.info("makes room", run=run.record.run_id)
+            run.close()
 
     def _check_open(self) -> None:
         if self.closing.is_set():
@@ -198,7 +209,9 @@ class Registry:
             out=request.out,
         )
         keys = keys_of(self.settings.run_keys, folder)
-        relays = tuple(RelayPlan(one.name, one.of or "", one.durability or request.durability) for one in request.relays)
+        relays = tuple(
+            RelayPlan(one.name, one.of or "", one.durability or request.durability) for one in request.relays
+        )
         hold = request.start == "first_viewer"
         plan = Plan(
             folder, workers, request.view, request.out, hold, request.pace_s, relays, request.behind or "", keys,

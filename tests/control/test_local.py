@@ -47,6 +47,12 @@ def objects(client: httpx.Client, run_id: str) -> list[tuple[Any, ...]]:
     )
 
 
+def objects_after_end(client: httpx.Client, run_id: str) -> list[tuple[Any, ...]]:
+    """The objects of a run that is served beyond its end."""
+    assert ended(client, run_id)["state"] == "complete"
+    return objects(client, run_id)
+
+
 @pytest.fixture(scope="module")
 def reference(server: tuple[httpx.Client, int], path: Path) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
     """The run and its objects when nothing happens."""
@@ -210,9 +216,22 @@ def test_a_run_too_many_is_refused_until_there_is_room(path: Path) -> None:
         run_id = start(client, **wish(path, pace_s=60))["run_id"]
         refused = client.post("/api/v1/runs", json=wish(path))
         assert refused.status_code == 409
-        assert "max_runs is 1: cancel one first" in refused.json()["detail"]
+        assert "max_runs is 1: wait, or cancel one first" in refused.json()["detail"]
         client.post(f"/api/v1/runs/{run_id}/cancel")
-        assert ended(client, start(client, **wish(path))["run_id"])["state"] == "complete"
+        run_id = start(client, **wish(path))["run_id"]
+        assert ended(client, run_id)["state"] == "complete"
+
+
+def test_a_run_that_is_over_takes_no_place_and_gives_way_when_there_are_too_many(path: Path) -> None:
+    with control_plane(CAVECAST_MAX_RUNS="1") as (client, _):
+        first = start(client, **wish(path))["run_id"]
+        found = objects_after_end(client, first)
+        second = start(client, **wish(path))["run_id"]  # it is over, and still served until then
+        assert objects_after_end(client, second) == found
+        deadline = time.monotonic() + DEADLINE_S
+        while client.get(f"/api/v1/runs/{first}/objects").status_code != 409:
+            assert time.monotonic() < deadline, "only one of those that are over is served"
+        assert client.get(f"/api/v1/runs/{first}").json()["state"] == "complete"
 
 
 def test_runs_work_where_the_folder_is_too_deep_for_sockets(path: Path, tmp_path: Path) -> None:
