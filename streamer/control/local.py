@@ -68,6 +68,7 @@ class LocalRun:
         self._life = runs.new(plan.parts, archive=plan.out is not None)
         self._status = record.status
         self._viewers = 0
+        self._cancelling = False
         self._parts: dict[str, Part] = {}
         self._news = asyncio.Event()
         self._closing = asyncio.Event()
@@ -140,6 +141,7 @@ class LocalRun:
 
     async def cancel(self) -> None:
         """Stops the run in order: no more work, what is committed is written, all processes end."""
+        self._cancelling = True
         if not self._life.over and self.link is not None:
             try:
                 self._status = await self.link.command("cancel", deadline_s=2.0)
@@ -260,7 +262,9 @@ class LocalRun:
             link = self._link
             if link is not None:
                 try:
-                    if self._status.state == "waiting" and self._viewers and self.plan.hold:
+                    if self._cancelling and self._status.state in ("waiting", "running"):
+                        status = await link.command("cancel")  # once more: a streamer that was killed may have lost it
+                    elif self._status.state == "waiting" and self._viewers and self.plan.hold:
                         status = await link.command("start")
                     else:
                         status, _ = await link.status()
