@@ -9,7 +9,7 @@ import typer
 
 from streamer.durable import Policy
 from streamer.run.course import Wish, carry_out, check_opengl, say
-from streamer.run.given import WrongUse, absolute, finite, parameter, three, two
+from streamer.run.given import WrongUse, absolute, finite, parameter, relay_of, three, two
 
 DEMO_PACE_S = 30.0
 SAMPLES = ("rivers", "flood2021", "blocking1980")
@@ -138,6 +138,18 @@ def run(
             show_default="1,1,1 up to 512 chunks, else chosen",
         ),
     ] = None,
+    relay: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=ADDRESS]",
+            help="Start a relay too, that listens there; NAME@OF: one of the relay OF. Repeatable.",
+            show_default="none",
+        ),
+    ] = None,
+    behind: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The relay that the renderer follows.", show_default="the streamer"),
+    ] = None,
     durability: Durability = None,
     retain_gb: Annotated[
         float | None,
@@ -187,6 +199,8 @@ def run(
         "shard": None if shard is None else [int(n) for n in three("--shard", shard, whole=True)],
         "durability": durability,
         "retain_gb": retain_gb,
+        "relays": list(map(relay_of, relay or [])),
+        "behind": behind,
         "view": not no_view,
         "pace_s": pace,
     }

@@ -64,3 +64,10 @@ def absolute(source: str) -> str:
     if "://" in source or source.startswith("sample:"):
         return source
     return str(Path(source).expanduser().absolute())
+
+
+def relay_of(text: str) -> dict[str, str | None]:
+    """``NAME[@OF][=ADDRESS]`` as a request has it."""
+    name, _, address = text.partition("=")
+    name, _, of = name.partition("@")
+    return {"name": name, "of": of or None, "listen": address or None}
