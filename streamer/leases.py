@@ -95,7 +95,8 @@ class Leases:
     @property
     def pending(self) -> int:
         """Chunks that nobody works on yet."""
-        return len(self._states) - self.started
+        # Written out, as it is asked for at each commit.
+        return len(self._states) - len(self._held) - self.committed - self.failed
 
     @property
     def done(self) -> bool:

@@ -34,7 +34,7 @@ from streamer.wire.messages import AskFigures, Entry, Figures
 
 BATCH = 64
 """Messages that are taken from a door, and entries that are given out, before the others have their turn."""
-TURN_BYTES = 1 << 20
+TURN_BYTES = 2 << 20
 """Bytes after which a door has had its turn: what has come is passed on while the processor has it at hand."""
 FEED_PIPE, INGEST_PIPE = 16, 64
 """Messages that may wait for one peer."""

@@ -235,9 +235,8 @@ class Workers:
         if self.held_back or self._record.end or self._record.full or self._durable.pressed:
             return sends
         fruitless = 0
-        while self._leases.pending and fruitless < len(self._hungry):
-            opens = self._pace.opens(self._leases.started)
-            if now < opens:
+        while fruitless < len(self._hungry) and self._leases.pending:
+            if self._pace.pace_s > 0 and now < (opens := self._pace.opens(self._leases.started)):
                 self.next_grant = opens
                 break
             peer = next(iter(self._hungry))
