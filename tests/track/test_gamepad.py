@@ -6,12 +6,15 @@ import struct
 
 import pytest
 
-from renderers.wall.projection import frustum
+from renderers.wall.projection import frustum, placement_matrix
 from renderers.wall.records import Screen
 from renderers.wall.track import turns
+from renderers.wall.track.drag import Drag
 from renderers.wall.track.gamepad import Evdev, Joystick
 from renderers.wall.track.mouse import Mouse, pointing, screen_point
 from renderers.wall.track.sensed import Axis, Button, Key, Pointer
+from renderers.wall.track.wand import ray
+from streamer.wire.viewing import Head, Placement, View
 
 SCREEN = Screen("front", (-800, -450, -1000), (800, -450, -1000), (-800, 450, -1000))
 
@@ -65,3 +68,48 @@ def test_a_pointer_points_at_what_is_drawn_under_it(x: float, y: float) -> None:
 def test_the_corners_of_a_screen_are_the_ends_of_its_shares() -> None:
     assert screen_point(SCREEN, 0, 1) == SCREEN.lower_left
     assert screen_point(SCREEN, 1, 0) == SCREEN.upper_right
+
+
+HEAD = Head((0.0, 0.0, 600.0))
+SCENE = View(placement=Placement((100.0, 0.0, -1500.0)))
+
+
+def dragged(*events: tuple[float, float, int]) -> tuple[View, int]:
+    """The view after the pointer was at these shares with these buttons, and how often something was picked."""
+    drag, view, picks = Drag(), SCENE, 0
+    for x, y, buttons in events:
+        step = drag.step(view, Pointer(0, "front", x, y, buttons), HEAD, {"front": SCREEN})
+        view, picks = step.view, picks + (step.pick is not None)
+    return view, picks
+
+
+def test_dragging_turns_the_scene_about_its_own_middle() -> None:
+    view, picks = dragged((0.5, 0.5, 0), (0.5, 0.5, 1), (0.7, 0.5, 1), (0.75, 0.5, 1), (0.75, 0.5, 0))
+    assert view.placement.centre == SCENE.placement.centre
+    # A quarter of the screen to the right is 45 degrees: the front follows the pointer.
+    assert turns.apply(view.placement.turn, (0, 0, 1)) == pytest.approx((0.5**0.5, 0, 0.5**0.5))
+    assert picks == 0
+
+
+def test_dragging_with_the_middle_button_keeps_the_scene_under_the_pointer() -> None:
+    view, _ = dragged((0.5, 0.5, 2), (0.6, 0.4, 2))
+    before, after = (
+        frustum(SCREEN, HEAD.position, 100, 9000).matrix @ placement_matrix(each.placement) @ [0, 0, 0, 1.0]
+        for each in (SCENE, view)
+    )
+    moved = (after / after[3] - before / before[3])[:2]
+    assert moved == pytest.approx([0.2, 0.2])
+
+
+def test_a_click_picks_what_is_under_the_pointer_and_a_drag_does_not() -> None:
+    drag = Drag()
+    drag.step(SCENE, Pointer(0, "front", 0.3, 0.4, 1), HEAD, {"front": SCREEN})
+    step = drag.step(SCENE, Pointer(0, "front", 0.3, 0.4, 0), HEAD, {"front": SCREEN})
+    assert step.pick == ray(SCENE.placement, pointing(SCREEN, HEAD.position, 0.3, 0.4))
+    assert step.view == SCENE
+
+
+def test_a_pointer_over_no_screen_that_is_known_does_nothing() -> None:
+    drag = Drag()
+    for pointer in (None, Pointer(0, "elsewhere", 0.1, 0.1, 1), Pointer(0, "elsewhere", 0.9, 0.9, 1)):
+        assert drag.step(SCENE, pointer, HEAD, {"front": SCREEN}) == (SCENE, None, False, False)

@@ -317,6 +317,16 @@ def test_the_wand_has_pose_buttons_axes_and_keys_of_all_devices() -> None:
     assert wand.axis(1, 0.9) == wand.axis(7) == 0
 
 
+def test_a_press_and_its_release_that_are_read_in_one_go_are_not_lost() -> None:
+    trackers = Trackers([PLAIN], STANDING)
+    for record in (Button(0, 2, True), Button(0, 2, False), Key(0, "r", True), Key(0, "r", False)):
+        trackers.feed(record, 1.0)
+    assert trackers.wand(1.0).buttons == {2}
+    assert trackers.wand(1.0).keys == {"r"}
+    assert not trackers.wand(1.016).buttons
+    assert not trackers.wand(1.016).keys
+
+
 def test_a_device_that_is_gone_holds_no_button() -> None:
     trackers = Trackers([PLAIN, PLAIN], STANDING)
     for source in (0, 1):

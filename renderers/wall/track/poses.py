@@ -21,6 +21,8 @@ from renderers.wall.track.smooth import blend
 from streamer.wire.viewing import Head
 
 PARTS = ("head", "wand")
+BRIEF_S = 0.005
+"""A press counts for at least so long."""
 NOBODY, AS_IT_IS = Head(), Tuning()
 
 
@@ -89,6 +91,7 @@ class Trackers:
         self._keys: set[tuple[int, str]] = set()
         self._buttons: set[tuple[int, int]] = set()
         self._axes: dict[tuple[int, int], float] = {}
+        self._pressed_at: dict[tuple[int, int | str], float] = {}
         self._heard: dict[int, float] = {}
         self._bodies: dict[str, list[Body]] = {}
         self._leader: Body | None = None  # the source's head that is shown
@@ -112,10 +115,14 @@ class Trackers:
                     self._bodies[part][source].lose(now)
             case Button(source, button, pressed):
                 (self._buttons.add if pressed else self._buttons.discard)((source, button))
+                if pressed:
+                    self._pressed_at[source, button] = now
             case Axis(source, axis, value):
                 self._axes[source, axis] = value
             case Key(source, key, pressed):
                 (self._keys.add if pressed else self._keys.discard)((source, key))
+                if pressed:
+                    self._pressed_at[source, key] = now
             case Pointer():
                 self._pointer = record
             case Gone(source):
@@ -150,6 +157,8 @@ class Trackers:
             if now - heard > self.tuning.hold_s
             and any(self._bodies[part][source].seen_at is not None for part in PARTS)
         }
+        # A press and its release may be read in one go: it is shown for a moment all the same.
+        brief = {held for held, at in self._pressed_at.items() if now - at <= BRIEF_S}
         axes: list[float] = []
         for (source, axis), value in self._axes.items():
             if source not in silent:
@@ -158,9 +167,9 @@ class Trackers:
         return WandState(
             pose,
             tracked,
-            frozenset(button for source, button in self._buttons if source not in silent),
+            frozenset(b for source, b in self._buttons | brief if source not in silent and isinstance(b, int)),
             tuple(axes),
-            frozenset(key for _, key in self._keys),
+            frozenset(key for _, key in self._keys | brief if isinstance(key, str)),
             self._pointer,
         )
 
@@ -235,6 +244,7 @@ class Trackers:
     def _release(self, source: int) -> None:
         self._buttons = {held for held in self._buttons if held[0] != source}
         self._keys = {held for held in self._keys if held[0] != source}
+        self._pressed_at = {held: at for held, at in self._pressed_at.items() if held[0] != source}
         self._axes = {axis: value for axis, value in self._axes.items() if axis[0] != source}
         if self._pointer is not None and self._pointer.source == source:
             self._pointer = None
