@@ -29,7 +29,9 @@ MADE = made(SPEC)
 
 
 class RelayProcess(Streamer):
-    """A relay, which can be started and killed as a streamer can."""
+    """A relay, which can be started and killed as a streamer can; ``first`` is what its Python does before."""
+
+    first = ""
 
     def __init__(self, folder: Path, name: str, source: str) -> None:
         self.folder, self.source, self.name = folder, source, name
@@ -38,7 +40,8 @@ class RelayProcess(Streamer):
 
     def start(self, *options: str) -> None:
         files = ["--relay-of", self.source, "--log", str(self.folder / f"log-{self.name}"), "--feed", self.feed]
-        command = [sys.executable, "-c", "from streamer.cli import main; main()", "streamer", *files, *options]
+        program = f"{self.first}; from streamer.cli import main; main()".removeprefix("; ")
+        command = [sys.executable, "-c", program, "streamer", *files, *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         ready = self.process.stdout.readline()
