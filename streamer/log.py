@@ -4,7 +4,7 @@ An entry is ``written`` once the kernel has it: ``kill -9`` of the streamer lose
 Whoever wants more takes a ``flush`` and carries it out where it may wait.  What is torn or damaged is cut
 off on opening with all that follows.  The log gets a new epoch, so that readers start anew, whenever they
 may have seen what is gone: after damage, and if the machine has been started again while the log was open.
-When the log is larger than it may be, its oldest segments become lean (``streamer.segment``).
+When the log is larger than it may be, its oldest segments become lean (``streamer.lean``).
 """
 
 from __future__ import annotations
@@ -16,18 +16,11 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from streamer.layout import NO_ROOM, LogDamaged, sync_folder, write_again
+from streamer.lean import strip
 from streamer.record import LogFull
 from streamer.retention import Piece
-from streamer.segment import (
-    FULL,
-    LEAN,
-    NO_ROOM,
-    LogDamaged,
-    Segment,
-    strip,
-    sync_folder,
-    write_again,
-)
+from streamer.segment import FULL, LEAN, Segment
 from streamer.wire.codec import Buffer, crc32c
 
 SEGMENT_BYTES = 256 << 20

@@ -120,7 +120,7 @@ def test_a_segment_that_cannot_be_made_lean_stays_as_it_is_and_is_tried_again(
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr("streamer.segment._pwrite", refuses)
+        patch.setattr("streamer.segment.pwrite", refuses)
         disk.until(lambda: "larger than it should" in disk.note, 4.0)
     assert os.strerror(number) in disk.note
     assert disk.lean == 0

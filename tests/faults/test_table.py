@@ -21,7 +21,8 @@ import pytest
 import xarray
 
 from streamer.keys import make
-from streamer.segment import Segment, record_head
+from streamer.layout import record_head
+from streamer.segment import Segment
 from streamer.wire.codec import crc32c
 from streamer.wire.header import VERSION
 from streamer.wire.messages import Ack, Ask, Beat, Commit, Hello, Lease, Refuse, Welcome

@@ -282,7 +282,7 @@ def test_no_room_for_a_new_segment_is_no_room_for_the_entry(tmp_path: Path, monk
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("streamer.segment._pwrite", full)
+        patch.setattr("streamer.segment.pwrite", full)
         with pytest.raises(LogFull, match="goes on when there is room"):
             log.append("end", [b"y"])
     assert (log.head, sorted(tmp_path.iterdir())) == (head, files)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streamer import segment
+from streamer import layout
 from streamer.wire.block import EXTRA, PARTS
 from streamer.wire.messages import Known, PartInfo
 
@@ -24,11 +24,11 @@ def test_a_message_is_described_with_all_its_fields_in_order(message: type[msgsp
 
 
 def test_the_kinds_of_entries_and_the_parts_are_described() -> None:
-    for name in (*segment.KINDS[1:], *PARTS, *EXTRA):
+    for name in (*layout.KINDS[1:], *PARTS, *EXTRA):
         assert f"| `{name}` |" in PAGE, name
 
 
 def test_the_sizes_of_the_log_are_those_of_the_page() -> None:
-    assert (segment._FILE_SIZE, segment._HEAD.size, segment._PART.size) == (64, 4 + 4 + 8 + 4 + 1 + 1 + 2, 8)
+    assert (layout.FILE_SIZE, layout.HEAD.size, layout.PART.size) == (64, 4 + 4 + 8 + 4 + 1 + 1 + 2, 8)
     assert "size of this header (64)" in PAGE
-    assert all(f"{number} {kind}" in PAGE for number, kind in enumerate(segment.KINDS) if kind)
+    assert all(f"{number} {kind}" in PAGE for number, kind in enumerate(layout.KINDS) if kind)

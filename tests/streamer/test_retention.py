@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from streamer.hub import Hub
+from streamer.lean import LASTING
 from streamer.log import Log
 from streamer.retention import MOST_STORE, Piece, Retention
-from streamer.segment import LASTING
 from streamer.wire.block import PARTS
 from streamer.wire.header import decode
 from streamer.wire.messages import Archived, Commit, Entry, Hello, Refuse, Snapshot, Welcome
