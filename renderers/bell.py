@@ -7,6 +7,8 @@ import secrets
 import zmq
 
 Socket = zmq.Socket[bytes]
+RINGS = 1000
+"""That may be on their way.  With few, one could be lost: a sender learns only later that they have been heard."""
 
 
 def bell(context: zmq.Context[Socket]) -> tuple[Socket, Socket]:
@@ -14,8 +16,8 @@ def bell(context: zmq.Context[Socket]) -> tuple[Socket, Socket]:
     ends = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
     for end in ends:
         end.setsockopt(zmq.LINGER, 0)
-        end.setsockopt(zmq.SNDHWM, 1)
-        end.setsockopt(zmq.RCVHWM, 1)
+        end.setsockopt(zmq.SNDHWM, RINGS)
+        end.setsockopt(zmq.RCVHWM, RINGS)
     address = f"inproc://bell-{secrets.token_hex(8)}"
     ends[0].bind(address)
     ends[1].connect(address)

@@ -111,8 +111,10 @@ def _try_out(window: Any) -> None:
 
 def _take_picture(window: Any, feed: str, name: str, out: Path, size: tuple[int, int], keys: Keys | None = None) -> int:
     """Follows the feed until the run has ended; saves one picture.  Raises CannotDraw if the file cannot be written."""
+    from renderers.bell import hush
     from renderers.camera import fit
-    from renderers.feed import Arrived, FeedLine, hush
+    from renderers.entries import Arrived
+    from renderers.feed import FeedLine
     from renderers.picture import smooth_png
     from renderers.show import Show
 
@@ -120,15 +122,13 @@ def _take_picture(window: Any, feed: str, name: str, out: Path, size: tuple[int,
     line, show = FeedLine(context, feed, name, keys), Show(window)
     line.start()
     try:
-        over = False
-        while not over:
+        while not show.over:
             line.wake.poll(1000)
             hush(line.wake)
             while (event := line.take()) is not None:
                 show.happen(event, time.monotonic())
                 if isinstance(event, Arrived):
                     line.used(event)
-                    over = over or event.kind == "end"
     finally:
         line.stop()
         context.term()

@@ -123,6 +123,8 @@ class Show:
             self._recolour(scene.merge(entry.pairs))
         elif entry.kind == "verdicts" and entry.pairs is not None:
             self._recolour(scene.judge(entry.pairs))
+        elif entry.kind == "evicted":
+            self._coming.add(entry.number)  # its labels are being looked for
         elif entry.kind == "failed":
             scene.fail(entry.chunks)
         elif entry.kind == "end":
@@ -164,6 +166,11 @@ class Show:
             return False
         self.version += 1
         return True
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended and all its chunks have come whole."""
+        return self._scene is not None and self._scene.state in ("complete", "cancelled") and not self._coming
 
     @property
     def settled(self) -> bool:

@@ -8,7 +8,7 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-from renderers.feed import unpack
+from renderers.entries import Arrived, unpack
 from renderers.follow import PARTS as WANTED
 from renderers.follow import Take
 from renderers.scene import Piece
@@ -16,7 +16,7 @@ from streamer.wire.block import PARTS, STAT, Segmented, pack
 from streamer.wire.codec import Labels
 from streamer.wire.grid import Grid, Triple
 from streamer.wire.header import encode
-from streamer.wire.messages import Entry
+from streamer.wire.messages import FETCHED, Commit, Entry
 from streamer.wire.volume import Axis, RunSpec, Source, Volume, floats
 
 
@@ -75,6 +75,21 @@ def block_of(grid: Grid, chunk: int, labels: Labels) -> Labels:
 
 def payloads_of(grid: Grid, chunk: int, labels: Labels) -> list[bytes]:
     """The payloads of a chunk's entry as a renderer gets them: header, labels, seam, ids."""
+    commit, payloads = packed(grid, chunk, labels)
+    return [encode(commit), *(payloads[PARTS.index(name)] for name in WANTED)]
+
+
+def coarse_of(grid: Grid, chunk: int, labels: Labels) -> Piece:
+    """A chunk as it comes out of the feed at half the resolution."""
+    commit, payloads = packed(grid, chunk, labels, layers=("labels1",))
+    wanted = [payloads[len(PARTS)], *(payloads[PARTS.index(name)] for name in WANTED[1:])]
+    arrived = unpacked(grid, Take(Entry(0, FETCHED, "chunk"), [encode(commit), *wanted], 0, level=1))
+    assert arrived.piece is not None
+    return arrived.piece
+
+
+def packed(grid: Grid, chunk: int, labels: Labels, layers: tuple[str, ...] = ()) -> tuple[Commit, list[bytes]]:
+    """A chunk as a worker sends it."""
     whole = block_of(grid, chunk, labels)
     nz, ny, nx = grid.core(chunk).shape
     core = whole[:nz, :ny, :nx]
@@ -100,14 +115,20 @@ def payloads_of(grid: Grid, chunk: int, labels: Labels) -> list[bytes]:
     stats = np.zeros(len(own), STAT)
     stats["label"] = np.arange(1, len(own) + 1)
     assert core.shape == grid.core(chunk).shape
-    commit, payloads = pack(grid, chunk, 1, Segmented(local, len(own), number, ids, stats, None))
-    return [encode(commit), *(payloads[PARTS.index(name)] for name in WANTED)]
+    return pack(grid, chunk, 1, Segmented(local, len(own), number, ids, stats, None), layers=layers)
+
+
+def unpacked(grid: Grid, take: Take) -> Arrived:
+    """An entry that the log holds, as it comes out of the feed."""
+    arrived = unpack(grid, take)
+    assert isinstance(arrived, Arrived)
+    return arrived
 
 
 def piece_of(grid: Grid, chunk: int, labels: Labels, number: int = 0) -> Piece:
     """A chunk as it comes out of the feed."""
     payloads = payloads_of(grid, chunk, labels)
-    arrived = unpack(grid, Take(Entry(number, number - 1, "chunk"), payloads, sum(map(len, payloads))))
+    arrived = unpacked(grid, Take(Entry(number, number - 1, "chunk"), payloads, sum(map(len, payloads))))
     assert arrived.piece is not None
     return arrived.piece
 

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from renderers.feed import unpack
 from renderers.follow import ANEW_S, ASK_S, SLOWEST_S, WINDOW_BYTES, WINDOW_MESSAGES, Anew, Begin, Follower, Take, Tell
 from streamer.wire.grid import Grid
 from streamer.wire.header import Refused, decode, encode
 from streamer.wire.messages import Commit, Credit, Entry, Pulse, Refuse, Welcome
-from tests.renderers.runs import blobs, pairs, payloads_of
+from tests.renderers.runs import blobs, pairs, payloads_of, unpacked
 
 
 def welcomed(next_: int = 0, head: int = 100) -> Follower:
@@ -162,7 +161,7 @@ def test_a_chunk_is_unpacked_as_it_was_packed_and_damage_is_refused() -> None:
     grid = Grid((6, 5, 7), (3, 5, 4), (False, False, True))
     labels = blobs(grid.shape)
     payloads = payloads_of(grid, 1, labels)
-    arrived = unpack(grid, Take(Entry(3, 2, "chunk"), payloads, 1))
+    arrived = unpacked(grid, Take(Entry(3, 2, "chunk"), payloads, 1))
     assert arrived.piece is not None
     assert arrived.piece.chunk == 1
     z, y, x = grid.core(1).shape
@@ -174,17 +173,17 @@ def test_a_chunk_is_unpacked_as_it_was_packed_and_damage_is_refused() -> None:
             bad = [bytearray(raw) for raw in payloads]
             bad[part][-1] ^= 1
             with pytest.raises(Refused):
-                unpack(grid, Take(Entry(3, 2, "chunk"), bad, 1))
+                unpacked(grid, Take(Entry(3, 2, "chunk"), bad, 1))
     commit, _ = decode([payloads[0]])
     assert isinstance(commit, Commit)
     for lie in ({"constant": 1 << 40}, {"components": 1 << 60}, {"own": commit.components + 1}):
         with pytest.raises(Refused, match="chunk 1: "):
-            unpack(grid, Take(Entry(3, 2, "chunk"), [encode(replace(commit, **lie)), *payloads[1:]], 1))
+            unpacked(grid, Take(Entry(3, 2, "chunk"), [encode(replace(commit, **lie)), *payloads[1:]], 1))
     with pytest.raises(Refused):
-        unpack(grid, Take(Entry(3, 2, "merges"), [b"123"], 3))
-    merged = unpack(grid, Take(Entry(3, 2, "merges"), [pairs((1, 2), (3, 4)).tobytes()], 32))
+        unpacked(grid, Take(Entry(3, 2, "merges"), [b"123"], 3))
+    merged = unpacked(grid, Take(Entry(3, 2, "merges"), [pairs((1, 2), (3, 4)).tobytes()], 32))
     assert merged.pairs is not None
     assert merged.pairs.tolist() == [[1, 2], [3, 4]]
-    assert unpack(grid, Take(Entry(3, 2, "failed"), [np.array([2, 99], "<u4").tobytes()], 8)).chunks == (2,)
-    assert unpack(grid, Take(Entry(3, 2, "failed"), [np.array([2], "<u4").tobytes(), b"why"], 7)).chunks == (2,)
-    assert unpack(grid, Take(Entry(3, 2, "end"), [b"complete"], 8)).state == "complete"
+    assert unpacked(grid, Take(Entry(3, 2, "failed"), [np.array([2, 99], "<u4").tobytes()], 8)).chunks == (2,)
+    assert unpacked(grid, Take(Entry(3, 2, "failed"), [np.array([2], "<u4").tobytes(), b"why"], 7)).chunks == (2,)
+    assert unpacked(grid, Take(Entry(3, 2, "end"), [b"complete"], 8)).state == "complete"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from renderers.feed import Arrived, unpack
+from renderers.entries import Arrived
 from renderers.follow import ASK_S, WINDOW_MESSAGES, Ask, Begin, Follower, Stand, Take
 from renderers.follow import PARTS as WANTED
 from renderers.geometry import room_of
@@ -17,7 +17,7 @@ from streamer.wire.follow import FETCH
 from streamer.wire.grid import Grid
 from streamer.wire.messages import FETCHED, AskIndex, Credit, Entry, Fetch, Focus, Hello, Index, Welcome
 from streamer.wire.view import Camera
-from tests.renderers.runs import earth, plain
+from tests.renderers.runs import earth, plain, unpacked
 from tests.streamer.runs import MemoryLog, hub_of, made, under
 from tests.streamer.runs import spec_of as run_spec
 
@@ -162,7 +162,7 @@ def test_a_scene_of_the_present_state_is_that_of_the_whole_log_whatever_the_orde
     def entry(number: int, prev: int) -> Arrived:
         kind, payloads = log.entries[number]
         payloads = [payloads[place] for place in places] if kind == "chunk" else payloads
-        return unpack(spec.grid, Take(Entry(number, prev, kind), payloads, 1))
+        return unpacked(spec.grid, Take(Entry(number, prev, kind), payloads, 1))
 
     whole, there = Scene(spec.grid), Scene(spec.grid)
     for number in range(log.head):

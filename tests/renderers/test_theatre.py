@@ -12,7 +12,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from renderers.camera import VIEW_ANGLE, eye_of, fit
-from renderers.feed import Arrived, Started
+from renderers.entries import Arrived, Started
 from renderers.legend import Facts
 from renderers.picture import SHIFTS, Blend, jpeg, png
 from renderers.show import Show
