@@ -52,7 +52,7 @@ class Server:
         self.stream: socket.socket | None = None
         self.datagrams_to: tuple[str, int] | None = None
         self.sent: list[tuple[int, int, bytes]] = []
-        self.calls = 0
+        self.calls: list[bytes] = []
         self.greeted = threading.Event()
         self.asked_for_udp = threading.Event()
         self._stop_read, self._stop_write = socket.socketpair()
@@ -108,7 +108,7 @@ class Server:
                 self._hear()
 
     def _called(self, data: bytes) -> None:
-        self.calls += 1
+        self.calls.append(data)
         if self.answers_calls and self.stream is None:
             host, port = data.rstrip(b"\0").split()
             assert data.endswith(b"\0")

@@ -153,7 +153,7 @@ def test_vrpn_by_plain_tcp_gives_poses_and_buttons() -> None:
         assert isinstance(record, Pose)
         assert (record.position, record.stamp) == ((0.5, 1.7, 0.25), 1700000000.25)
         assert listener.states()[0].trouble == ""
-        assert server.calls == 0
+        assert server.calls == []
 
 
 def test_vrpn_the_old_way_gives_poses_by_udp_and_buttons_by_tcp() -> None:
@@ -179,7 +179,22 @@ def test_vrpn_falls_back_to_tcp_where_no_call_is_answered() -> None:
                 assert time.monotonic() < deadline
                 select.select([listener], [], [], 1.0)
                 listener.read(4.1)
-        assert server.calls > 0
+        assert server.calls
+
+
+def test_only_the_server_that_was_called_is_let_in() -> None:
+    with (
+        Server(answers_calls=False) as server,
+        listening(TrackerSource("vrpn", f"DTrack@127.0.0.1:{server.port}")) as listener,
+        socket.socket() as stranger,
+    ):
+        wait(listener, lambda _: bool(server.calls))
+        host, port = server.calls[0].rstrip(b"\0").split()
+        stranger.bind(("127.0.0.9", 0))
+        stranger.connect((host.decode(), int(port)))
+        wait(listener, lambda _: listener.states()[0].garbage == {"foreign sender": 1})
+        stranger.settimeout(PATIENCE_S)
+        assert stranger.recv(100) == b""
 
 
 def test_a_vrpn_server_that_starts_again_is_found_again() -> None:
