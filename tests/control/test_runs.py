@@ -102,6 +102,16 @@ def test_a_lost_renderer_leaves_the_run_running_but_not_a_run_that_waits_for_a_v
     assert given_up(waiting, "renderer").state == "failed"
 
 
+def test_a_relay_is_started_again_and_one_that_is_lost_does_not_stop_the_run() -> None:
+    life = told(runs.new({**PARTS, "relay-a": "relay"}, archive=False), "complete")
+    assert exited(life, "relay-a", -9, "", now=0.0)[1] == Restart(runs.FIRST_WAIT_S), "people read it after the end"
+    lost = given_up(told(runs.new({**PARTS, "relay-a": "relay"}, archive=True), "waiting"), "relay-a")
+    assert lost.state == "waiting"
+    assert lost.remarks[0].startswith("relay-a was ended by SIGKILL again")
+    assert (lost.parts["relay-a"].state, lost.parts["streamer"].state) == ("ended", "starting")
+    assert runs.greeted(lost, "streamer").parts["streamer"].state == "running"
+
+
 def test_a_renderer_is_restarted_after_the_end_since_people_still_look() -> None:
     life = told(told(runs.new(PARTS, archive=False), "running"), "complete")
     assert exited(life, "renderer", -11, "", now=0.0)[1] == Restart(runs.FIRST_WAIT_S)

@@ -86,11 +86,12 @@ test("a connection that stood for a while starts the series anew", () => {
 
 test("a refusal is final, a loss is not", () => {
   for (const code of [1000, 1001, 1006, 1011, 1012, 4503]) assert.ok(worthTrying(code), String(code));
-  for (const code of [4401, 4403, 4404]) assert.ok(!worthTrying(code), String(code));
+  for (const code of [4401, 4403, 4404, 4410]) assert.ok(!worthTrying(code), String(code));
   assert.equal(reasonOf(4503, "anything", true), "The renderer has gone");
   assert.equal(reasonOf(1006, "", true), "The connection was lost");
   assert.equal(reasonOf(1006, "", false), "The renderer does not answer");
   assert.equal(reasonOf(4404, "this run has no view", true), "this run has no view");
+  assert.equal(reasonOf(4410, "this run is not drawn any more", true), "this run is not drawn any more");
 });
 
 test("latency runs from the event to the first picture that shows it", () => {
