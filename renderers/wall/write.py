@@ -58,14 +58,14 @@ def to_toml(wall: Wall, axes: str = WALL_AXES, by_corners: bool = True, remarks:
         for name in ("offset", "head_shift", "wand_shift"):
             if name in row:
                 row[name] = point(row[name])
-        lines += ["", "[[trackers]]", *(f"{key} = {_value(value)}" for key, value in row.items())]
+        lines += ["", "[[trackers]]", *(f"{key} = {toml_value(value)}" for key, value in row.items())]
     return "\n".join(lines) + "\n"
 
 
 def _top(wall: Wall, axes: str) -> list[str]:
     top: dict[str, Any] = _given(name=wall.name, title=wall.title or None, units="mm", axes=axes)
     top |= {"eye_separation_mm": wall.eye_separation_mm, "near_mm": wall.near_mm, "far_mm": wall.far_mm}
-    return [f"{key} = {_value(value)}" for key, value in top.items()]
+    return [f"{key} = {toml_value(value)}" for key, value in top.items()]
 
 
 def _tile_nodes(wall: Wall) -> list[str]:
@@ -141,26 +141,27 @@ def _round(numbers: Sequence[float]) -> tuple[float, ...]:
 
 
 def _rows(name: str, rows: list[dict[str, Any]]) -> list[str]:
-    return ["", f"{name} = [", *(f"  {_value(row)}," for row in rows), "]"] if rows else []
+    return ["", f"{name} = [", *(f"  {toml_value(row)}," for row in rows), "]"] if rows else []
 
 
 def _table(name: str, row: dict[str, Any]) -> list[str]:
-    return ["", f"[{name}]", *(f"{_key(key)} = {_value(value)}" for key, value in row.items())] if row else []
+    return ["", f"[{name}]", *(f"{_key(key)} = {toml_value(value)}" for key, value in row.items())] if row else []
 
 
 def _key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _text(key)
 
 
-def _value(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """A value as TOML writes it within a line."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(key)} = {_value(one)}" for key, one in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(key)} = {toml_value(one)}" for key, one in value.items()) + " }"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_value(one) for one in value) + "]"
+        return "[" + ", ".join(toml_value(one) for one in value) + "]"
     if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
         return str(int(value))
     return repr(value)

@@ -40,7 +40,8 @@ def all_commands() -> dict[str, Any]:
 
 
 def _inner(group: Any) -> dict[str, Any]:
-    return getattr(group, "commands", {})
+    found: dict[str, Any] = getattr(group, "commands", {})
+    return found
 
 
 @pytest.mark.parametrize("name", all_commands())
@@ -48,7 +49,7 @@ def test_every_option_of_a_command_is_documented_and_no_other(name: str) -> None
     documented = set(
         re.findall(r"`(--[a-z-]+|[A-Z]+)", "\n".join(first_column(section(_commands(), f"cavecast {name}"))))
     )
-    real = set()
+    real: set[str] = set()
     for parameter in all_commands()[name].params:
         long = {option for option in parameter.opts if option.startswith("--")}
         real |= {str(parameter.metavar)} if parameter.param_type_name == "argument" else long
