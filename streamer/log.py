@@ -18,16 +18,16 @@ from pathlib import Path
 
 from streamer.layout import NO_ROOM, LogDamaged, sync_folder, write_again
 from streamer.lean import strip
+from streamer.opening import cut, find
+from streamer.recent import Recent
 from streamer.record import LogFull
 from streamer.retention import Piece
-from streamer.segment import FULL, LEAN, Segment
+from streamer.segment import FULL, Segment
 from streamer.wire.codec import Buffer, crc32c
 
 SEGMENT_BYTES = 256 << 20
 OPEN_FILES = 32
 """Segments whose files are open at a time."""
-RECENT_BYTES = 16 << 20
-"""Of entries that are kept in memory."""
 CLOSED = b"closed"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _STORE = "store"
@@ -80,9 +80,7 @@ class Log:
         self._open: list[Segment] = []
         self._safe = 0
         """All entries before it have been flushed."""
-        self._recent: dict[int, tuple[str, list[memoryview]]] = {}
-        """Entries that were written or read last: those who follow the head all want the same ones."""
-        self._recent_bytes = 0
+        self._recent = Recent()
         self._finished_bytes = 0
         """Of all segments but the newest."""
 
@@ -178,7 +176,7 @@ class Log:
                 f"{self.folder}: {os.strerror(why.errno or 0)}; the run goes on when there is room"
             ) from None
         self.head = number + 1
-        self._remember(number, (kind, [memoryview(raw) for raw in payloads]))
+        self._recent.keep(number, (kind, [memoryview(raw) for raw in payloads]))
         return number
 
     def read(self, number: int) -> tuple[str, list[memoryview]]:
@@ -191,15 +189,8 @@ class Log:
         if segment.file < 0:
             self._make_way(segment)
         entry = segment.read(number)
-        self._remember(number, entry)
+        self._recent.keep(number, entry)
         return entry
-
-    def _remember(self, number: int, entry: tuple[str, list[memoryview]]) -> None:
-        self._recent[number] = entry
-        self._recent_bytes += sum(len(raw) for raw in entry[1])
-        while self._recent_bytes > RECENT_BYTES and len(self._recent) > 1:
-            _, payloads = self._recent.pop(next(iter(self._recent)))
-            self._recent_bytes -= sum(len(raw) for raw in payloads)
 
     def _make_way(self, segment: Segment) -> None:
         """Closes the file of another segment if too many are open."""
@@ -236,7 +227,6 @@ class Log:
         self._segments, self._firsts, self._open = [], [], []
         self.store, self.head, self._safe, self._finished_bytes = "", 0, 0, 0
         self._recent.clear()
-        self._recent_bytes = 0
         self._roll(epoch)
 
     # ------------------------------------------------------------ durable
@@ -290,7 +280,6 @@ class Log:
         full, self._segments[at] = self._segments[at], lean
         self._finished_bytes += lean.end - full.end
         self._recent.clear()
-        self._recent_bytes = 0
         full.close()
         return full.path.unlink
 
@@ -303,7 +292,10 @@ class Log:
             name.unlink()
         if (self.folder / _STORE).exists():
             self.store = (self.folder / _STORE).read_text()
-        self._load()
+        found = find(self.folder)
+        self.cut = cut(self.folder, found)
+        for segment in found.segments:
+            self._add(segment)
         if not self._segments:
             self._roll(secrets.token_hex(16))
             sync_folder(self.folder)
@@ -326,68 +318,6 @@ class Log:
         os.pwrite(self._lock, word, 0)
         os.ftruncate(self._lock, len(word))
         os.fdatasync(self._lock)
-
-    def _load(self) -> None:
-        """The segments as far as they are sound and follow each other; cuts off the rest."""
-        paths = {path.stem: path for suffix in (FULL, LEAN) for path in sorted(self.folder.glob(f"*{suffix}"))}
-        for full in self.folder.glob(f"*{FULL}"):
-            if paths[full.stem].suffix == LEAN:
-                full.unlink()  # a lean segment has its name only once it is whole
-        names = sorted(paths)
-        damage = ""
-        for place, name in enumerate(names):
-            if int(name) != self.head:
-                damage = f"entries {self.head} to {int(name) - 1} are missing"
-                break
-            try:
-                segment = Segment.load(paths[name], place == len(names) - 1)
-            except LogDamaged as why:
-                if not place:
-                    raise
-                damage = str(why)
-                break
-            if not segment.epoch:
-                segment.write_header(self.epoch if self._segments else secrets.token_hex(16))
-            if self._segments:
-                self._segments[-1].close()
-            self._add(segment)
-            damage = segment.damage
-            torn = segment.end < segment.path.stat().st_size
-            if damage or (torn and place < len(names) - 1):
-                damage = damage or f"entry {segment.stop} is not whole"
-                break
-        beyond = [paths[name] for name in names[len(self._segments) :]]
-        self._cut(damage, beyond)
-
-    def _cut(self, damage: str, beyond: list[Path]) -> None:
-        """Removes what follows the last good entry; in such an order that a crash meanwhile hides nothing."""
-        if not self._segments:
-            if beyond:
-                raise LogDamaged(f"the log in {self.folder} has no beginning: {damage}; take another folder")
-            return
-        lost = self._segments[-1].path.stat().st_size - self._segments[-1].end
-        lost += sum(path.stat().st_size for path in beyond)
-        if not lost and not beyond:
-            return
-        while self._segments and self._segments[-1].lean and not self._segments[-1].offsets:
-            # Nothing of it is left, and the next full segment will have its number.
-            empty = self._segments.pop()
-            self._firsts.pop()
-            if self._segments:
-                self._finished_bytes -= self._segments[-1].end
-            empty.close()
-            beyond = [empty.path, *beyond]
-        if damage and self._segments and not self._copy:
-            self._segments[-1].write_header(secrets.token_hex(16))
-        for path in reversed(beyond):
-            path.unlink()
-        if self._segments:
-            self._segments[-1].cut()
-        self.cut = f"the log in {self.folder} was cut after entry {self.head - 1}, {lost:,} bytes: " + (
-            f"{damage}; the chunks that it held are {'fetched' if self._copy else 'computed'} again"
-            if damage
-            else "an unfinished record"
-        )
 
 
 def _note(path: Path, store: str) -> None:

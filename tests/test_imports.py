@@ -46,7 +46,7 @@ put(SHELL, "streamer", "doors dial")
 put(SHELL, "renderers", "door")
 put(COMMAND, "streamer", "keys")
 put(DECISION, "streamer", "durable retention")
-put(ENGINE, "streamer", "log segment ahead layout lean keyring")
+put(ENGINE, "streamer", "log segment ahead layout lean opening recent keyring")
 put(DECISION, "streamer", "relay_figures")
 put(ENGINE, "streamer.control", "roles")
 put(SHELL, "streamer", "node keeper relay_disk relay_source relay_node")
@@ -60,7 +60,11 @@ put(SHELL, "streamer.run", "server client course")
 put(COMMAND, "streamer.run", "commands")
 put(DECISION, "display_clients", "__init__")
 put(COMMAND, "streamer", "main relay_main cli")
-put(DECISION, "renderers", "__init__ look scene camera frames follow geometry axes coast layout legend soften slices sheet")
+put(
+    DECISION,
+    "renderers",
+    "__init__ look scene camera frames follow geometry axes coast layout legend soften slices sheet",
+)
 put(DECISION, "renderers.wall", "__init__ records projection pinhole sight stereo stitch pattern")
 put(DECISION, "renderers.wall", "axes schema grid complaint file write presets.__init__ tagsoup calvr_lookup")
 put(DECISION, "renderers.wall", "calvr_tracking calvr paraview findings check_room check_outputs check")
