@@ -47,6 +47,12 @@ class Occupancy:
         """A chunk's core has arrived, (z, y, x)."""
         self._bits[chunk] = np.packbits(core) if core.any() else None
 
+    def alone(self, chunk: int) -> Occupancy:
+        """As if no other chunk had arrived."""
+        found = Occupancy(self._grid)
+        found._bits[chunk] = self._bits[chunk]
+        return found
+
     def region(self, box: Box) -> tuple[Floats, Floats | None]:
         """Occupancy of a box inside the volume as 0 or 1, and what is known of it, or None if all is."""
         occupied = np.zeros(box.shape, np.float32)

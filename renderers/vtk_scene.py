@@ -63,6 +63,9 @@ class Theatre:
         self._ready: set[int] = set()
         self.extractions = 0
         """How many surfaces have been made."""
+        self.steady = False
+        """What is seen shall depend on which chunks have come, not on their order or on when there was time: a chunk
+        is softened by itself until all its neighbours have come (and ``polish`` was called)."""
 
     # ------------------------------------------------------------------ what is on the stage
 
@@ -81,7 +84,7 @@ class Theatre:
             self._whole.add(chunk)
             self._halves[chunk].pop(0, None)
             self._mesh(chunk, 0, surface(grid, chunk, piece.block), look)
-            if 1 not in self._halves[chunk] and sum(self._sizes.values()) < COARSE_BYTES:
+            if not self.steady and 1 not in self._halves[chunk] and sum(self._sizes.values()) < COARSE_BYTES:
                 self._coarse_due[chunk] = lattice_of(grid, chunk, piece.block), look
             if not self._halves[chunk].get(0, EMPTY.halves).size:
                 self._stage.remove(chunk)
@@ -95,10 +98,16 @@ class Theatre:
         triangles = made.triangles[:, ::-1] if self.room.mirrored else made.triangles
         if len(made.halves):
             self._halves[chunk][level] = made.halves
-        points, normals = self._placed(soften(self._grid, self._occupancy, chunk, made.halves, level))
+        points, normals = self._placed(soften(self._grid, self._known(chunk), chunk, made.halves, level))
         mesh = Mesh(points, normals, made.labels, np.ascontiguousarray(triangles))
         self._stage.put(chunk, mesh, look.colours, look.visible, level)
         self._sizes[chunk, level] = sum(part.nbytes for part in mesh)
+
+    def _known(self, chunk: int) -> Occupancy:
+        """What a chunk that has just come is softened with."""
+        if not self.steady or all(c in self._whole for c in self._grid.around(chunk)):
+            return self._occupancy
+        return self._occupancy.alone(chunk)
 
     def recolour(self, chunk: int, look: Look) -> None:
         """New colours for a chunk on the stage."""

@@ -144,7 +144,7 @@ class Barrier:
         self._first_ready = inf
         self._changed = True
         self._next_at = -inf
-        self._step = 8
+        self._step = 1
         self._marks: deque[tuple[int, float]] = deque(maxlen=MOST_MARKS)
         """How far the foremost live seat was, and since when."""
         self._switch_since = inf

@@ -1,14 +1,12 @@
 """The pictures of one process's tiles: a window for each, and the run's scene in all of them.
 
-Entries are carried out once per window, for a window's scene belongs to its own OpenGL context.  Before a picture is
-drawn all surfaces are brought up to date, so that it depends on the position in the log and on nothing else: not on
-when entries came, and not on when there was time.
+Entries are carried out once per window, for a window's scene belongs to its own OpenGL context.  A picture depends on
+the position in the log and on nothing else: not on the order in which chunks came, and not on when there was time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -69,7 +67,8 @@ class TilePainter:
         self, view: View, head: Head, separation_mm: float, frame: int, position: int, number: int, stale: bool
     ) -> None:
         """See Painter."""
-        while self.scene.tidy(inf):
+        theatre = self.scene.theatre
+        while theatre is not None and theatre.polish(all_neighbours=True) is not None:
             pass
         through = self._look()
         if through is None:
@@ -131,6 +130,8 @@ class Studio:
         """The feed says this."""
         for painter in self._made.values():
             painter.scene.happen(event, now)
+            if painter.scene.theatre is not None:
+                painter.scene.theatre.steady = True
 
     def close(self) -> None:
         """Closes the windows."""
