@@ -24,7 +24,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
 from streamer.control.security import HEADERS
-from streamer.wire.view import JPEG, KEY, NOTE, Acknowledged, Frame, Input, decode_up, encode_frame
+from streamer.wire.view import JPEG, KEY, NOTE, STILL, Acknowledged, Frame, Input, decode_up, encode_frame
 
 WEB = Path(__file__).parents[2] / "display_clients" / "web"
 BITS, BLOCK = 16, 8
@@ -137,7 +137,8 @@ async def stream(fake: Fake, browser: WebSocket) -> None:
         if newest is not None and newest.sequence != shown and sent - acknowledged < fake.window:
             sent += 1
             shown = newest.sequence
-            head = Frame(JPEG, KEY, sent, shown, 0, 2, newest.width, newest.height, 1.5, 0.5)
+            flags = KEY if newest.moving else KEY | STILL
+            head = Frame(JPEG, flags, sent, shown, 0, 2, newest.width, newest.height, 1.5, 0.5)
             await browser.send_bytes(encode_frame(head) + fake.draw(newest))
             fake.most_in_flight = max(fake.most_in_flight, sent - acknowledged)
         if said != fake.note_text:
