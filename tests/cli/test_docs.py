@@ -107,6 +107,7 @@ def test_every_metric_is_documented() -> None:
     real = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
     documented = {cell.strip("`") for cell in first_column(text)}
     cells = first_column((DOCS / "metrics.md").read_text())
-    whole = {cell.strip("`") for cell in cells if cell.startswith("`cavecast_")}
+    # Those of a wall are compared in tests/barrier.
+    whole = {cell.strip("`") for cell in cells if cell.startswith("`cavecast_") and "cavecast_wall_" not in cell}
     assert documented == {name for name in real if not name.startswith(("cavecast_streamer_", "cavecast_relay_"))}
     assert whole == real - documented
