@@ -36,6 +36,9 @@ BATCH = 64
 """Messages that are taken from a door, and entries that are given out, before the others have their turn."""
 TURN_BYTES = 2 << 20
 """Bytes after which a door has had its turn: what has come is passed on while the processor has it at hand."""
+COPIED = 1 << 20
+"""Bytes up to which a part that was read from the log is copied into its message: what pyzmq does to lend it, and to
+learn that ZeroMQ needs it no more (a message to a thread of its own), costs more."""
 FEED_PIPE, INGEST_PIPE = 16, 64
 """Messages that may wait for one peer."""
 MOST_ANSWERS = 1024
@@ -222,7 +225,9 @@ class Node:
             socket.send(header, _MORE)
             last = len(send.payloads) - 1
             for place, raw in enumerate(send.payloads):
-                socket.send(_as_it_came(raw), _NOBLOCK if place == last else _MORE, copy=False)
+                part = _as_it_came(raw)
+                copy = part is raw and len(raw) <= COPIED
+                socket.send(part, _NOBLOCK if place == last else _MORE, copy=copy)
         except zmq.Again:
             self.counts["full"] += 1
             # All but entries are said again when they are asked for again.
