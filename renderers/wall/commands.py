@@ -124,6 +124,7 @@ def import_(
     """Carry a wall over from CalVR or ParaView, and say on stderr what was mended, guessed or left behind."""
     from renderers.wall.axes import CALVR_AXES, WALL_AXES
     from renderers.wall.complaint import WallError
+    from renderers.wall.findings import count
     from renderers.wall.write import to_toml
 
     try:
@@ -141,8 +142,8 @@ def import_(
         typer.echo(remark, err=True)
     if out is not None:
         typer.echo(
-            f"{out}: {len(found.wall.screens)} screens, {len(found.wall.tiles)} outputs on {len(found.wall.nodes)} "
-            f"nodes.  Next: cavecast wall check {out}",
+            f"{out}: {count(len(found.wall.screens), 'screen')}, {count(len(found.wall.tiles), 'output')} on "
+            f"{count(len(found.wall.nodes), 'node')}.  Next: cavecast wall check {out}",
             err=True,
         )
 
@@ -183,9 +184,12 @@ def _imported(file: Path, without: tuple[str, ...]) -> Imported:
 
 
 def _show(report: Report) -> None:
+    from renderers.wall.findings import count
+
     across, up = report.fov_deg
     typer.echo(
-        f"{report.name}: {report.screens} screens, {report.tiles} outputs on {report.nodes} nodes, "
+        f"{report.name}: {count(report.screens, 'screen')}, {count(report.tiles, 'output')} on "
+        f"{count(report.nodes, 'node')}, "
         f"{report.megapixels:,.1f} megapixels, {across:.0f}° × {up:.0f}° from the head"
     )
     for finding in report.findings:

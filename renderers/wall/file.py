@@ -205,4 +205,7 @@ def _tracker(table: TrackerTable, room: _Room) -> TrackerSource:
     fields = {name: getattr(table, name) for name in table.__struct_fields__}
     for name in ("offset", "head_shift", "wand_shift"):
         fields[name] = room.point(fields[name])
+    for name in ("head_offset", "wand_offset"):  # in the body's own axes
+        x, y, z = fields[name]
+        fields[name] = (x * room.scale, y * room.scale, z * room.scale)
     return TrackerSource(**fields)

@@ -9,6 +9,11 @@ import msgspec
 Level = Literal["error", "warning", "note"]
 
 
+def count(number: int, what: str) -> str:
+    """“1 node”, “2 nodes”."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 class Finding(msgspec.Struct, frozen=True):
     """One of them."""
 

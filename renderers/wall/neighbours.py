@@ -111,8 +111,8 @@ def _apart(a: Edge, b: Edge) -> float:
 
 
 def _nearest(edge: Edge, others: list[Edge]) -> int | None:
-    """The index of the edge that this one faces, if there is one less than half a panel away."""
-    best, found = 0.5 * edge.depth, None
+    """The index of the edge that this one faces, if there is one less than a panel away."""
+    best, found = edge.depth, None
     for index, other in enumerate(others):
         if other.screen == edge.screen or abs(float(edge.along @ other.along)) < 0.9:
             continue
@@ -122,6 +122,6 @@ def _nearest(edge: Edge, others: list[Edge]) -> int | None:
         if shift > 0.5 * min(edge.length, other.length):
             continue
         distance = abs(_apart(edge, other))
-        if distance < min(best, 0.5 * other.depth):
+        if distance < min(best, other.depth):
             best, found = distance, index
     return found

@@ -13,6 +13,7 @@ import numpy as np
 
 from renderers.wall.check import check
 from renderers.wall.coverage import lies_flat
+from renderers.wall.findings import count
 from renderers.wall.projection import rotation
 from renderers.wall.records import Screen, Wall
 from renderers.wall.unroll import columns, extent, is_flat, middle, unrolled
@@ -83,7 +84,7 @@ def _header(wall: Wall) -> list[str]:
     across, up = report.fov_deg
     modes = ", ".join(dict.fromkeys(tile.stereo for tile in wall.tiles)) or "no outputs"
     counts = (
-        f"{report.screens} screens · {report.tiles} outputs on {report.nodes} nodes · "
+        f"{count(report.screens, 'screen')} · {count(report.tiles, 'output')} on {count(report.nodes, 'node')} · "
         f"{report.megapixels:,.1f} megapixels · {across:.0f}° × {up:.0f}° from the head · {modes}"
     )
     lines = [
@@ -92,7 +93,7 @@ def _header(wall: Wall) -> list[str]:
     ]
     errors = sum(finding.level == "error" for finding in report.findings)
     if errors:
-        said = f"{errors} error{'s' * (errors > 1)}: see cavecast wall check"
+        said = f"{count(errors, 'error')}: see cavecast wall check"
         lines.append(_text(PAPER_PX - MARGIN, 50, said, size=14, colour="#b3261e", anchor="end"))
     return lines
 

@@ -145,11 +145,11 @@ class TrackerTable(Table, frozen=True):
     scale: Positive = 1.0
     latency_ms: Annotated[float, Meta(ge=0)] = 0.0
     head_offset: Annotated[
-        Point, Meta(description="From the body to the eyes' middle, along the head's right, up and back, mm.")
+        Point, Meta(description="From the body to the eyes' middle, along the head's right, up and back.")
     ] = (0.0, 0.0, 0.0)
     head_turn: Point = (0.0, 0.0, 0.0)
     wand_offset: Annotated[
-        Point, Meta(description="From the body to the wand's tip, along the wand's right, up and back, mm.")
+        Point, Meta(description="From the body to the wand's tip, along the wand's right, up and back.")
     ] = (0.0, 0.0, 0.0)
     wand_turn: Point = (0.0, 0.0, 0.0)
     head_shift: Annotated[Point, Meta(description="Added to the head's position in the room.")] = (0.0, 0.0, 0.0)

@@ -32,6 +32,8 @@ def load_wall(wall: str | Path) -> Wall:
         if path.suffix or len(path.parts) != 1:
             raise NoSuchWall(f"{wall}: no such file; presets are {_presets()}")
         raise NoSuchWall(f"{wall} is no preset and no file{meant(str(wall), list(PRESETS))}; presets are {_presets()}")
+    if path.suffix.lower() in (".xml", ".pvx"):
+        raise WallError(f"{wall} is no wall file yet: first cavecast wall import {wall} -o {path.stem}.toml")
     return read_wall(read_text(path), str(wall))
 
 

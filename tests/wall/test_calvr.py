@@ -174,7 +174,7 @@ def test_what_people_write_is_read_as_it_was_meant(what: str, text: str) -> None
     wall = carry(text).wall
     assert len(wall.screens) == 1
     assert wall.screens[0].lower_left == (-800.0, -450.0, -2000.0)
-    assert wall.screens[0].size == (1600, 900)
+    assert wall.screens[0].size == (1600.0, 900.0)
     assert wall.tiles[0].place == Place(0, 0, 1920, 1080)
 
 

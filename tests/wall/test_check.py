@@ -86,6 +86,8 @@ WRONG: list[tuple[str, str, Callable[[], Wall]]] = [
     ("overlap", "warning", four_with(lambda w: with_screen(w, 0, moved(first(w), x=60)))),
     ("overlap", "error", four_with(lambda w: with_screen(w, 0, moved(first(w), x=400)))),
     ("gap", "warning", four_with(lambda w: with_screen(w, 0, moved(first(w), x=-15)))),
+    ("gap", "warning", four_with(lambda w: with_screen(w, 0, moved(first(w), x=-700)))),
+    ("gap", "warning", four_with(lambda w: with_screen(w, 0, moved(first(w), z=-300)))),
     ("gap", "warning", four_with(lambda w: changed(with_screen(w, 0, moved(first(w), x=-90)), bezels={}))),
     ("no-bezel", "note", four_with(lambda w: changed(w, bezels={}))),
     ("window", "error", four_with(lambda w: with_tile(w, 0, place=Place(0, 0, 0, 1080)))),

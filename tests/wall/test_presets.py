@@ -116,6 +116,9 @@ def test_what_is_no_wall_is_said(tmp_path: Path) -> None:
         load_wall("suncav")
     with pytest.raises(NoSuchWall, match="no such file"):
         load_wall(tmp_path / "no.toml")
+    (tmp_path / "site.xml").write_text("<Near value='1'/>")
+    with pytest.raises(WallError, match=r"first cavecast wall import .*site\.xml -o site\.toml"):
+        load_wall(tmp_path / "site.xml")
     path = tmp_path / "bad.toml"
     path.write_text("name = 1")
     with pytest.raises(WallError, match=r"bad\.toml: the file: “name” is 1"):
