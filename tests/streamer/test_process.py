@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import signal
 import subprocess
 import sys
@@ -23,7 +22,6 @@ from streamer.wire.codec import Buffer, crc32c
 from streamer.wire.header import decode, encode
 from streamer.wire.messages import (
     Ack,
-    Again,
     Ask,
     AskStatus,
     Command,
@@ -375,29 +373,6 @@ def test_a_free_port_is_taken_and_said(tmp_path: Path, lines: Lines) -> None:
         assert status_of(Peer(lines, ready["feed"])).committed >= 1
         process.terminate()
         assert process.wait(DEADLINE_S) == 0
-
-
-def test_a_disk_without_room_pauses_the_run_until_there_is_some(streamer: Streamer, lines: Lines) -> None:
-    streamer.start()
-    assert streamer.process is not None
-    worker, control = Worker(lines, streamer.ingest), Peer(lines, streamer.feed)
-    worker.begin()
-    assert worker.work(2)
-    # The kernel refuses to let the file grow, as a full disk does (Python ignores the signal that goes with it).
-    before = resource.prlimit(streamer.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(streamer.process.pid, resource.RLIMIT_FSIZE, (status_of(control).log_bytes + 10, before[1]))
-    while not (note := status_of(control).note):
-        message, _ = worker.wait_for(Lease, Ack, Pulse)
-        if isinstance(message, Lease):
-            worker.say(*under(MADE[message.chunk], message.lease))
-    assert "goes on when there is room" in note
-    resource.prlimit(streamer.process.pid, resource.RLIMIT_FSIZE, before)
-    message, _ = worker.wait_for(Ack)
-    while status_of(control).state != "complete":
-        message, _ = worker.wait_for(Lease, Ack, Again, Drain)
-        if isinstance(message, Lease | Again):
-            worker.say(*under(MADE[message.chunk], 0))
-    assert status_of(control).note == ""
 
 
 def test_credit_is_the_limit_over_real_sockets(streamer: Streamer, lines: Lines) -> None:
