@@ -1,0 +1,144 @@
+"""Two walls, 4 ms apart each way: the tracker at the first one drives both, each with a frame lock of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from benchmarks.barrier import plain_wall, seat
+from renderers.wall.conductor import digest
+from renderers.wall.records import TrackerSource, Wall
+from renderers.wall.shelf import load_wall
+from renderers.wall.write import to_toml
+from tests.barrier.house import Desk, House, until
+
+ONE_WAY_S = 0.004
+SPAWN = multiprocessing.get_context("spawn")
+
+
+class SlowLink:
+    """A TCP address whose bytes arrive at another one 4 ms later, and the answers too."""
+
+    def __init__(self, target: str) -> None:
+        host, _, port = target.removeprefix("tcp://").rpartition(":")
+        self._target = host, int(port)
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.address = f"tcp://127.0.0.1:{self._door.getsockname()[1]}"
+        self._ends: list[socket.socket] = []
+        self._start(self._accept)
+
+    def _start(self, what: object, *arguments: object) -> None:
+        threading.Thread(target=what, args=arguments, daemon=True).start()  # type: ignore[arg-type]  # callable
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                here, _ = self._door.accept()
+                there = socket.create_connection(self._target)
+                self._ends += [here, there]
+                for a, b in ((here, there), (there, here)):
+                    waiting: queue.Queue[tuple[float, bytes]] = queue.Queue()
+                    self._start(self._take, a, waiting)
+                    self._start(self._give, b, waiting)
+
+    @staticmethod
+    def _take(end: socket.socket, waiting: queue.Queue[tuple[float, bytes]]) -> None:
+        raw = b"."
+        while raw:
+            try:
+                raw = end.recv(1 << 16)
+            except OSError:
+                raw = b""
+            waiting.put((time.monotonic() + ONE_WAY_S, raw))
+
+    @staticmethod
+    def _give(end: socket.socket, waiting: queue.Queue[tuple[float, bytes]]) -> None:
+        with suppress(OSError):
+            while True:
+                due, raw = waiting.get()
+                time.sleep(max(0.0, due - time.monotonic()))  # the link's length is what is tested
+                if not raw:
+                    end.close()
+                    return
+                end.sendall(raw)
+
+    def close(self) -> None:
+        for end in (self._door, *self._ends):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+@contextmanager
+def seats(address: str, wall: Wall) -> Iterator[None]:
+    """Processes for all tiles of a wall that are ready at once."""
+    names = [tile.name for tile in wall.tiles]
+    processes = [SPAWN.Process(target=seat, args=(address, name, digest(wall)), daemon=True) for name in names]
+    for process in processes:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in processes:
+            os.kill(process.pid or 0, signal.SIGKILL)
+            process.join()
+
+
+def free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def test_the_tracker_of_one_site_drives_the_wall_of_the_other(tmp_path: Path) -> None:
+    port = free_udp_port()
+    first = msgspec.structs.replace(
+        plain_wall(2), trackers=(TrackerSource("dtrack", f"udp://127.0.0.1:{port}", head=0),)
+    )
+    second = msgspec.structs.replace(plain_wall(2), name="far")
+    (tmp_path / "first.toml").write_text(to_toml(first))
+    (tmp_path / "second.toml").write_text(to_toml(second))
+    first, second = load_wall(tmp_path / "first.toml"), load_wall(tmp_path / "second.toml")
+    session = tmp_path / "session"
+    with House(tmp_path) as house:
+        a = house.ready(house.start("conductor", "--wall", str(tmp_path / "first.toml"), "--record", str(session)))
+        link = SlowLink(a["address"])
+        b = house.ready(
+            house.start(
+                "conductor", "--wall", str(tmp_path / "second.toml"), "--leader", link.address, "--delay-ms", "60"
+            )
+        )
+        here, there = Desk(house, a["address"]), Desk(house, b["address"])
+        tracker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with tracker, seats(a["address"], first), seats(b["address"], second):
+            until(lambda: (here.figures().live == there.figures().live == 2) or None, "both walls are live")
+
+            def moved(x: float) -> None:
+                body = f"6d 1 [0 1.000][{x:.3f} 100.000 500.000 0 0 0][1 0 0 0 1 0 0 0 1] \r\n"
+                tracker.sendto(f"fr 1\r\n6dcal 1\r\n{body}".encode(), ("127.0.0.1", port))
+
+            for n in range(200):
+                moved(n / 2)
+                time.sleep(1 / 60)  # as fast as a tracker sends
+            far = until(
+                lambda: ((s := there.scene()).head.position[0] == pytest.approx(99.5) and s) or None, "it follows"
+            )
+            far, near = there.scene(), here.scene()
+            assert (far.view, far.head) == (near.view, near.head)
+            figures = here.figures()
+            assert figures.sensor_to_draw.count > 50
+            assert there.figures().frames > 50
+            assert figures.evictions_stale == 0
+        link.close()
+    assert session.stat().st_size > 1000
