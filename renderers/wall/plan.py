@@ -7,6 +7,7 @@ has its own scale and its own scale bar, in metres.
 from __future__ import annotations
 
 from html import escape
+from math import hypot
 from typing import NamedTuple
 
 import numpy as np
@@ -156,7 +157,10 @@ def _plan(wall: Wall, box: Box) -> list[str]:
     for screen in sorted(wall.screens, key=lambda s: float(middle(s)[1])):
         corners = [box.at(p[0], -p[2]) for p in _around(screen)]
         if abs(screen.axes[2][1]) < 0.05:  # edge on: as thick as a pen
-            (x1, y1), (x2, y2) = corners[:2]
+            (x1, y1), (x2, y2) = (
+                corners[0],
+                max(corners, key=lambda p: hypot(p[0] - corners[0][0], p[1] - corners[0][1])),
+            )
             found += [_line(x1, y1, x2, y2, INK, 6.5), _line(x1, y1, x2, y2, _colour(wall, screen), 4.5)]
         else:
             found.append(_polygon(corners, _colour(wall, screen), 0.18 if lies_flat(screen) else 0.75))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from renderers.wall.axes import corners
 from renderers.wall.file import read_wall
 from renderers.wall.plan import Box, draw
 from renderers.wall.raster import png
@@ -77,6 +78,18 @@ def test_unrolled_screens_keep_their_size_and_do_not_lie_on_each_other(name: str
         for b in laid[i + 1 :]:
             apart = (abs(a.x - b.x) - (a.width + b.width) / 2, abs(a.y - b.y) - (a.height + b.height) / 2)
             assert max(apart) > -1e-6
+
+
+@pytest.mark.parametrize(("roll", "wide"), [(0, 1000), (180, 1000), (-90, 600), (90, 600)])
+def test_a_panel_on_its_side_is_as_wide_from_above_as_it_hangs(roll: float, wide: float) -> None:
+    screen = Screen("s", *corners((0, 0, -2000), (1000, 600), (30, 0, roll)))
+    svg = draw(changed(four(), screens=(screen,), bezels={}))
+    x1, y1, x2, y2 = (float(n) for n in re.findall(r'="([-\d.]+)"', re.findall(r'<line [^>]*width="4.5"', svg)[0])[:4])
+    bar = re.search(r'<line x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="\2" stroke="#1d2733" stroke-width="2.5"', svg)
+    said = next(float(found[1]) for text in texts(svg) if (found := re.match(r"([\d.]+) m ", text)))
+    assert bar is not None
+    scale = (float(bar[3]) - float(bar[1])) / (said * 1000)
+    assert np.hypot(x2 - x1, y2 - y1) / scale == pytest.approx(wide, rel=0.01)
 
 
 def test_flat_walls_need_no_unrolling() -> None:
