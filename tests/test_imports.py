@@ -85,6 +85,7 @@ put(ENGINE, "renderers", "dates picture vtk_window vtk_surface vtk_stage vtk_dec
 put(SHELL, "renderers", "feed show node")
 put(COMMAND, "renderers", "main")
 put(DECISION, "inference_workers", "__init__ segmenter connect statistics session")
+put(DECISION, "inference_workers.ffn", "__init__ settings model")
 put(SHELL, "inference_workers", "node")
 put(COMMAND, "inference_workers", "main commands")
 put(ENGINE, "inference_workers", "samples")
