@@ -7,7 +7,7 @@ the position in the log and on nothing else: not on the order in which chunks ca
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -44,11 +44,6 @@ class Painter(Protocol):
         """Lets go of the window."""
 
 
-class _Glass(NamedTuple):
-    window: Any
-    renderer: Any
-
-
 class TilePainter:
     """A tile drawn by VTK."""
 
@@ -60,7 +55,9 @@ class TilePainter:
         self._window.Render()  # what OpenGL puts off until the first picture is done before anybody waits
         self._window.RemoveRenderer(self._window.GetRenderers().GetFirstRenderer())
         self.scene = Show(self._window)
-        self._glass: _Glass | None = None
+        self._blank: Any = None
+        """The renderer that stands in for a scene until there is a run."""
+        self._seen: Any = None
         self._through: TileWindow | None = None
 
     def draw(
@@ -71,8 +68,6 @@ class TilePainter:
         while theatre is not None and theatre.polish(all_neighbours=True) is not None:
             pass
         through = self._look()
-        if through is None:
-            return
         try:
             looks = sights(self._wall, self._tile, view.placement, head, separation_mm)
         except EyeBehind:
@@ -100,18 +95,18 @@ class TilePainter:
         """See Painter."""
         self._window.Finalize()
 
-    def _look(self) -> TileWindow | None:
-        """The window and the renderer that has the run's scene now."""
+    def _look(self) -> TileWindow:
+        """The window and the renderer that has the run's scene now, or an empty one."""
+        if self.scene.ready and self._blank is not None:
+            self._window.RemoveRenderer(self._blank)
+            self._blank = None
         renderer = self._window.GetRenderers().GetFirstRenderer()
         if renderer is None:
-            trial(self._window)  # nothing to see yet, but a picture all the same
-            renderer = self._window.GetRenderers().GetFirstRenderer()
+            trial(self._window)
+            renderer = self._blank = self._window.GetRenderers().GetFirstRenderer()
             renderer.RemoveAllViewProps()
-        if self._glass is None or self._glass.renderer is not renderer:
-            if self.scene.ready and self._glass is not None:
-                self._window.RemoveRenderer(self._glass.renderer)
-                renderer = self._window.GetRenderers().GetFirstRenderer()
-            self._glass = _Glass(self._window, renderer)
+        if self._through is None or self._seen is not renderer:
+            self._seen = renderer
             at = self._tile.place.x, self._tile.place.y
             self._through = TileWindow(self._window, renderer, self._tile.stereo, at)
         return self._through

@@ -131,9 +131,7 @@ def test_the_tracker_of_one_site_drives_the_wall_of_the_other(tmp_path: Path) ->
             for n in range(200):
                 moved(n / 2)
                 time.sleep(1 / 60)  # as fast as a tracker sends
-            far = until(
-                lambda: ((s := there.scene()).head.position[0] == pytest.approx(99.5) and s) or None, "it follows"
-            )
+            until(lambda: there.scene().head.position[0] == pytest.approx(99.5) or None, "it follows")
             far, near = there.scene(), here.scene()
             assert (far.view, far.head) == (near.view, near.head)
             figures = here.figures()
