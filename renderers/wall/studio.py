@@ -19,6 +19,7 @@ from renderers.wall.burn import Burned, blocks
 from renderers.wall.projection import EyeBehind
 from renderers.wall.records import Tile, Wall
 from renderers.wall.sight import sights
+from renderers.wall.swap_group import handle, join_swap_group
 from streamer.wire.viewing import Head, View
 
 STALE = np.array([255, 176, 0], np.uint8)
@@ -51,6 +52,11 @@ class TilePainter:
         """Raises NoOpenGL."""
         self._wall, self._tile, self._burn = wall, tile, burn
         self._window = window_for(tile, offscreen=offscreen)
+        if not offscreen and tile.display:
+            number = int(tile.display.rpartition(".")[2] or 0) if "." in tile.display else 0
+            join_swap_group(
+                handle(self._window.GetGenericDisplayId()), handle(self._window.GetGenericWindowId()), number
+            )
         trial(self._window)
         self._window.Render()  # what OpenGL puts off until the first picture is done before anybody waits
         self._window.RemoveRenderer(self._window.GetRenderers().GetFirstRenderer())

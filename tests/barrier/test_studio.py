@@ -9,6 +9,7 @@ from renderers.feed import Arrived, Started
 from renderers.wall.burn import Burned, read_blocks
 from renderers.wall.messages import Scene
 from renderers.wall.studio import Studio
+from renderers.wall.swap_group import handle, join_swap_group
 from streamer.wire.viewing import Placement, View
 from tests.barrier.house import same_screen
 from tests.renderers.runs import blobs, piece_of, plain, spec_of
@@ -50,3 +51,9 @@ def test_a_picture_that_is_old_says_so() -> None:
     marked = picture([0], before=False, stale=True)
     assert tuple(marked[-1, -1]) == (255, 176, 0)
     assert np.ptp(marked[0, -1]) < 100
+
+
+def test_without_the_drivers_swap_group_the_software_barrier_is_what_there_is() -> None:
+    assert handle("_00005581a3c0f2b0_p_void") == 0x5581A3C0F2B0
+    assert handle(None) == handle("nothing") == 0
+    assert not join_swap_group(0, 1)
