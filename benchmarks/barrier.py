@@ -31,7 +31,7 @@ from renderers.wall.seat import Greet, Mark, Paint, Pulse, Quit, Seat, Swap
 from renderers.wall.write import to_toml
 from streamer.wire.viewing import Placement, View
 
-TILES = 11
+TILES, PATIENCE_S = 11, 60.0
 CAVECAST = str(Path(sys.executable).parent / "cavecast")
 EMPTY = (Reach("", 0, 0),)
 
@@ -92,7 +92,10 @@ def measure(frames: int, tiles: int = TILES, rate_hz: float = 60.0) -> WallFigur
         try:
             for one in seats:
                 one.start()
+            begun = time.monotonic()
             while _figures(desk).live < tiles:
+                if time.monotonic() > begun + PATIENCE_S:
+                    raise TimeoutError(f"after {PATIENCE_S:g} s not all of {tiles} seats are live")
                 time.sleep(0.05)
             turn, first = 0, _figures(desk).frames
             while turn < frames or _figures(desk).frames < first + frames // 2:
