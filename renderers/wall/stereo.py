@@ -16,7 +16,7 @@ from renderers.wall.records import Place, Stereo
 
 Picture = NDArray[np.uint8]
 SPLIT: tuple[Stereo, ...] = ("side-by-side", "top-bottom")
-MIXED: tuple[Stereo, ...] = ("interlaced", "checkerboard", "anaglyph")
+MIXED: tuple[Stereo, ...] = ("interlaced", "interlaced-columns", "checkerboard", "anaglyph")
 
 
 class Pass(NamedTuple):
@@ -60,6 +60,8 @@ def of_second(stereo: Stereo, width: int, height: int, offset: tuple[int, int] =
     match stereo:
         case "interlaced":
             second = rows % 2 == 1
+        case "interlaced-columns":
+            second = columns % 2 == 1
         case "checkerboard":
             second = (rows + columns) % 2 == 1
         case "anaglyph":

@@ -144,7 +144,7 @@ def test_halves_hold_both_eyes_each_with_the_whole_screen(window: Any) -> None:
         assert differing(left, right) > 100
 
 
-@pytest.mark.parametrize("stereo", ["interlaced", "checkerboard", "anaglyph"])
+@pytest.mark.parametrize("stereo", ["interlaced", "interlaced-columns", "checkerboard", "anaglyph"])
 def test_rows_squares_and_colours_are_taken_from_two_whole_pictures(window: Any, stereo: Stereo) -> None:
     renderer = stage()
     left, right = (picture(window, renderer, one_eyed(flat(1, 1), eye), "0-0") for eye in ("left", "right"))
