@@ -274,4 +274,4 @@ def test_a_wall_of_seventy_goes_on_within_the_deadline_while_one_seat_lives() ->
         world.processes[name].stopped_until = 1e9
     world.run(0.6)
     frames = [at for at, _ in world.shows if at > world.now - 0.25]
-    assert len(frames) > 5
+    assert len(frames) >= 2
