@@ -1,0 +1,246 @@
+"""The canvas: objects of one array, filled one after the other by a network that is passed in.
+
+From a seed the field of view moves to wherever the network says that the object goes on, the likeliest
+face first, and what it predicted is what it sees there the next time.  When nothing is left to go to,
+the likely voxels are an object and are taken.  A seed from which nothing comes is marked and left.
+
+``steps`` is the whole of it as a coroutine: it yields what the network shall see and is sent what the
+network said, so that whoever drives it may put the questions of many canvases into one batch.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference_workers.ffn.moves import FaceMoves
+from inference_workers.ffn.quantise import quantise, sigmoid
+from inference_workers.ffn.settings import FloodFillSettings, logit
+from streamer.wire.grid import Triple
+
+Patch = NDArray[np.float32]
+Predict = Callable[[Patch, Patch], Patch]
+"""Images and seeds in logits, (batch, z, y, x) float32 → seeds + updates, of the same shape."""
+Steps = Generator[tuple[Patch, Patch], Patch, "Filled"]
+
+REJECTED = -1
+"""In ``Canvas.labels``: a seed from which no object came."""
+
+
+class Origin(NamedTuple):
+    """Where an object was begun, and how many fields of view it took."""
+
+    id: int
+    z: int
+    y: int
+    x: int
+    iterations: int
+
+
+class Rejected(NamedTuple):
+    """A seed from which no object came: too near to one, too weak after its fields of view, or too small."""
+
+    z: int
+    y: int
+    x: int
+    reason: Literal["near", "weak", "small"]
+    voxels: int = 0
+    iterations: int = 0
+
+
+class Overlap(NamedTuple):
+    """An object that wanted voxels which another had already."""
+
+    id: int
+    other: int
+    voxels: int
+
+
+class Filled(NamedTuple):
+    """What became of a canvas.  Arrays are (z, y, x)."""
+
+    labels: NDArray[np.int32]
+    """1, 2, … in the order in which objects were found; 0 free."""
+    probability: NDArray[np.uint8]
+    """How likely each voxel of an object is to be one, 1…255 from 0 to 1; 0 elsewhere."""
+    origins: list[Origin]
+    rejected: list[Rejected]
+    overlaps: list[Overlap]
+    starts: NDArray[np.int32]
+    """The seeds that the network was asked about, (n, 3)."""
+    trace: NDArray[np.int32]
+    """Centres of all fields of view: number of the start, z, y, x; (n, 4)."""
+
+    @property
+    def iterations(self) -> int:
+        """Fields of view altogether."""
+        return len(self.trace)
+
+
+class Canvas:
+    """One array and what has been filled of it so far.
+
+    ``image`` is (z, y, x), normalised as the network wants it.  Nothing is padded: seeds nearer to an edge than half
+    a field of view are passed over.  ``open_sides``, ((low, high) for each axis), says where the array was cut from
+    something larger: an object that comes within half a field of view of such a side may go on beyond, and is not
+    too small however small it is.
+    """
+
+    def __init__(
+        self,
+        image: NDArray[np.floating[Any]],
+        predict: Predict,
+        settings: FloodFillSettings,
+        *,
+        open_sides: tuple[tuple[bool, bool], ...] = ((False, False),) * 3,
+    ) -> None:
+        """Raises ValueError if the image has not three axes or holds what is no number."""
+        if image.ndim != 3:
+            raise ValueError(f"a canvas has three axes (z, y, x), this image is {image.shape}")
+        self.image = np.ascontiguousarray(image, np.float32)
+        if not np.isfinite(self.image).all():
+            raise ValueError("the image of a canvas holds values that are not numbers: fill them first")
+        self.settings = settings
+        self.labels = np.zeros(image.shape, np.int32)
+        """Objects so far; ``REJECTED`` at seeds from which none came."""
+        self.probability = np.zeros(image.shape, np.uint8)
+        self._predict = predict
+        self._moves = FaceMoves(settings.fov, settings.deltas)
+        self._open = open_sides
+        self._map = np.full(image.shape, np.nan, np.float32)
+        """The present object in logits; NaN where no field of view has been."""
+        self._move, self._segment = np.float32(logit(settings.move)), np.float32(logit(settings.segment))
+        self._origins: list[Origin] = []
+        self._rejected: list[Rejected] = []
+        self._overlaps: list[Overlap] = []
+        self._starts: list[Triple] = []
+        self._trace: list[tuple[int, int, int, int]] = []
+
+    def segment(self, seeds: NDArray[np.integer[Any]]) -> Filled:
+        """Fills from each seed (n, 3), in their order, one field of view at a time."""
+        steps = self.steps(seeds)
+        try:
+            image, seed = next(steps)
+            while True:
+                image, seed = steps.send(self._predict(image[None], seed[None])[0])
+        except StopIteration as done:
+            filled: Filled = done.value
+            return filled
+
+    def steps(self, seeds: NDArray[np.integer[Any]]) -> Steps:
+        """Yields an image and a seed map in logits (z, y, x) of the field of view, and is sent the new map.
+
+        The image is a view that must not be changed.  Returns what became of the canvas.
+        """
+        for seed in within(seeds, self.image.shape, self.settings.margin).tolist():
+            at = (seed[0], seed[1], seed[2])
+            if self.labels[at] > 0:
+                continue
+            if self._is_near_an_object(at):
+                self.labels[at] = REJECTED
+                self._rejected.append(Rejected(*at, "near"))
+                continue
+            yield from self._object(at)
+        starts = np.array(self._starts, np.int32).reshape(-1, 3)
+        trace = np.array(self._trace, np.int32).reshape(-1, 4)
+        labels = np.maximum(self.labels, 0)
+        return Filled(labels, self.probability, self._origins, self._rejected, self._overlaps, starts, trace)
+
+    def _is_near_an_object(self, at: Triple) -> bool:
+        near = self.settings.min_boundary_dist
+        box = tuple(slice(max(p - d, 0), p + d + 1) for p, d in zip(at, near, strict=True))
+        return bool(self.labels[box].max() > 0)
+
+    def _object(self, start: Triple) -> Generator[tuple[Patch, Patch], Patch, None]:
+        """One object from its seed, taken or rejected."""
+        attempt, self._map[start] = len(self._starts), logit(self.settings.init)
+        self._starts.append(start)
+        before = len(self._trace)
+        yield from self._flood(start, attempt)
+        centres = np.array([step[1:] for step in self._trace[before:]])
+        low = centres.min(axis=0) - self.settings.margin
+        high = centres.max(axis=0) + self.settings.margin + 1
+        box = (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
+        self._judge(start, box, len(centres))
+        self._map[box] = np.nan
+
+    def _flood(self, start: Triple, attempt: int) -> Generator[tuple[Patch, Patch], Patch, None]:
+        """Moves the field of view from the seed until nothing is left to go to, or the seed itself is given up."""
+        # Thousands of times a second: plain integers and few calls.
+        settings, image, grown, labels, move = self.settings, self.image, self._map, self.labels, self._move
+        (mz, my, mx), fov = settings.margin, settings.fov
+        nz, ny, nx = (n - m for n, m in zip(image.shape, settings.margin, strict=True))
+        dz, dy, dx = (max(delta, 1) for delta in settings.deltas)
+        hz, hy, hx = (delta // 2 for delta in settings.deltas)
+        sz, sy, sx = start
+        likely, pad, size = float(move), np.float32(logit(settings.pad)), fov[0] * fov[1] * fov[2]
+        held_from = settings.disconnection_share * size if settings.disconnection_bias else size
+        done: set[Triple] = set()
+        queue = deque([start])
+        while queue:
+            z, y, x = queue.popleft()
+            place = ((z - sz + hz) // dz, (y - sy + hy) // dy, (x - sx + hx) // dx)
+            if place in done or not (mz <= z < nz and my <= y < ny and mx <= x < nx):
+                continue
+            if grown[z, y, x] < move or labels[z, y, x] > 0:
+                continue
+            if grown[start] < move:
+                return
+            box = (slice(z - mz, z + mz + 1), slice(y - my, y + my + 1), slice(x - mx, x + mx + 1))
+            old = grown[box]
+            logits = np.array((yield image[box], np.where(np.isnan(old), pad, old)), np.float32)
+            if logits.shape != fov:
+                raise ValueError(f"the network answered {logits.shape} to a field of view of {fov}")
+            if np.count_nonzero(logits >= move) > held_from:
+                # What was unlikely stays so; NaN, where no field of view has been, compares false.
+                np.copyto(logits, old, where=(old < 0) & (logits > old))
+            old[...] = logits
+            done.add(place)
+            self._trace.append((attempt, z, y, x))
+            queue.extend([(z + oz, y + oy, x + ox) for _, (oz, oy, ox) in self._moves(logits, likely)])
+
+    def _judge(self, start: Triple, box: tuple[slice, slice, slice], iterations: int) -> None:
+        """Takes what has grown in ``box`` as an object, or rejects its seed."""
+        if self._map[start] < self._move:
+            self._reject(start, "weak", 0, iterations)
+            return
+        grown, labels = self._map[box], self.labels[box]
+        mask = grown >= self._segment
+        wanted = labels[mask]
+        others, counts = np.unique(wanted[wanted > 0], return_counts=True)
+        mask &= labels <= 0
+        voxels = int(np.count_nonzero(mask))
+        if voxels == 0 or (voxels < self.settings.min_segment_size and not self._may_go_on(mask, box)):
+            self._reject(start, "small", voxels, iterations)
+            return
+        name = len(self._origins) + 1
+        labels[mask] = name
+        self.probability[box][mask] = quantise(sigmoid(grown[mask]))
+        self._origins.append(Origin(name, *start, iterations))
+        found = zip(others.tolist(), counts.tolist(), strict=True)
+        self._overlaps += [Overlap(name, other, count) for other, count in found]
+
+    def _reject(self, start: Triple, reason: Literal["weak", "small"], voxels: int, iterations: int) -> None:
+        if self.labels[start] == 0:
+            self.labels[start] = REJECTED
+        self._rejected.append(Rejected(*start, reason, voxels, iterations))
+
+    def _may_go_on(self, mask: NDArray[np.bool_], box: tuple[slice, slice, slice]) -> bool:
+        """Whether an object comes within half a field of view of a side beyond which the field goes on."""
+        for axis, (sides, margin, where) in enumerate(zip(self._open, self.settings.margin, box, strict=True)):
+            along = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) + where.start
+            end = self.image.shape[axis] - margin
+            if len(along) and ((sides[0] and along[0] < margin) or (sides[1] and along[-1] >= end)):
+                return True
+        return False
+
+
+def within(seeds: NDArray[np.integer[Any]], shape: tuple[int, ...], margin: Triple) -> NDArray[np.int64]:
+    """The seeds (n, 3) around which a field of view fits into an array, in their order."""
+    found = np.asarray(seeds, np.int64).reshape(-1, 3)
+    low, high = np.array(margin), np.array(shape) - margin
+    return found[((found >= low) & (found < high)).all(axis=1)]
