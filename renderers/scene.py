@@ -37,6 +37,8 @@ class Piece(NamedTuple):
     """Voxels of the core that carry each label, (components + 1,); at level 1 about so many."""
     level: int = 0
     """0: the whole; 1: half the resolution, until the whole comes."""
+    field: NDArray[np.uint8] | None = None
+    """The core's field as bytes, (z, y, x), if the run has that layer and it came along."""
 
 
 class Look(NamedTuple):
@@ -46,6 +48,11 @@ class Look(NamedTuple):
     """(components + 1, 3)."""
     visible: NDArray[np.bool_]
     """(components + 1,): belongs to an object that is known and not dropped."""
+
+
+LIT, DIMMED = 0.22, 0.80
+"""How far a marked object's colour goes towards white, and the others' towards ``DUSK``."""
+DUSK = (34, 40, 50)
 
 
 class _Chunk(NamedTuple):
@@ -70,6 +77,10 @@ class Scene:
         self._voxels: dict[int, int] = {}
         self._where: dict[int, set[int]] = {}
         self._dropped: set[int] = set()
+        self._marked: tuple[int, ...] = ()
+        self._isolate = False
+        self._roots: frozenset[int] | None = frozenset()
+        """Which ids speak for the marked ones; None: to be looked up again."""
 
     # ------------------------------------------------------------------ what happens
 
@@ -99,7 +110,10 @@ class Scene:
             if one == other:
                 continue
             root, gone = min(one, other), max(one, other)
+            if {root, gone} & self._selected():
+                changed |= self._where.get(root, set())
             self._parent[gone] = root
+            self._roots = None
             self._voxels[root] = self._voxels.get(root, 0) + self._voxels.pop(gone, 0)
             chunks = self._where.pop(gone, set())
             changed |= chunks
@@ -121,6 +135,15 @@ class Scene:
             changed |= self._where.get(root, set())
         return frozenset(changed)
 
+    def select(self, ids: Iterable[int], *, isolate: bool) -> frozenset[int]:
+        """Marks objects, or shows them alone; ids that were merged since count as what they have become.
+
+        Marks that name nothing isolate nothing.
+        """
+        before = self._selected(), self._isolate
+        self._marked, self._isolate, self._roots = tuple(ids), isolate, None
+        return frozenset() if before == (self._selected(), self._isolate) else self.arrived
+
     def fail(self, chunks: Iterable[int]) -> None:
         """Chunks that will bring nothing."""
         self.failed.update(c for c in chunks if c not in self._chunks)
@@ -139,15 +162,28 @@ class Scene:
 
     def look(self, chunk: int) -> Look:
         """How the labels of an arrived chunk look now."""
-        ids = self._chunks[chunk].ids
+        return self.dress(self.ids(chunk))
+
+    def dress(self, ids: Ids) -> Look:
+        """How objects look, by their ids (n,) as ``ids`` gives them; 0 is nothing."""
         colours = np.zeros((len(ids), 3), np.uint8)
-        visible = np.zeros(len(ids), bool)
-        for label, object_id in enumerate(ids.tolist()):
-            if object_id:
-                root = self.speaks(object_id)
-                colours[label] = object_colour(root)
-                visible[label] = root not in self._dropped
+        visible = ids != 0
+        selected = self._selected()
+        for i, root in enumerate(ids.tolist()):
+            if not root:
+                continue
+            colour = object_colour(root)
+            if selected:
+                marked = root in selected
+                visible[i] = marked or not self._isolate
+                colour = colour if self._isolate else _lit(colour) if marked else _dimmed(colour)
+            colours[i] = colour
         return Look(colours, visible)
+
+    def _selected(self) -> frozenset[int]:
+        if self._roots is None:
+            self._roots = frozenset(self.speaks(i) for i in self._marked)
+        return self._roots
 
     def ids(self, chunk: int) -> Ids:
         """Run-wide ids now of an arrived chunk's labels, (components + 1,); 0 where not known or dropped."""
@@ -204,3 +240,13 @@ class Scene:
                     self._where.setdefault(self.speaks(object_id), set()).add(chunk)
                 found = True
         return found
+
+
+def _lit(colour: tuple[int, int, int]) -> tuple[int, int, int]:
+    red, green, blue = (round(c + LIT * (255 - c)) for c in colour)
+    return red, green, blue
+
+
+def _dimmed(colour: tuple[int, int, int]) -> tuple[int, int, int]:
+    red, green, blue = (round(c + DIMMED * (d - c)) for c, d in zip(colour, DUSK, strict=True))
+    return red, green, blue

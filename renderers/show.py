@@ -16,10 +16,12 @@ import structlog
 from renderers.entries import Arrived, Event, Started, There, Told
 from renderers.legend import Facts
 from renderers.scene import Scene
+from renderers.staging import unplaced
 from renderers.vtk_scene import Theatre
 from renderers.vtk_window import Pixels
 from streamer.wire.batch import Present
 from streamer.wire.view import Camera
+from streamer.wire.viewing import View
 from streamer.wire.volume import RunSpec
 
 LARGEST = 8
@@ -31,8 +33,10 @@ NOTHING = Facts("", 0, 0, 0, "", ())
 class Show:
     """One run at a time in one window."""
 
-    def __init__(self, window: Any) -> None:
-        self._window = window
+    def __init__(self, window: Any, *, steady: bool = False) -> None:
+        """``steady``: what is drawn follows from the position in the log and the view alone (see ``ripen``)."""
+        self._window, self._steady = window, steady
+        self._view = View()
         self._spec: RunSpec | None = None
         self._scene: Scene | None = None
         self._theatre: Theatre | None = None
@@ -91,7 +95,9 @@ class Show:
         self._newest.clear()
         self._coming.clear()
         self._troubles.pop("store", None)
-        self._spec, self._scene, self._theatre = spec, Scene(spec.grid), Theatre(self._window, spec)
+        self._spec, self._scene = spec, Scene(spec.grid)
+        self._theatre = Theatre(self._window, spec, steady=self._steady)
+        self._seen()
         self._log.info("run opened", chunks=spec.grid.size, shape=spec.grid.shape)
         self._news(now)
 
@@ -179,6 +185,27 @@ class Show:
 
     # ------------------------------------------------------------------ what is seen
 
+    def look(self, view: View, now: float) -> None:
+        """From now on the run is shown so; whatever run that is."""
+        view = unplaced(view)
+        if view == self._view:
+            return
+        self._view = view
+        if self._theatre is not None:
+            self._seen()
+            self._news(now)
+
+    def _seen(self) -> None:
+        assert self._scene is not None
+        assert self._theatre is not None
+        self._troubles["view"] = self._theatre.apply(self._view)
+        self._recolour(self._scene.select(self._view.selected, isolate=self._view.isolate))
+
+    def ripen(self) -> None:
+        """Brings all that is on the stage up to date for a picture as of ``position``."""
+        if self._theatre is not None and self._scene is not None:
+            self._theatre.ripen(self._scene)
+
     def draw(
         self,
         camera: Camera,
@@ -197,6 +224,7 @@ class Show:
             over = self._scene.state in ("complete", "cancelled")
             self._theatre.pending(() if over else self._scene.pending)
         self._theatre.detail(level)
+        self._theatre.stand(self._scene)
         return self._theatre.draw(camera, width, height, self.facts(), shift, ratio)
 
     def facts(self) -> Facts:

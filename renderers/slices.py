@@ -43,6 +43,15 @@ class Slices:
             self._open_bytes -= gone.nbytes
 
     @property
+    def chunks(self) -> frozenset[int]:
+        """The chunks that carry anything."""
+        return frozenset(self._packed)
+
+    def core(self, chunk: int) -> NDArray[np.generic]:
+        """A chunk's core, (z, y, x); one of ``chunks``."""
+        return self._unpacked(chunk)
+
+    @property
     def nbytes(self) -> int:
         """Bytes in memory."""
         return sum(len(raw) for raw in self._packed.values()) + self._open_bytes

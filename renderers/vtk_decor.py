@@ -82,6 +82,11 @@ class Decor:
             self._renderer.RemoveActor(actor)
         self._actors.clear()
 
+    def visible(self, visible: bool) -> None:
+        """Whether any of it is seen."""
+        for actor in self._actors:
+            actor.SetVisibility(visible)
+
     def thicken(self, ratio: float) -> None:
         """Lines of so many pixels for each that they have on an ordinary screen."""
         if ratio != self._ratio:

@@ -79,6 +79,10 @@ class FieldSlice:
         self._image.Modified()
         self.actor.SetPosition(0.0, 0.0, float(self._room.rulers[2].at(np.array([step]))[0]))
 
+    def visible(self, visible: bool) -> None:
+        """Whether it is seen."""
+        self.actor.SetVisibility(visible)
+
     def remove(self) -> None:
         """Takes it off the stage."""
         self._renderer.RemoveActor(self.actor)
@@ -152,6 +156,10 @@ class FieldVolume:
         if not self._shown:
             self._renderer.AddVolume(self._volume)
             self._shown = True
+
+    def visible(self, visible: bool) -> None:
+        """Whether it is seen."""
+        self._volume.SetVisibility(visible)
 
     def remove(self) -> None:
         """Takes it off the stage."""

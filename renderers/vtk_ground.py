@@ -21,11 +21,12 @@ from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
 from renderers.coast import Line, clip_lines, fill
 from renderers.sheet import Flat, Floats, Globe, Ground, Sheet, corners, sheet
 from renderers.vtk_decor import COAST, GRID, LAND, SEA, earth
+from renderers.vtk_field import Transfer
 from streamer.wire.block import Ids
 from streamer.wire.layers import LEVELS, NOTHING
 from streamer.wire.volume import Axis, Volume
 
-Colours = Callable[[Ids], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
+Dress = Callable[[Ids], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
 """From ids (n,) to their colours (n, 3) and whether they are seen (n,)."""
 LIFT = 0.003
 """Coastlines lie so far above the ground."""
@@ -77,23 +78,33 @@ class Earth:
     def show(
         self,
         ids: Ids,
-        colours: Colours,
+        dress: Dress,
         field: NDArray[np.uint8] | None = None,
-        table: NDArray[np.uint8] | None = None,
-        opacity: float = 0.0,
+        transfer: Transfer | None = None,
+        field_opacity: float = 1.0,
+        opacity: float = 1.0,
     ) -> None:
         """Puts one step on the Earth.
 
         ``ids`` (y, x) is 0 where there is nothing; ``field`` (y, x) holds quantised values, which give heights and,
-        through ``table`` (256, 3), colours on the ground that cover it by ``opacity``.
+        through ``transfer``, colours on the ground that cover it by ``field_opacity``.
         """
-        self._paint(self._base if field is None or table is None else self._blend(field, table, opacity))
+        if field is None or transfer is None:
+            self._paint(self._base)
+        else:
+            self._paint(self._blend(field, transfer, field_opacity))
         present = np.unique(ids)
-        rgb, seen = colours(present)
+        rgb, seen = dress(present)
         place = np.searchsorted(present, ids)
         labelled = (ids != 0) & seen[place]
         self._raise(sheet(labelled, _heights(field, ids.shape), self._lat, self._lon, self.ground, wraps=self._wraps),
                     rgb[place.ravel()])  # fmt: skip
+        self._actors[-1].GetProperty().SetOpacity(opacity)
+
+    def visible(self, visible: bool) -> None:
+        """Whether any of it is seen."""
+        for actor in self._actors:
+            actor.SetVisibility(visible)
 
     def remove(self) -> None:
         """Takes everything off the stage."""
@@ -120,13 +131,12 @@ class Earth:
         self._image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(picture).reshape(-1, 3), deep=True))
         self._image.Modified()
 
-    def _blend(self, field: NDArray[np.uint8], table: NDArray[np.uint8], opacity: float) -> NDArray[np.uint8]:
+    def _blend(self, field: NDArray[np.uint8], transfer: Transfer, opacity: float) -> NDArray[np.uint8]:
         """Land and sea under the field."""
         inside = (self._rows[:, None] >= 0) & (self._columns[None, :] >= 0)
         under = field[self._rows[:, None], self._columns[None, :]]
         share = np.where(inside & (under != NOTHING), opacity, 0.0)[..., None]
-        over = table[np.minimum(255, (under.astype(int) - 1).clip(0) * 255 // LEVELS)]
-        blend: NDArray[np.uint8] = np.round(self._base * (1 - share) + over * share).astype(np.uint8)
+        blend: NDArray[np.uint8] = np.round(self._base * (1 - share) + transfer.colours[under] * share).astype(np.uint8)
         return blend
 
     def _lines(self, lines: Iterable[Line], lift: float) -> vtkPolyData:

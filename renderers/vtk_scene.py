@@ -21,9 +21,11 @@ from renderers.dates import dates
 from renderers.geometry import Room, room_of
 from renderers.layout import Edge, facing_edges, font_size, place, project
 from renderers.legend import Facts, arrange
-from renderers.scene import Look, Piece
+from renderers.scene import Look, Piece, Scene
 from renderers.soften import Occupancy, Soft, soften
+from renderers.staging import box_of, cuts, shown_step, staging, unplaced
 from renderers.vtk_decor import Decor
+from renderers.vtk_layers import Layers
 from renderers.vtk_stage import Mesh, Stage
 from renderers.vtk_surface import EMPTY, Surface, coarse_surface, surface
 from renderers.vtk_window import Pixels, Reader
@@ -31,6 +33,7 @@ from renderers.vtk_words import Words
 from streamer.wire.codec import Labels
 from streamer.wire.grid import Grid
 from streamer.wire.view import Camera
+from streamer.wire.viewing import View
 from streamer.wire.volume import RunSpec
 
 COARSE_BYTES = 1 << 30
@@ -43,8 +46,8 @@ MOST_DUE = 64
 class Theatre:
     """A window with the scene of one run."""
 
-    def __init__(self, window: Any, spec: RunSpec) -> None:
-        self._window = window
+    def __init__(self, window: Any, spec: RunSpec, *, steady: bool = False) -> None:
+        self._window, self._spec = window, spec
         self._grid: Grid = spec.grid
         self.room: Room = room_of(spec.volume)
         self.scales = scales_of(spec.volume, self.room, dates)
@@ -63,9 +66,58 @@ class Theatre:
         self._ready: set[int] = set()
         self.extractions = 0
         """How many surfaces have been made."""
-        self.steady = False
+        self._layers = Layers(self._stage.renderer, spec, self.room)
+        self._view = View()
+        self._asked = staging(self._view, spec, self.room)
+        self._level = 0
+        self.steady = steady
         """What is seen shall depend on which chunks have come, not on their order or on when there was time: a chunk
         is softened by itself until all its neighbours have come (and ``polish`` was called)."""
+
+    # ------------------------------------------------------------------ what is asked for
+
+    @property
+    def renderer(self) -> Any:
+        """The vtkRenderer with everything in it, for a tile's window to look through."""
+        return self._stage.renderer
+
+    def apply(self, view: View) -> str:
+        """From now on the scene is shown so; nothing is made again for it.
+
+        ``view.placement`` is not looked at: it is a matter of the camera.  Selection is a matter of the scene's looks.
+        Returns what cannot be shown so, in sentences; empty if all can.
+        """
+        view = unplaced(view)
+        if view == self._view:
+            return self._asked.why
+        self._view, asked = view, staging(view, self._spec, self.room)
+        cube = asked.mode == "cube"
+        self._stage.show(shown=cube and view.labels, opacity=view.opacity)
+        self._decor.visible(cube)
+        if asked.planes != self._asked.planes:
+            boxes = (lambda chunk: box_of(self._grid, self.room, chunk)) if asked.planes else None
+            self._stage.cut(asked.planes, lambda chunk: cuts(asked.planes, *boxes(chunk)) if boxes else ())
+        self._asked = asked
+        return asked.why
+
+    @property
+    def step(self) -> int:
+        """The step of axis 0 at which the time cursor stands."""
+        return shown_step(self._asked, self._view.window, self._layers.newest)
+
+    def face(self, position: tuple[float, float, float]) -> None:
+        """Leaves out the box's walls and edges that are in the way, seen from a place in the scene."""
+        self._decor.face(position)
+
+    def stand(self, scene: Scene) -> None:
+        """Brings what depends on the time cursor up to date with what has come."""
+        self._layers.stand(self._view, self._asked, self.step, scene)
+
+    def ripen(self, scene: Scene) -> None:
+        """Brings everything up to date: what is drawn then follows from what has come and from the view alone."""
+        while self.polish(all_neighbours=True) is not None:
+            pass
+        self.stand(scene)
 
     # ------------------------------------------------------------------ what is on the stage
 
@@ -80,7 +132,9 @@ class Theatre:
             self._occupancy.put(chunk, occupied(grid, chunk, piece.block))
             self._mesh(chunk, 1, coarse_surface(grid, chunk, piece.block), look)
         else:
-            self._occupancy.put(chunk, piece.block[tuple(slice(0, n) for n in grid.core(chunk).shape)] != 0)
+            core = piece.block[tuple(slice(0, n) for n in grid.core(chunk).shape)]
+            self._occupancy.put(chunk, core != 0)
+            self._layers.put(piece, core)
             self._whole.add(chunk)
             self._halves[chunk].pop(0, None)
             self._mesh(chunk, 0, surface(grid, chunk, piece.block), look)
@@ -111,6 +165,7 @@ class Theatre:
 
     def recolour(self, chunk: int, look: Look) -> None:
         """New colours for a chunk on the stage."""
+        self._layers.touch(chunk)
         self._stage.colour(chunk, look.colours, look.visible)
         if chunk in self._coarse_due:
             self._coarse_due[chunk] = self._coarse_due[chunk][0], look
@@ -156,6 +211,7 @@ class Theatre:
 
     def close(self) -> None:
         """Takes everything off the window, which may then be used for another run."""
+        self._layers.remove()
         self._stage.clear()
         self._window.RemoveRenderer(self._stage.renderer)
 
@@ -167,7 +223,11 @@ class Theatre:
     @property
     def nbytes(self) -> int:
         """Bytes of the surfaces in memory, without what OpenGL keeps."""
-        return self._stage.nbytes + sum(halves.nbytes for levels in self._halves.values() for halves in levels.values())
+        return (
+            self._stage.nbytes
+            + self._layers.nbytes
+            + sum(halves.nbytes for levels in self._halves.values() for halves in levels.values())
+        )
 
     def _placed(self, soft: Soft) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return self.room.points(soft.points), self.room.normals(soft.outward, soft.points)
@@ -193,12 +253,12 @@ class Theatre:
             window.SetSize(width, height)
         eye = eye_of(camera)
         matrix = self._stage.look(eye, width, height, shift)
-        self._decor.face(eye.position)
+        self.face(eye.position)
         self._decor.thicken(ratio)
         legend = arrange(facts, width, height, ratio)
         self._words.legend(legend)
         self._words.marks(place(
-            self._edges(eye.position, matrix, width, height),
+            self._edges(eye.position, matrix, width, height) if self._asked.mode == "cube" else (),
             tuple(project(np.zeros((1, 3)), matrix, width, height)[0]),
             font_size(width, height, ratio), (width, height), [legend.panel],
         ))  # fmt: skip

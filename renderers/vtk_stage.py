@@ -8,6 +8,7 @@ along with the eye: the same on every screen of a wall.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,15 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonCore import VTK_TYPE_INT32, vtkPoints
-from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
-from vtkmodules.vtkRenderingCore import vtkActor, vtkLight, vtkPolyDataMapper, vtkRenderer
+from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPlane, vtkPolyData
+from vtkmodules.vtkRenderingCore import vtkActor, vtkLight, vtkPolyDataMapper, vtkProperty, vtkRenderer
 
 from renderers.camera import VIEW_ANGLE, Eye
+from streamer.wire.viewing import MOST_PLANES, Plane
 
 TOP, BOTTOM = (0.035, 0.055, 0.095), (0.012, 0.017, 0.030)
 """The background above and below."""
 LIGHTS = ((-0.45, 0.75, 0.9, 0.86), (0.9, -0.2, 0.7, 0.34), (0.1, 0.3, -1.0, 0.25))
 """Right, up, back (towards the eye) and strength of each light, seen from the eye."""
+
+MOST, MOST_AT_ONCE = MOST_PLANES + 2, 6
+"""Planes that cut the scene (those of the view and the time window's ends), and how many VTK lets cut one actor."""
+PEELS = 12
+"""Layers behind each other that are seen where surfaces let light through."""
 
 
 class Mesh(NamedTuple):
@@ -43,6 +50,8 @@ class _Prop:
     labels: NDArray[np.uint32]
     triangles: NDArray[np.int32]
     shown: int
+    cutting: tuple[int, ...] | None = ()
+    """The planes that cut it; None: nothing of it is left."""
 
 
 class Stage:
@@ -58,6 +67,9 @@ class Stage:
         # Nothing may vanish because a culler thinks that the view is symmetric.
         self.renderer.GetCullers().RemoveAllItems()
         window.AddRenderer(self.renderer)
+        self._inside = vtkProperty()
+        self._inside.SetAmbient(0.55)
+        self._inside.SetDiffuse(0.0)
         self._lights = []
         for *_, strength in LIGHTS:
             light = vtkLight()
@@ -67,6 +79,10 @@ class Stage:
             self._lights.append(light)
         self._props: dict[int, list[_Prop]] = {}
         self._level = 0
+        self._shown = True
+        self._opacity = 1.0
+        self._planes = [vtkPlane() for _ in range(MOST)]
+        self._cut: Callable[[int], tuple[int, ...] | None] = lambda _: ()
 
     def put(
         self, chunk: int, mesh: Mesh, colours: NDArray[np.uint8], visible: NDArray[np.bool_], level: int = 0
@@ -94,9 +110,12 @@ class Stage:
         # Surfaces are closed: the far sides are never seen, and leaving them out saves a third of the work.
         shine.BackfaceCullingOn()
         prop = _Prop(level, actor, surface, mesh.labels, mesh.triangles, -1)
+        shine.SetOpacity(self._opacity)
         self._props.setdefault(chunk, []).append(prop)
         self.move(chunk, mesh.points, mesh.normals, level)
         self.colour(chunk, colours, visible)
+        self._clip(prop, self._cut(chunk))
+        self._choose(chunk)
         self.renderer.AddActor(actor)
 
     def move(self, chunk: int, points: NDArray[np.float32], normals: NDArray[np.float32], level: int = 0) -> None:
@@ -132,10 +151,52 @@ class Stage:
             for chunk in self._props:
                 self._choose(chunk)
 
+    def show(self, *, shown: bool, opacity: float = 1.0) -> None:
+        """Whether chunks are seen at all, and how much of what is behind them shines through."""
+        if opacity != self._opacity:
+            self._opacity = opacity
+            # What is seen through what does not depend on the order in which chunks have come.
+            self.renderer.SetUseDepthPeeling(opacity < 1)
+            self.renderer.SetMaximumNumberOfPeels(PEELS)
+            self.renderer.SetOcclusionRatio(0.0)
+            for props in self._props.values():
+                for prop in props:
+                    prop.actor.GetProperty().SetOpacity(opacity)
+        if shown != self._shown:
+            self._shown = shown
+            for chunk in self._props:
+                self._choose(chunk)
+
+    def cut(self, planes: Sequence[Plane], by: Callable[[int], tuple[int, ...] | None]) -> None:
+        """Cuts away what lies behind planes.  ``by``: which of them cut a chunk; None if nothing of it is left."""
+        for there, plane in zip(self._planes, planes, strict=False):
+            there.SetOrigin(*plane.point)
+            there.SetNormal(*plane.normal)
+        self._cut = by
+        for chunk, props in self._props.items():
+            cutting = by(chunk)
+            for prop in props:
+                self._clip(prop, cutting)
+            self._choose(chunk)
+
+    def _clip(self, prop: _Prop, cutting: tuple[int, ...] | None) -> None:
+        if cutting == prop.cutting:
+            return
+        mapper, actor = prop.actor.GetMapper(), prop.actor
+        if cutting is not None:
+            mapper.RemoveAllClippingPlanes()
+            for place in cutting[:MOST_AT_ONCE]:
+                mapper.AddClippingPlane(self._planes[place])
+            # Inside of what is cut open the far sides are seen: flat and darker, like a cut through something solid.
+            actor.GetProperty().SetBackfaceCulling(not cutting)
+            actor.SetBackfaceProperty(self._inside if cutting else None)
+        prop.cutting = cutting
+
     def _choose(self, chunk: int) -> None:
         props = self._props.get(chunk, [])
         for prop in props:
-            prop.actor.SetVisibility(prop.shown > 0 and (len(props) == 1 or prop.level == self._level))
+            chosen = len(props) == 1 or prop.level == self._level
+            prop.actor.SetVisibility(self._shown and prop.shown > 0 and prop.cutting is not None and chosen)
 
     def remove(self, chunk: int, level: int | None = None) -> None:
         """The chunk's surface of that level, or of all levels, is gone."""

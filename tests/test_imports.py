@@ -63,7 +63,7 @@ put(COMMAND, "streamer", "main relay_main cli")
 put(
     DECISION,
     "renderers",
-    "__init__ look scene camera frames follow geometry axes coast layout legend soften slices sheet",
+    "__init__ look scene camera frames follow geometry axes coast layout legend soften slices sheet staging",
 )
 put(DECISION, "renderers.wall", "__init__ records projection pinhole sight stereo stitch pattern")
 put(DECISION, "renderers.wall", "axes schema grid complaint file write presets.__init__ tagsoup calvr_lookup")
@@ -80,7 +80,7 @@ put(DECISION, "renderers.wall.track", "__init__ sensed turns calibrate smooth bo
 put(DECISION, "renderers.wall.track", "dtrack gamepad mouse drag vrpn")
 put(ENGINE, "renderers.wall.track", "osc")
 put(SHELL, "renderers.wall.track", "ports vrpn_port listen")
-put(ENGINE, "renderers", "vtk_tile vtk_pattern vtk_ground vtk_field colours")
+put(ENGINE, "renderers", "vtk_tile vtk_pattern vtk_ground vtk_field vtk_layers colours")
 put(ENGINE, "renderers", "dates picture vtk_window vtk_surface vtk_stage vtk_decor vtk_words vtk_scene notebook")
 put(SHELL, "renderers", "feed show node")
 put(COMMAND, "renderers", "main")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from renderers.camera import eye_of
 from renderers.colours import OFFERED, NoSuchColours, colour_table, opacities
 from renderers.layout import project
+from renderers.vtk_field import Transfer
 from renderers.vtk_ground import Earth, on_earth
 from renderers.vtk_stage import Stage
 from renderers.vtk_window import Reader, open_window
@@ -49,7 +50,7 @@ def shot(
     """A picture, what stands in it, and the matrix from the scene to clip space."""
     stage = Stage(window)
     earth = Earth(stage.renderer, VOLUME, view, wraps=True)
-    earth.show(ids, colours, field, None if field is None else colour_table("thermal"), 1.0)
+    earth.show(ids, colours, field, None if field is None else Transfer(colour_table("thermal"), opacities(())))
     matrix = stage.look(eye_of(camera), WIDTH, HEIGHT)
     window.SetSize(WIDTH, HEIGHT)
     window.Render()

@@ -1,0 +1,159 @@
+"""What is shown of one moment: the Earth with a step of the labels on it, and the field as slice or volume.
+
+Chunks are kept compressed, so that any step can be shown without asking for it again; nothing is laid out
+before a view wants it.  ``stand`` brings the stage up to date with what has come and with the time cursor, and
+does nothing where both are as they were.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from renderers.colours import NoSuchColours, colour_table, opacities
+from renderers.geometry import Room
+from renderers.scene import Piece, Scene
+from renderers.slices import Slices
+from renderers.staging import Staging
+from renderers.vtk_field import FieldSlice, FieldVolume, Transfer
+from renderers.vtk_ground import Earth
+from streamer.wire.viewing import FieldLook, View
+from streamer.wire.volume import RunSpec
+
+USUAL = FieldLook().colours
+
+
+class Layers:
+    """The parts of one run that depend on the time cursor.  All calls come from the thread that owns the window."""
+
+    def __init__(self, renderer: Any, spec: RunSpec, room: Room) -> None:
+        self._renderer, self._spec, self._room = renderer, spec, room
+        self._labels = Slices(spec.grid) if spec.volume.on_sphere else None
+        self._field = Slices(spec.grid, "u1") if "field" in spec.layers else None
+        self._last: dict[int, int] = {}
+        """Of each chunk in which there is something to see, the last step of axis 0 with it."""
+        self._earths: dict[str, Earth] = {}
+        self._slice: FieldSlice | None = None
+        self._volume: FieldVolume | None = None
+        self._laid: set[int] = set()
+        """Chunks that are in the volume as they are now."""
+        self._stands: tuple[object, ...] = ()
+        self._touched: set[int] = set()
+        self._transfers: tuple[object, Transfer] | None = None
+        self.stands = 0
+        """How often a step was put on the stage."""
+
+    # ------------------------------------------------------------------ what has come
+
+    def put(self, piece: Piece, core: NDArray[np.uint32]) -> None:
+        """A chunk has come; ``core`` (z, y, x) are its labels at full resolution."""
+        chunk = piece.chunk
+        if self._labels is not None:
+            self._labels.put(chunk, core)
+        seen = core.any(axis=(1, 2))
+        if piece.field is not None and self._field is not None:
+            self._field.put(chunk, piece.field)
+        steps = np.flatnonzero(seen)
+        self._last.pop(chunk, None)
+        if len(steps):
+            self._last[chunk] = self._spec.grid.core(chunk).start[0] + int(steps[-1])
+        self._laid.discard(chunk)
+        self._touched.add(chunk)
+
+    def touch(self, chunk: int) -> None:
+        """A chunk's objects look different now."""
+        self._touched.add(chunk)
+
+    @property
+    def newest(self) -> int:
+        """The last step with something labelled; 0 while there is none."""
+        return max(self._last.values(), default=0)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes in memory, without what OpenGL keeps."""
+        kept = [layer.nbytes for layer in (self._labels, self._field, self._volume) if layer is not None]
+        return sum(kept)
+
+    # ------------------------------------------------------------------ what is shown
+
+    def stand(self, view: View, asked: Staging, step: int, scene: Scene) -> None:
+        """Shows a step as the view wants it, as the scene is now."""
+        look = view.field if self._field is not None else FieldLook()
+        wanted = (asked.mode, step, asked.ends, look, view.labels, view.opacity)
+        first, last = step // self._spec.grid.chunk[0], (step + 1) // self._spec.grid.chunk[0]
+        rows = self._spec.grid.counts[1] * self._spec.grid.counts[2]
+        there = any(first <= chunk // rows <= last for chunk in self._touched)
+        volume = asked.mode == "cube" and look.draw == "volume"
+        if wanted == self._stands and not there and not (volume and self._touched):
+            self._touched.clear()
+            return
+        self._touched.clear()
+        self._stands = wanted
+        for mode, earth in self._earths.items():
+            earth.visible(mode == asked.mode)
+        if self._slice is not None:
+            self._slice.visible(asked.mode == "cube" and look.draw == "slice")
+        if self._volume is not None:
+            self._volume.visible(volume)
+        if asked.mode != "cube":
+            self._on_earth(asked.mode, step, view, asked, scene)
+        elif look.draw == "slice":
+            self._as_slice(step, look, asked)
+        elif volume:
+            self._as_volume(look, asked)
+        else:
+            return
+        self.stands += 1
+
+    def _on_earth(self, mode: Literal["globe", "map"], step: int, view: View, asked: Staging, scene: Scene) -> None:
+        if mode not in self._earths:
+            self._earths[mode] = Earth(self._renderer, self._spec.volume, mode, wraps=self._spec.grid.periodic[2])
+        assert self._labels is not None, "only what lies on a sphere is shown on one"
+        ids = self._labels.ids(step, scene.ids) if view.labels else np.zeros(self._spec.grid.shape[1:], np.uint64)
+        field = transfer = None
+        if self._field is not None:
+            field = self._bytes(step)
+            if view.field.draw != "off":
+                transfer = self._transfer(view.field, asked)
+        self._earths[mode].show(ids, scene.dress, field, transfer, view.field.opacity, view.opacity)
+
+    def _as_slice(self, step: int, look: FieldLook, asked: Staging) -> None:
+        if self._slice is None:
+            self._slice = FieldSlice(self._renderer, self._room, self._spec.grid.shape)
+        self._slice.show(self._bytes(step), step, self._transfer(look, asked), look.opacity)
+
+    def _as_volume(self, look: FieldLook, asked: Staging) -> None:
+        assert self._field is not None
+        if self._volume is None:
+            self._volume = FieldVolume(self._renderer, self._room, self._spec.grid)
+        for chunk in self._field.chunks - self._laid:
+            self._volume.put(chunk, self._field.core(chunk).astype(np.uint8, copy=False))
+            self._laid.add(chunk)
+        self._volume.show(self._transfer(look, asked), look.opacity)
+
+    def _bytes(self, step: int) -> NDArray[np.uint8]:
+        assert self._field is not None
+        return self._field.at(step, lambda _, part: part).astype(np.uint8, copy=False)
+
+    def _transfer(self, look: FieldLook, asked: Staging) -> Transfer:
+        key = (look.colours, look.opacity_points, asked.ends)
+        if self._transfers is None or self._transfers[0] != key:
+            try:
+                table = colour_table(look.colours)
+            except NoSuchColours:
+                table = colour_table(USUAL)
+            self._transfers = key, Transfer(table, opacities(look.opacity_points), *asked.ends)
+        return self._transfers[1]
+
+    def remove(self) -> None:
+        """Takes all of it off the stage."""
+        for thing in (*self._earths.values(), self._slice, self._volume):
+            if thing is not None:
+                thing.remove()
+        self._earths.clear()
+        self._slice = self._volume = None
+        self._laid.clear()
+        self._stands = ()
