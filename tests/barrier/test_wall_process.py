@@ -89,7 +89,7 @@ def test_eleven_tiles_are_of_one_mind_and_take_back_the_killed_and_the_stopped(t
     assert unlike([picture for _, picture in newest.values()]) < 0.005
     positions = [shown[frame]["t0"][0].position for frame in sorted(shown) if "t0" in shown[frame]]
     assert positions == sorted(positions)
-    assert len(set(positions)) > 20
+    assert len(set(positions)) > 10
     # While two tiles were away the others waited for one deadline at most, and for a busy machine.
     assert gaps(pictures, "t0") < 10.0
 
