@@ -293,7 +293,7 @@ class Log:
         if (self.folder / _STORE).exists():
             self.store = (self.folder / _STORE).read_text()
         found = find(self.folder)
-        self.cut = cut(self.folder, found)
+        self.cut = cut(self.folder, found, copy=self._copy)
         for segment in found.segments:
             self._add(segment)
         if not self._segments:

@@ -61,9 +61,10 @@ def _loaded(paths: dict[str, Path], segments: list[Segment]) -> Found:
     return Found(segments, damage, [paths[name] for name in names[len(segments) :]])
 
 
-def cut(folder: Path, found: Found) -> str:
+def cut(folder: Path, found: Found, *, copy: bool) -> str:
     """Removes what follows the last good entry, in such an order that a crash meanwhile hides nothing.
 
+    After damage the log gets a new epoch, unless it is a ``copy``, whose source has the same entries still.
     Returns what it was in a sentence, or nothing; ``found.segments`` are those that are left.  Raises LogDamaged
     or OSError.
     """
@@ -82,12 +83,14 @@ def cut(folder: Path, found: Found) -> str:
         empty = segments.pop()
         empty.close()
         beyond = [empty.path, *beyond]
-    if damage and segments:
+    if damage and segments and not copy:
         segments[-1].write_header(secrets.token_hex(16))
     for path in reversed(beyond):
         path.unlink()
     if segments:
         segments[-1].cut()
     return f"the log in {folder} was cut after entry {head - 1}, {lost:,} bytes: " + (
-        f"{damage}; the chunks that it held are computed again" if damage else "an unfinished record"
+        f"{damage}; the chunks that it held are {'fetched' if copy else 'computed'} again"
+        if damage
+        else "an unfinished record"
     )

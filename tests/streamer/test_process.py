@@ -18,7 +18,7 @@ import zmq
 
 from streamer.node import FEED_PIPE
 from streamer.wire.block import PARTS
-from streamer.wire.codec import Buffer, crc32c
+from streamer.wire.codec import Buffer, compress, crc32c
 from streamer.wire.header import decode, encode
 from streamer.wire.messages import (
     Ack,
@@ -300,7 +300,8 @@ def test_hostile_bytes_cost_only_who_sends_them(streamer: Streamer, lines: Lines
 
 
 def heavy(piece: Piece, labels: bytes) -> tuple[Commit, list[bytes]]:
-    """A chunk whose labels are these bytes: the streamer passes them on and never looks into them."""
+    """A chunk whose labels are followed by these bytes, in a frame that zstd passes over."""
+    labels = compress(bytes(4 * 16)) + (0x184D2A50).to_bytes(4, "little") + len(labels).to_bytes(4, "little") + labels
     info = PartInfo("labels", len(labels), crc32c(labels))
     commit = msgspec.structs.replace(piece[0], parts=(info, *piece[0].parts[1:]), constant=-1)
     return commit, [labels, *piece[1][1:]]

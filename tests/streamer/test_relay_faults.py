@@ -87,7 +87,7 @@ def test_an_entry_that_is_damaged_while_the_relay_runs_is_never_served_and_mende
     assert not worker.work(1000)
     whole = log_of(lines, streamer.feed)
     relay = RelayProcess(streamer.folder, "m", streamer.feed)
-    relay.first = "import streamer.log; streamer.log.RECENT_BYTES = 0"
+    relay.first = "import streamer.recent; streamer.recent.RECENT_BYTES = 0"
     relay.start()
     try:
         early = Reader(lines, relay.feed)
