@@ -84,9 +84,12 @@ class TileWindow:
     def draw(self, sights: Sequence[Sight], before: Callable[[Sight], object] = bool) -> None:
         """Draws to the back buffer; returns when the picture is finished there.
 
+        Whatever other scenes stand in the window are left out.
+
         ``before`` is called ahead of each drawing, for what depends on the eye; by default it does nothing.
         """
         self._window.SwapBuffersOff()
+        self._alone()
         self._light(sights[0])
         if self._stereo == "quad-buffer":
             self._both_buffers(sights[0], sights[1], before)
@@ -119,6 +122,12 @@ class TileWindow:
         """What was drawn last, (height, width, 3) RGB, the top row first; valid until the next call."""
         return self._reader.read(self._window)
 
+    def _alone(self) -> None:
+        if not self._window.HasRenderer(self._renderer):
+            self._window.AddRenderer(self._renderer)
+        for other in self._window.GetRenderers():
+            other.SetDraw(other is self._renderer)
+
     def _drawn(self, sight: Sight, before: Callable[[Sight], object]) -> Pixels:
         before(sight)
         width, height = self._window.GetSize()
@@ -144,6 +153,13 @@ class TileWindow:
         height, width, _ = picture.shape
         upwards = numpy_to_vtk(np.ascontiguousarray(picture[::-1]).reshape(-1, 3))
         self._window.SetPixelData(0, 0, width - 1, height - 1, upwards, 0, 0)
+
+
+def bare_renderer() -> vtkRenderer:
+    """A scene with nothing in it."""
+    renderer = vtkRenderer()
+    renderer.AutomaticLightCreationOff()
+    return renderer
 
 
 def viewport(into: Place, width: int, height: int) -> tuple[float, float, float, float]:

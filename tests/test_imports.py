@@ -30,7 +30,7 @@ def put(floor: int, package: str, names: str) -> None:
 
 
 put(LANGUAGE, "streamer.wire", "__init__ batch follow grid volume messages header status codec block view colour")
-put(DECISION, "streamer", "__init__ seams merges objects assembly leases cursor pace feed record workers hub status")
+put(DECISION, "streamer", "__init__ seams merges objects assembly leases cursor pace feed record workers hub status subscriber manners")
 put(DECISION, "streamer", "relay index focus measures")
 put(LANGUAGE, "streamer.wire", "layers viewing")
 put(DECISION, "streamer.archive", "__init__ follow tables")
@@ -74,7 +74,7 @@ put(COMMAND, "renderers.wall", "commands")
 put(DECISION, "renderers.wall", "barrier messages seat sites")
 put(DECISION, "renderers.wall", "burn figures scenery")
 put(ENGINE, "renderers.wall", "exposition swap_group")
-put(SHELL, "renderers.wall", "held call leader conductor studio tile")
+put(SHELL, "renderers.wall", "held call leader conductor studio glass tile")
 put(COMMAND, "renderers.wall", "main")
 put(DECISION, "renderers.wall.track", "__init__ sensed turns calibrate smooth body poses wand record")
 put(DECISION, "renderers.wall.track", "dtrack gamepad mouse drag vrpn")
@@ -85,9 +85,14 @@ put(ENGINE, "renderers", "dates picture vtk_window vtk_surface vtk_stage vtk_dec
 put(SHELL, "renderers", "feed show node")
 put(COMMAND, "renderers", "main")
 put(DECISION, "inference_workers", "__init__ segmenter connect statistics session")
-put(DECISION, "inference_workers.ffn", "__init__ settings model")
+put(DECISION, "inference_workers.ffn", "settings model")
 put(SHELL, "inference_workers", "node")
 put(COMMAND, "inference_workers", "main commands")
+put(ENGINE, "inference_workers", "cores")
+put(DECISION, "inference_workers.ffn", "structure checkpoint choice")
+put(ENGINE, "inference_workers.ffn", "network file backend_openvino")
+put(SHELL, "inference_workers.ffn", "__init__ loading")
+put(COMMAND, "inference_workers.ffn", "commands")
 put(ENGINE, "inference_workers", "samples")
 put(DECISION, "inference_workers.source", "records times cells pieces cf choose axes joined")
 put(ENGINE, "inference_workers.source", "address engine_array engine_netcdf engine_xarray")
@@ -148,7 +153,9 @@ def test_a_module_imports_only_what_lies_below_it(name: str) -> None:
     ("vtkmodules", "renderers.vtk_ renderers.coast"),
     ("vtk", ""),
     ("pyvista", "renderers.notebook"),
-    ("tensorflow", "inference_workers.ffn"),
+    ("tensorflow", "inference_workers.ffn.network"),
+    ("keras", "inference_workers.ffn.network"),
+    ("openvino", "inference_workers.ffn.backend_openvino"),
     ("xarray", "inference_workers.source streamer.archive renderers.notebook"),
     ("netCDF4", "inference_workers.source.engine_"),
     ("zarr", "inference_workers.source streamer.archive"),

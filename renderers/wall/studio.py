@@ -7,18 +7,17 @@ the position in the log and on nothing else: not on the order in which chunks ca
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+import structlog
 
 from renderers.feed import Event
-from renderers.show import Show
 from renderers.vtk_tile import TileWindow, window_for
 from renderers.vtk_window import Pixels, trial
 from renderers.wall.burn import Burned, blocks
-from renderers.wall.projection import EyeBehind
+from renderers.wall.glass import Glass
 from renderers.wall.records import Tile, Wall
-from renderers.wall.sight import sights
 from renderers.wall.swap_group import handle, join_swap_group
 from streamer.wire.viewing import Head, View
 
@@ -60,25 +59,17 @@ class TilePainter:
         trial(self._window)
         self._window.Render()  # what OpenGL puts off until the first picture is done before anybody waits
         self._window.RemoveRenderer(self._window.GetRenderers().GetFirstRenderer())
-        self.scene = Show(self._window)
-        self._blank: Any = None
-        """The renderer that stands in for a scene until there is a run."""
-        self._seen: Any = None
+        self.glass = Glass(self._window)
         self._through: TileWindow | None = None
+        self._held = False
 
     def draw(
         self, view: View, head: Head, separation_mm: float, frame: int, position: int, number: int, stale: bool
     ) -> None:
         """See Painter."""
-        theatre = self.scene.theatre
-        while theatre is not None and theatre.polish(all_neighbours=True) is not None:
-            pass
-        through = self._look()
-        try:
-            looks = sights(self._wall, self._tile, view.placement, head, separation_mm)
-        except EyeBehind:
-            looks = sights(self._wall, self._tile, view.placement, self._wall.head, separation_mm)
-        through.draw(looks)
+        before = self.glass.held
+        through = self._through = self.glass.draw(self._wall, self._tile, view, head, separation_mm)
+        self._say(held=self.glass.held > before)
         if stale:
             height, width = self._tile.place.height, self._tile.place.width
             side = max(4, height // STALE_SHARE)
@@ -101,21 +92,15 @@ class TilePainter:
         """See Painter."""
         self._window.Finalize()
 
-    def _look(self) -> TileWindow:
-        """The window and the renderer that has the run's scene now, or an empty one."""
-        if self.scene.ready and self._blank is not None:
-            self._window.RemoveRenderer(self._blank)
-            self._blank = None
-        renderer = self._window.GetRenderers().GetFirstRenderer()
-        if renderer is None:
-            trial(self._window)
-            renderer = self._blank = self._window.GetRenderers().GetFirstRenderer()
-            renderer.RemoveAllViewProps()
-        if self._through is None or self._seen is not renderer:
-            self._seen = renderer
-            at = self._tile.place.x, self._tile.place.y
-            self._through = TileWindow(self._window, renderer, self._tile.stereo, at)
-        return self._through
+    def _say(self, *, held: bool) -> None:
+        """Once, when it begins and when it ends."""
+        if held != self._held:
+            self._held = held
+            log = structlog.get_logger("tile")
+            if held:
+                log.warning("eye not in front of the screen", tile=self._tile.name, pictures=self.glass.held)
+            else:
+                log.info("eye in front of the screen again", tile=self._tile.name, pictures=self.glass.held)
 
 
 class Studio:
@@ -130,9 +115,7 @@ class Studio:
     def happen(self, event: Event, now: float) -> None:
         """The feed says this."""
         for painter in self._made.values():
-            painter.scene.happen(event, now)
-            if painter.scene.theatre is not None:
-                painter.scene.theatre.steady = True
+            painter.glass.scene.happen(event, now)
 
     def close(self) -> None:
         """Closes the windows."""
