@@ -9,17 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderers.coarse import lattice_from
-from renderers.follow import PARTS, Take
+from renderers.follow import LAYERS, PARTS, Take
 from renderers.scene import Piece
 from streamer.wire.batch import Present
-from streamer.wire.block import unpack_block, unpack_coarse, unpack_ids, unpack_seam
+from streamer.wire.block import unpack_block, unpack_coarse, unpack_ids, unpack_layer, unpack_seam
 from streamer.wire.codec import Buffer, Labels, crc32c
 from streamer.wire.grid import Grid
 from streamer.wire.header import Refused, decode
 from streamer.wire.messages import FETCHED, Commit
 from streamer.wire.volume import RunSpec
-
-LABELS = PARTS.index("labels")
 
 
 class Started(NamedTuple):
@@ -83,11 +81,11 @@ def unpack(grid: Grid, take: Take) -> Arrived | Emptied:
     arrived = Arrived(number, kind, take.nbytes, fetched=take.entry.prev == FETCHED)
     if kind in ("chunk", "evicted"):
         commit = _commit(grid, payloads)
-        labels, seam, ids = payloads[1:]
+        labels, seam, ids, *layers = payloads[1:]
         if kind == "evicted" and commit.constant < 0:
             _compare(commit, (("seam", seam), ("ids", ids)))
             return Emptied(number, commit, bytes(seam), bytes(ids))
-        return arrived._replace(piece=_piece(grid, commit, labels, seam, ids, take.level))
+        return arrived._replace(piece=_piece(grid, commit, labels, seam, ids, take.level, *layers))
     if kind in ("merges", "verdicts"):
         raw = _one(kind, payloads)
         if len(raw) % 16:
@@ -103,9 +101,12 @@ def unpack(grid: Grid, take: Take) -> Arrived | Emptied:
     return arrived  # of a kind that a later version knows
 
 
-def restored(grid: Grid, emptied: Emptied, labels: Buffer) -> Arrived:
-    """The chunk again, with its labels from elsewhere.  Raises Refused if they are not those of its commit."""
-    piece = _piece(grid, emptied.commit, labels, emptied.seam, emptied.ids, 0)
+def restored(grid: Grid, emptied: Emptied, labels: Buffer, *layers: Buffer) -> Arrived:
+    """The chunk again, with its labels and ``wanted_layers`` from elsewhere.
+
+    Raises Refused if they are not those of its commit.
+    """
+    piece = _piece(grid, emptied.commit, labels, emptied.seam, emptied.ids, 0, *layers)
     return Arrived(emptied.number, "chunk", emptied.nbytes, piece, fetched=True, stored=True)
 
 
@@ -115,12 +116,20 @@ def _one(kind: str, payloads: Sequence[Buffer]) -> Buffer:
     return payloads[0]
 
 
+def wanted_layers(commit: Commit) -> tuple[str, ...]:
+    """The layers of a chunk that a renderer wants."""
+    return tuple(info.name for info in commit.parts if info.name in LAYERS)
+
+
 def _commit(grid: Grid, payloads: Sequence[Buffer]) -> Commit:
-    if len(payloads) != 1 + len(PARTS):
-        raise Refused(f"a chunk with {len(payloads)} payloads; {1 + len(PARTS)} were asked for")
+    if not payloads:
+        raise Refused("a chunk without a header")
     commit, _ = decode([memoryview(payloads[0])])
     if not isinstance(commit, Commit) or not 0 <= commit.chunk < grid.size:
         raise Refused("a chunk whose header is no commit of this grid")
+    expected = 1 + len(PARTS) + len(wanted_layers(commit))
+    if len(payloads) != expected:
+        raise Refused(f"a chunk with {len(payloads)} payloads; {expected} were asked for")
     z, y, x = grid.block_shape(commit.chunk)
     if not 0 <= commit.own <= commit.components <= z * y * x or commit.constant > commit.own:
         raise Refused(f"chunk {commit.chunk}: {commit.own} of {commit.components} components in {z * y * x} voxels")
@@ -135,7 +144,8 @@ def _compare(commit: Commit, parts: Sequence[tuple[str, Buffer]]) -> None:
             raise Refused(f"chunk {commit.chunk}: part {name} differs from what its header says")
 
 
-def _piece(grid: Grid, commit: Commit, labels: Buffer, seam: Buffer, ids: Buffer, level: int) -> Piece:
+def _piece(grid: Grid, commit: Commit, labels: Buffer, seam: Buffer, ids: Buffer, level: int, *layers: Buffer) -> Piece:
+    _compare(commit, list(zip(wanted_layers(commit), layers, strict=False)))
     coarse = level > 0 and any(info.name == "labels1" for info in commit.parts)
     _compare(commit, (("labels1" if coarse else "labels", labels), ("seam", seam), ("ids", ids)))
     if coarse:
@@ -152,7 +162,8 @@ def _piece(grid: Grid, commit: Commit, labels: Buffer, seam: Buffer, ids: Buffer
         voxels = 8 * voxels
         voxels[1 : commit.own + 1] = np.maximum(voxels[1 : commit.own + 1], 1)
     named = unpack_ids(commit, ids)
-    return Piece(commit.chunk, block, commit.own, commit.components, named, bytes(seam), voxels, int(coarse))
+    field = unpack_layer(grid, commit.chunk, layers[0]) if layers else None
+    return Piece(commit.chunk, block, commit.own, commit.components, named, bytes(seam), voxels, int(coarse), field)
 
 
 def _faces(grid: Grid, chunk: int, raw: Buffer) -> Labels:

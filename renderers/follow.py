@@ -8,6 +8,7 @@ from streamer.wire.follow import ANEW_S, ASK_S, SLOWEST_S, Anew, Ask, Begin, Els
 __all__ = [
     "ANEW_S",
     "ASK_S",
+    "LAYERS",
     "PARTS",
     "SLOWEST_S",
     "WINDOW_BYTES",
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 PARTS = ("labels", "seam", "ids")
+LAYERS = ("field",)
+"""What it wants besides, where the run's chunks carry it."""
 WINDOW_BYTES, WINDOW_MESSAGES = 32 << 20, 12
 
 
@@ -32,5 +35,7 @@ class Follower(follow.Follower):
     all of it at half the resolution and then whole, each nearest to the view."""
 
     def __init__(self, name: str, now: float, *, late: bool = False) -> None:
-        wants = follow.Wants("renderer", name, PARTS, WINDOW_BYTES, WINDOW_MESSAGES, late=late, coarse_first=late)
+        wants = follow.Wants(
+            "renderer", name, (*PARTS, *LAYERS), WINDOW_BYTES, WINDOW_MESSAGES, late=late, coarse_first=late
+        )
         super().__init__(wants, now)

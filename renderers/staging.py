@@ -19,7 +19,6 @@ from streamer.wire.grid import Grid
 from streamer.wire.viewing import MOST_PLANES, Mode, Placement, Plane, Vec3, View
 from streamer.wire.volume import RunSpec
 
-
 HOME = Placement()
 
 

@@ -21,13 +21,13 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from renderers.entries import Arrived, Emptied, Told, restored
+from renderers.entries import Arrived, Emptied, Told, restored, wanted_layers
 from streamer.wire.codec import crc32c
 from streamer.wire.grid import Grid
 from streamer.wire.header import Refused
 
 ABOUT = "store"
-LOCAL, STAGED = "local", ".staging/local"
+LOCAL, STAGING = "local", ".staging"
 MOST, MOST_BYTES = 64, 16 << 20
 """Chunks that wait here or in front of the drawing thread, and what they may take; one may come alone."""
 FIRST_S, LONGEST_S = 1.0, 30.0
@@ -130,7 +130,7 @@ class Layout(NamedTuple):
     """A file holds one chunk and no index."""
 
 
-def layout_of(grid: Grid, raw: bytes) -> Layout:
+def layout_of(grid: Grid, raw: bytes, array: str = LOCAL) -> Layout:
     """From the array's ``zarr.json``.  Raises Refused if it is no array of this grid."""
     try:
         told = json.loads(raw)
@@ -143,7 +143,7 @@ def layout_of(grid: Grid, raw: bytes) -> Layout:
     except (ValueError, KeyError, IndexError, TypeError):
         fits = False
     if not fits:
-        raise Refused("its array local is not that of this run")
+        raise Refused(f"its array {array} is not that of this run")
     (a, b, c) = grid.chunk
     return Layout((z // a, y // b, x // c), not sharded)
 
@@ -154,32 +154,32 @@ class Store:
     def __init__(self, where: str, grid: Grid) -> None:
         self._grid = grid
         self._files: Files = Bucket(where) if where.startswith("s3://") else Folder(Path(where))
-        self._layout: Layout | None = None
+        self._layouts: dict[str, Layout] = {}
 
-    def payload(self, chunk: int) -> bytes:
-        """The bytes of a chunk in ``local``.  Raises Unreadable."""
+    def payload(self, chunk: int, array: str = LOCAL) -> bytes:
+        """The bytes of a chunk in an array.  Raises Unreadable."""
         try:
             # A chunk leaves the staging when it is in its shard, so what is not there is looked for there once more.
             for look in (self._staged, self._filed, self._staged):
-                raw = look(chunk)
+                raw = look(chunk, array)
                 if raw is not None:
                     return raw
         except _EXCUSED as why:
             raise Unreadable(str(why)) from None
         raise Unreadable(f"chunk {chunk} is not in it")
 
-    def _staged(self, chunk: int) -> bytes | None:
-        return self._files.whole(f"{STAGED}/{chunk}")
+    def _staged(self, chunk: int, array: str) -> bytes | None:
+        return self._files.whole(f"{STAGING}/{array}/{chunk}")
 
-    def _filed(self, chunk: int) -> bytes | None:
-        if self._layout is None:
-            told = self._files.whole(f"{LOCAL}/zarr.json")
+    def _filed(self, chunk: int, array: str) -> bytes | None:
+        if array not in self._layouts:
+            told = self._files.whole(f"{array}/zarr.json")
             if told is None:
-                raise Unreadable("it has no array local")
-            self._layout = layout_of(self._grid, told)
-        shard, plain = self._layout
+                raise Unreadable(f"it has no array {array}")
+            self._layouts[array] = layout_of(self._grid, told, array)
+        shard, plain = self._layouts[array]
         index = self._grid.index(chunk)
-        key = "/".join((LOCAL, "c", *(str(i // s) for i, s in zip(index, shard, strict=True))))
+        key = "/".join((array, "c", *(str(i // s) for i, s in zip(index, shard, strict=True))))
         if plain:
             return self._files.whole(key)
         places = shard[0] * shard[1] * shard[2]
@@ -268,7 +268,7 @@ class Shelf:
             try:
                 if store is None or store[:2] != (generation, where):
                     store = generation, where, Store(where, grid)
-                arrived = restored(grid, emptied, store[2].payload(emptied.commit.chunk))
+                arrived = _again(grid, emptied, store[2])
             except (Unreadable, *_EXCUSED) as why:
                 store = None
                 wait_s = patience_s(failures)
@@ -293,6 +293,14 @@ class Shelf:
     def _rest(self, generation: int, wait_s: float) -> None:
         """Waits, unless it is to end or another log has been opened meanwhile."""
         self._lock.wait_for(lambda: self._stop or self._generation != generation, wait_s)
+
+
+def _again(grid: Grid, emptied: Emptied, store: Store) -> Arrived:
+    """The chunk with its labels and layers from the store.  Raises Unreadable, or Refused if they are others."""
+    commit = emptied.commit
+    sizes = {info.name: info.size for info in commit.parts}
+    layers = [store.payload(commit.chunk, name) if sizes[name] else b"" for name in wanted_layers(commit)]
+    return restored(grid, emptied, store.payload(commit.chunk), *layers)
 
 
 def patience_s(failures: int) -> float:

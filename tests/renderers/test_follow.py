@@ -24,7 +24,7 @@ def welcomed(next_: int = 0, head: int = 100) -> Follower:
 def test_the_first_welcome_begins_a_scene_and_gives_credit() -> None:
     follower = Follower("r", 0.0)
     hello = follower.hello(0.0)
-    assert (hello.role, hello.epoch, hello.next, hello.parts) == ("renderer", "", 0, ("labels", "seam", "ids"))
+    assert (hello.role, hello.epoch, hello.next, hello.parts) == ("renderer", "", 0, ("labels", "seam", "ids", "field"))
     begin, credit = follower.receive(Welcome(1, "e", 3, 90 << 20), [b"spec"], 0.1)
     assert begin == Begin(b"spec")
     assert isinstance(credit, Credit)

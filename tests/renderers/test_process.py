@@ -275,7 +275,7 @@ def test_the_feed_is_never_ahead_of_the_credit_and_is_taken_up_where_it_stopped(
     viewer.turn(fit(480, 270), moving=True)
     end = len(rig.feed.log)
     wait_for(rig, viewer, lambda frame: frame.position == end)
-    assert rig.feed.hellos[0].parts == ("labels", "seam", "ids")
+    assert rig.feed.hellos[0].parts == ("labels", "seam", "ids", "field")
     assert rig.feed.most_ahead <= 24
 
     # The streamer forgets its peer, as after a restart: silence makes the renderer say Hello again, with its number.
