@@ -38,6 +38,7 @@ COMMANDS = {
     "samples": Lazy("inference_workers.commands:samples", "List the samples, or copy one.", DATA),
     "inspect": Lazy("inference_workers.commands:inspect", "Say what a file holds and how it would be cut.", DATA),
     "wall": Lazy("renderers.wall.commands:wall", "Walls: which there are, and whether yours is right.", DATA),
+    "ffn": Lazy("inference_workers.ffn.commands:ffn", "Flood-filling networks: bring, train and judge them.", DATA),
     "serve": Lazy("streamer.control.main:serve", "The control plane: HTTP API, viewer, and the runs' parts.", PARTS),
     "streamer": Lazy("streamer.main:streamer", "The log of one run: leases out, commits in, entries on.", PARTS),
     "worker": Lazy("inference_workers.main:worker", "Segments chunks that it leases from a streamer.", PARTS),

@@ -30,7 +30,11 @@ def put(floor: int, package: str, names: str) -> None:
 
 
 put(LANGUAGE, "streamer.wire", "__init__ batch follow grid volume messages header status codec block view colour")
-put(DECISION, "streamer", "__init__ seams merges objects assembly leases cursor pace feed record workers hub status subscriber manners")
+put(
+    DECISION,
+    "streamer",
+    "__init__ seams merges objects assembly leases cursor pace feed record workers hub status subscriber manners",
+)
 put(DECISION, "streamer", "relay index focus measures")
 put(LANGUAGE, "streamer.wire", "layers viewing")
 put(DECISION, "streamer.archive", "__init__ follow tables")
