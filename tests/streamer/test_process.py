@@ -16,19 +16,24 @@ import psutil
 import pytest
 import zmq
 
+from streamer.figures import RunFigures
 from streamer.node import FEED_PIPE
 from streamer.wire.block import PARTS
 from streamer.wire.codec import Buffer, compress, crc32c
 from streamer.wire.header import decode, encode
 from streamer.wire.messages import (
+    FETCHED,
     Ack,
     Ask,
+    AskFigures,
     AskStatus,
     Command,
     Commit,
     Credit,
     Drain,
     Entry,
+    Fetch,
+    Figures,
     Hello,
     Known,
     Lease,
@@ -307,14 +312,8 @@ def heavy(piece: Piece, labels: bytes) -> tuple[Commit, list[bytes]]:
     return commit, [labels, *piece[1][1:]]
 
 
-def memory_of(process: Process) -> int:
-    """Bytes of memory that are the process's own."""
-    return psutil.Process(process.pid).memory_info().rss
-
-
-def test_a_subscriber_that_does_not_read_costs_the_streamer_little_and_the_others_nothing(
-    streamer: Streamer, lines: Lines
-) -> None:
+def start_heavy(streamer: Streamer, lines: Lines) -> None:
+    """A run of 64 chunks of a megabyte each, all committed."""
     spec, megabyte = spec_of((64, 4, 4), (1, 4, 4)), 1_000_000
     big = [heavy(chunk, np.random.default_rng(chunk[0].chunk).bytes(megabyte)) for chunk in made(spec, density=0.0)]
     (streamer.folder / "RUN.json").write_bytes(msgspec.json.encode(spec))
@@ -324,6 +323,18 @@ def test_a_subscriber_that_does_not_read_costs_the_streamer_little_and_the_other
     for chunk in big:
         worker.say(*chunk)
         worker.wait_for(Ack)
+
+
+def memory_of(process: Process) -> int:
+    """Bytes of memory that are the process's own."""
+    return psutil.Process(process.pid).memory_info().rss
+
+
+def test_a_subscriber_that_does_not_read_costs_the_streamer_little_and_the_others_nothing(
+    streamer: Streamer, lines: Lines
+) -> None:
+    megabyte = 1_000_000
+    start_heavy(streamer, lines)
     reading = Subscriber(lines, streamer.feed)
     reading.begin()
     reading.follow("end")
@@ -340,6 +351,37 @@ def test_a_subscriber_that_does_not_read_costs_the_streamer_little_and_the_other
     for one in greedy:
         one.follow("end")
         assert one.entries == reading.entries
+
+
+def times_full(peer: Peer) -> int:
+    """How often the streamer has met a full pipe."""
+    peer.say(AskFigures(1))
+    _, payloads = peer.wait_for(Figures)
+    return msgspec.msgpack.decode(payloads[0], type=RunFigures).doors["full"]
+
+
+def test_what_a_subscriber_fetched_and_did_not_read_for_a_while_comes_all_the_same(
+    streamer: Streamer, lines: Lines
+) -> None:
+    start_heavy(streamer, lines)
+    control, slow = Peer(lines, streamer.feed), Subscriber(lines, streamer.feed, most=1)
+    slow.say(subscriber_hello())
+    slow.wait_for(Welcome)
+    wanted = [*range(63, -1, -1), *range(63, -1, -1)]
+    slow.say(Fetch(len(wanted)), [np.array(wanted, "<u8").tobytes()])
+    slow.say(PLENTY)
+    until = time.monotonic() + DEADLINE_S
+    while times_full(control) < 3:
+        assert time.monotonic() < until, "its pipe becomes full"
+    fetched, followed = list[int](), list[int]()
+    while len(fetched) < len(wanted) or len(followed) < 64:
+        entry, payloads = slow.wait_for(Entry)
+        assert isinstance(entry, Entry)
+        if entry.kind == "chunk":
+            assert len(payloads[1]) > 1_000_000
+        (fetched if entry.prev == FETCHED else followed).append(entry.number)
+    assert fetched == wanted
+    assert followed == list(range(len(followed)))
 
 
 @pytest.mark.parametrize(("options", "said"), [
