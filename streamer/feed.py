@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from math import inf
 from typing import Literal, NamedTuple
 
@@ -19,11 +18,10 @@ import numpy as np
 from streamer.cursor import Cursor
 from streamer.index import CHUNKS, Index, Region
 from streamer.record import LogLike
-from streamer.status import Rate
-from streamer.wire.batch import BATCH_BYTES, BATCH_ENTRIES, Sent, pack_entries, pack_present
-from streamer.wire.block import EXTRA, PARTS
+from streamer.subscriber import Subscriber
+from streamer.wire.batch import BATCH_ENTRIES, Sent, pack_entries, pack_present
 from streamer.wire.codec import Buffer
-from streamer.wire.header import MAX_NAME, VERSION, Refused, brief
+from streamer.wire.header import VERSION, Refused, brief
 from streamer.wire.messages import (
     FETCHED,
     MOST_FETCHED,
@@ -54,35 +52,6 @@ class Send(NamedTuple):
     payloads: Sequence[Buffer] = ()
 
 
-@dataclass(slots=True)
-class _Subscriber:
-    name: str
-    role: str
-    cursor: Cursor
-    places: tuple[int, ...]
-    """Which payloads of a chunk's entry it wants: places in it, the commit's header (0) among them."""
-    coarse: tuple[int, ...]
-    """The same at level 1."""
-    region: Region | None
-    batch: int
-    heard: float
-    rate: Rate
-    wanted: deque[int] = field(default_factory=deque)
-    """Entries that it has asked for by number, at most MOST_FETCHED."""
-    fetch_coarse: bool = False
-    """Whether they are wanted at level 1."""
-    before: tuple[Cursor, int] = (Cursor(0), -1)
-    """Its cursor before the message that was sent last, and what that one fetched."""
-    fetch_needs: int = 0
-    """Bytes of the entry to be fetched next, if there was no room for it."""
-    fetch_next: bool = True
-    """Whether what was fetched or what is followed is served next, if there is both."""
-    retry: float = 0.0
-    """Its pipe was full: not to be tried before."""
-    told: bool = False
-    """It has been told that its window is too small."""
-
-
 class Feed:
     """The subscribers of a log, whose entries ``index`` knows."""
 
@@ -93,7 +62,7 @@ class Feed:
         self._ahead = ahead
         self._log, self._index, self._spec = log, index, spec
         self._most, self._retry_s, self._idle_s = most, retry_s, idle_s
-        self._subscribers: dict[bytes, _Subscriber] = {}
+        self._subscribers: dict[bytes, Subscriber] = {}
         self._turn: deque[bytes] = deque()
 
     def __contains__(self, peer: bytes) -> bool:
@@ -112,33 +81,20 @@ class Feed:
             ]
         if message.role == "worker":
             return [Send("feed", peer, Refuse("workers are served at the other door: take the address of --ingest"))]
-        unknown = set(message.parts) - {*PARTS, *EXTRA}
-        if unknown:
-            why = f"a chunk has no part {sorted(unknown)[0][:MAX_NAME]!r}; there are {', '.join(PARTS + EXTRA)}"
-            return [Send("feed", peer, Refuse(brief(why)))]
         try:
-            region = Region(self._index.grid, message.region) if message.region else None
+            subscriber = Subscriber.of(message, self._index, now)
         except Refused as why_not:
             return [Send("feed", peer, Refuse(brief(str(why_not))))]
         goes_on = message.epoch == self._log.epoch and message.next >= 0
         goes_on = goes_on and (self._ahead or message.next <= self._log.head)
         self.forget(peer)
-        self._subscribers[peer] = _Subscriber(
-            name=message.name[:MAX_NAME],
-            role=message.role[:MAX_NAME],
-            cursor=Cursor.at(message.next if goes_on else 0),
-            places=(0, *(1 + place for place in self._places(message, message.level))),
-            coarse=(0, *(1 + place for place in self._places(message, 1))),
-            region=region,
-            batch=max(0, min(message.batch, BATCH_BYTES)),
-            heard=now,
-            rate=Rate(now),
-        )
+        subscriber.cursor = Cursor.at(message.next if goes_on else 0)
+        self._subscribers[peer] = subscriber
         self._turn.append(peer)
-        head = max(self._log.head, self._subscribers[peer].cursor.next)
+        head = max(self._log.head, subscriber.cursor.next)
         welcome = Welcome(VERSION, self._log.epoch, head, self._log.largest())
         sends = [Send("feed", peer, welcome, [self._spec])]
-        if self._subscribers[peer].cursor.next < self._log.evicted:
+        if subscriber.cursor.next < self._log.evicted:
             sends.append(Send("feed", peer, Snapshot(self._log.evicted, self._log.store)))
         return sends
 
@@ -146,14 +102,6 @@ class Feed:
         """What a subscriber said that it is; empty if it is none."""
         subscriber = self._subscribers.get(peer)
         return "" if subscriber is None else subscriber.role
-
-    def _places(self, message: Hello, level: int) -> Iterator[int]:
-        """Where the parts that a subscriber wants are among those of a chunk, in the order of a chunk's parts."""
-        parts = self._index.parts
-        for place, part in enumerate(parts):
-            if part not in message.parts:
-                continue
-            yield parts.index("labels1") if part == "labels" and level > 0 and "labels1" in parts else place
 
     def _make_room(self, now: float) -> bool:
         """Lets go of the subscriber that has been silent for longest, if it has been for long."""
@@ -279,7 +227,7 @@ class Feed:
             return Send("feed", peer, batch[0].entry, batch[0].payloads)
         return Send("feed", peer, *pack_entries(batch))
 
-    def _find(self, subscriber: _Subscriber) -> bool:
+    def _find(self, subscriber: Subscriber) -> bool:
         """Takes a cursor past what is not for its subscriber; returns whether it stands at an entry that is."""
         cursor = subscriber.cursor
         if subscriber.region is not None:
@@ -291,7 +239,7 @@ class Feed:
                 return False
         return cursor.next < self._log.head
 
-    def _followed(self, subscriber: _Subscriber) -> list[Sent]:
+    def _followed(self, subscriber: Subscriber) -> list[Sent]:
         """The next entries in the order of the log, as many as go into one message."""
         cursor, batch, total = subscriber.cursor, list[Sent](), 0
         subscriber.before = cursor.copy(), -1
@@ -309,7 +257,7 @@ class Feed:
                 break
         return batch
 
-    def _fetched(self, subscriber: _Subscriber) -> list[Sent]:
+    def _fetched(self, subscriber: Subscriber) -> list[Sent]:
         """The entry that was asked for by number, if there is room for it."""
         cursor = subscriber.cursor
         sent = self._entry(subscriber, subscriber.wanted[0], coarse=subscriber.fetch_coarse)
@@ -321,7 +269,7 @@ class Feed:
         cursor.fetched(sent.nbytes)
         return [sent]
 
-    def _entry(self, subscriber: _Subscriber, number: int, *, coarse: bool = False) -> Sent:
+    def _entry(self, subscriber: Subscriber, number: int, *, coarse: bool = False) -> Sent:
         """An entry as this subscriber wants it."""
         try:
             kind, payloads = self._log.read(number)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import inf
 
 import msgspec
 
@@ -18,11 +17,12 @@ from streamer.durable import Durable, Policy
 from streamer.feed import Door, Feed, Send
 from streamer.focus import Foci, Order
 from streamer.leases import Leases
+from streamer.manners import Manners
 from streamer.record import LogLike, Record
 from streamer.retention import Retention
 from streamer.status import Progress
 from streamer.wire.codec import Buffer
-from streamer.wire.header import MAX_REASON, Refused, brief
+from streamer.wire.header import Refused, brief
 from streamer.wire.messages import (
     Archived,
     Ask,
@@ -51,10 +51,6 @@ from streamer.workers import Workers
 
 __all__ = ["Door", "Hub", "HubSettings", "Send"]
 
-STRIKES = 3
-"""Bad messages in a row after which a peer is put aside."""
-MOST_STRANGERS = 1024
-"""Peers with bad messages that are remembered."""
 ARCHIVES = ("archive", "relay")
 """Who may speak of the store: the archive, and a relay that it is behind."""
 MOST_OBJECTS = 10_000
@@ -90,12 +86,6 @@ class HubSettings:
     """When a full disk is tried again."""
 
 
-@dataclass(slots=True)
-class _Bad:
-    strikes: int = 0
-    until: float = -inf
-
-
 class Hub:
     """One run, its workers and its subscribers.  Raises BadLog if the log is of another run."""
 
@@ -123,14 +113,9 @@ class Hub:
             log, self._record.index, raw,
             most=settings.most_subscribers, retry_s=settings.pipe_retry_s, idle_s=settings.idle_s,
         )  # fmt: skip
-        self._bad: dict[tuple[Door, bytes], _Bad] = {}
-        self._pulsed: dict[tuple[Door, bytes], float] = {}
+        self._manners = Manners(settings.aside_s, settings.pulse_s)
         self._next_probe = now + settings.pulse_s
         self._next_settle = now + settings.disk_retry_s
-        self.refused = 0
-        """Messages that were refused."""
-        self.put_aside = 0
-        """Times that a peer was put aside."""
         if self._record.end:
             self._progress.end(now)
         else:
@@ -144,6 +129,16 @@ class Hub:
     def worked_s(self, now: float) -> float:
         """For how long the run has been at work; stands still once it has ended."""
         return 0.0 if self._workers.held_back else self._progress.worked_s(now)
+
+    @property
+    def refused(self) -> int:
+        """Messages that were refused."""
+        return self._manners.refused
+
+    @property
+    def put_aside(self) -> int:
+        """Times that a peer was put aside."""
+        return self._manners.put_aside
 
     @property
     def conflicts(self) -> int:
@@ -181,7 +176,7 @@ class Hub:
 
     def ingest(self, peer: bytes, message: Message, payloads: Sequence[Buffer], now: float) -> list[Send]:
         """A worker's message; what is to be sent because of it."""
-        if self.aside("ingest", peer, now):
+        if self._manners.aside("ingest", peer, now):
             return []
         workers = self._workers
         if isinstance(message, Goodbye):
@@ -206,11 +201,11 @@ class Hub:
                     sends = workers.commit(peer, message, payloads, now)
                 except Refused as why_not:
                     return self._strike("ingest", peer, str(why_not), message.chunk, now)
-                self._bad.pop(("ingest", peer), None)
+                self._manners.forgive("ingest", peer)
                 return sends
             case Fail():
                 if self._leases.holder(message.lease) == peer:
-                    self._bad.pop(("ingest", peer), None)  # it says itself what it cannot do
+                    self._manners.forgive("ingest", peer)  # it says itself what it cannot do
                 return workers.fail(peer, message, now)
             case Pulse():
                 return self._pulse("ingest", peer, now)
@@ -218,7 +213,7 @@ class Hub:
 
     def feed(self, peer: bytes, message: Message, payloads: Sequence[Buffer], now: float) -> list[Send]:
         """A subscriber's message, or one of the control plane; what is to be sent because of it."""
-        if self.aside("feed", peer, now):
+        if self._manners.aside("feed", peer, now):
             return []
         known = self._feed.heard(peer, now)
         match message:
@@ -282,7 +277,7 @@ class Hub:
 
     def forget(self, door: Door, peer: bytes) -> None:
         """A peer has gone; its leases are free at the next ``tick``."""
-        self._pulsed.pop((door, peer), None)
+        self._manners.leave(door, peer)
         if door == "feed":
             self._foci.forget(peer)
             self._feed.forget(peer)
@@ -293,46 +288,26 @@ class Hub:
 
     def garbled(self, door: Door, peer: bytes, why: str, now: float) -> list[Send]:
         """A peer sent what is no message."""
-        return [] if self.aside(door, peer, now) else self._strike(door, peer, why, -1, now)
+        return [] if self._manners.aside(door, peer, now) else self._strike(door, peer, why, -1, now)
 
     def _strike(self, door: Door, peer: bytes, why: str, chunk: int, now: float) -> list[Send]:
         """Refuses a message; after three in a row the peer is put aside for a while."""
-        self.refused += 1
-        bad = self._bad.pop((door, peer), _Bad())
-        bad.strikes += 1
-        self._bad[door, peer] = bad
-        if len(self._bad) > MOST_STRANGERS:
-            del self._bad[next(iter(self._bad))]
-        if bad.strikes < STRIKES:
-            return [Send(door, peer, Refuse(brief(why), chunk))]
-        bad.until = now + self._settings.aside_s
-        self.put_aside += 1
+        answer = Send(door, peer, Refuse(self._manners.strike(door, peer, why, now), chunk))
+        if not self._manners.aside(door, peer, now):
+            return [answer]
         self.forget(door, peer)
-        aside = f"the third bad message in a row: not heard for {self._settings.aside_s:g} s"
-        why = f"{brief(why, MAX_REASON - 100)}; {aside}"
-        return [Send(door, peer, Refuse(why, chunk)), *self._workers.grant(now)]
+        return [answer, *self._workers.grant(now)]
 
     def aside(self, door: Door, peer: bytes, now: float) -> bool:
         """Whether a peer is not heard now: what it sends need not be looked at."""
-        bad = self._bad.get((door, peer))
-        if bad is None or bad.until == -inf:
-            return False
-        if bad.until > now:
-            return True
-        del self._bad[door, peer]
-        return False
+        return self._manners.aside(door, peer, now)
 
     def _pulse(self, door: Door, peer: bytes, now: float) -> list[Send]:
         """A sign of life, seldom: two that answer each other's would never stop."""
-        if self._pulsed.get((door, peer), -inf) > self._may_pulse(now):
+        if not self._manners.may_pulse(door, peer, now):
             return []
-        self._pulsed[door, peer] = now
         head = self._record.log.head
         return [Send(door, peer, Pulse(head, self._feed.last_sent(peer)) if door == "feed" else Pulse(head))]
-
-    def _may_pulse(self, now: float) -> float:
-        """A peer whose last pulse is later than this gets none."""
-        return now - self._settings.pulse_s / 4
 
     # ------------------------------------------------------------ the disk
 
@@ -360,7 +335,7 @@ class Hub:
             sends = self._workers.settled(self._record.settle(), now)
         if now >= self._next_probe:
             self._next_probe = now + self._settings.pulse_s
-            self._pulsed = {who: at for who, at in self._pulsed.items() if at > self._may_pulse(now)}
+            self._manners.tidy(now)
             since = now - self._settings.pulse_s
             for peer in self._workers.silent(since):
                 sends += self._pulse("ingest", peer, now)

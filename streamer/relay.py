@@ -8,7 +8,6 @@ command it passes on.  A subscriber that is ahead of the copy waits until that h
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import inf
 from struct import error as StructError
 from typing import NamedTuple
 
@@ -18,11 +17,12 @@ from streamer.cursor import Cursor
 from streamer.feed import Feed, Send
 from streamer.focus import VIEWS
 from streamer.index import CHUNKS, Index
+from streamer.manners import Manners
 from streamer.record import BadLog, LogFull, LogLike
 from streamer.wire.batch import Sent
 from streamer.wire.block import PARTS
 from streamer.wire.codec import Buffer, crc32c
-from streamer.wire.header import Refused, brief, decode
+from streamer.wire.header import Refused, decode
 from streamer.wire.messages import (
     Archived,
     AskIndex,
@@ -46,9 +46,8 @@ from streamer.wire.volume import RunSpec, encode_spec
 
 MOST_ASKED = 256
 """Questions that are on their way to the source."""
-STRIKES = 3
 ASIDE_S = 60.0
-MOST_STRANGERS = 1024
+"""A peer that sent three bad messages in a row is not heard for so long."""
 
 
 class Up(NamedTuple):
@@ -129,11 +128,8 @@ class Relay:
         )  # fmt: skip
         self._asked: dict[int, tuple[bytes, int]] = {}
         self._views: dict[tuple[bytes, int], int] = {}
-        self._bad: dict[bytes, tuple[int, float]] = {}
-        self._pulsed: dict[bytes, float] = {}
+        self._manners = Manners(ASIDE_S, pulse_s)
         self._last = 0
-        self.refused = self.put_aside = 0
-        """Messages that were answered with Refuse, and peers that were put aside for them."""
         self._next_probe = now + pulse_s
         self.full = ""
         """Why nothing can be copied, in a sentence; empty while there is room."""
@@ -222,34 +218,34 @@ class Relay:
     def forget(self, peer: bytes) -> list[Up]:
         """A peer has gone, and looks nowhere any more."""
         self._feed.forget(peer)
-        self._pulsed.pop(peer, None)
+        self._manners.leave("feed", peer)
         gone = [key for key in self._views if key[0] == peer]
         return [Up(Focus(0, 0, 0, 0.0, self._views.pop(key))) for key in gone]
 
     # ------------------------------------------------------------ bad peers, time
 
+    @property
+    def refused(self) -> int:
+        """Messages that were answered with Refuse."""
+        return self._manners.refused
+
+    @property
+    def put_aside(self) -> int:
+        """Times that a peer was put aside."""
+        return self._manners.put_aside
+
     def aside(self, peer: bytes, now: float) -> bool:
         """Whether a peer is not heard now."""
-        strikes, until = self._bad.get(peer, (0, -inf))
-        if strikes >= STRIKES and until <= now:
-            del self._bad[peer]
-        return strikes >= STRIKES and until > now
+        return self._manners.aside("feed", peer, now)
 
     def garbled(self, peer: bytes, why: str, now: float) -> list[Send | Up]:
         """A peer sent what is no message, or has no meaning here; after the third it is not heard for a while."""
-        strikes = self._bad.pop(peer, (0, 0.0))[0] + 1
-        self.refused += 1
-        self.put_aside += strikes == STRIKES
-        self._bad[peer] = strikes, now + ASIDE_S
-        if len(self._bad) > MOST_STRANGERS:
-            del self._bad[next(iter(self._bad))]
-        gone = self.forget(peer) if strikes >= STRIKES else []
-        return [Send("feed", peer, Refuse(brief(why))), *gone]
+        answer = Send("feed", peer, Refuse(self._manners.strike("feed", peer, why, now)))
+        return [answer, *(self.forget(peer) if self.aside(peer, now) else [])]
 
     def _pulse(self, peer: bytes, now: float) -> list[Send]:
-        if now - self._pulsed.get(peer, -inf) < self._pulse_s / 4:
+        if not self._manners.may_pulse("feed", peer, now):
             return []
-        self._pulsed[peer] = now
         return [Send("feed", peer, Pulse(self._log.head, self._feed.last_sent(peer)))]
 
     def tick(self, now: float) -> list[Send]:
@@ -257,6 +253,7 @@ class Relay:
         if now < self._next_probe:
             return []
         self._next_probe = now + self._pulse_s
+        self._manners.tidy(now)
         return [send for peer in self._feed.silent(now - self._pulse_s) for send in self._pulse(peer, now)]
 
     def deadline(self) -> float:

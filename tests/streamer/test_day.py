@@ -206,7 +206,7 @@ def test_a_day_with_seventy_subscribers_workers_that_come_and_go_and_three_resta
             status = hub.status(day.now)
             assert sum(part.role == "worker" for part in status.parts) <= WORKERS + 6
             books.append(
-                len(hub._leases._times) + len(hub._leases._tried) + len(hub._bad) + len(hub._pulsed)
+                len(hub._leases._times) + len(hub._leases._tried) + 2 * len(hub._manners)
                 + len(hub._foci._foci) + sum(map(len, hub._leases._back.values()))
             )  # fmt: skip
     assert day.hub.state == "complete"

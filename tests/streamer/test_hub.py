@@ -438,7 +438,7 @@ def test_nothing_is_remembered_of_peers_that_gave_way_to_others() -> None:
         assert of(Pulse, hub.feed(peer, Pulse(), [], now)) != []
         assert of(Pulse, hub.ingest(peer, Pulse(), [], now)) != []
         hub.tick(now + 3)
-    assert len(hub._pulsed) <= 4
+    assert len(hub._manners) <= 4
 
 
 def test_more_subscribers_than_allowed_are_refused_until_one_has_been_silent_for_long() -> None:
