@@ -50,6 +50,7 @@ class Look(NamedTuple):
     """(components + 1,): belongs to an object that is known and not dropped."""
 
 
+NO_ID = np.uint64(2**64 - 1)
 LIT, DIMMED = 0.22, 0.80
 """How far a marked object's colour goes towards white, and the others' towards ``DUSK``."""
 DUSK = (34, 40, 50)
@@ -86,6 +87,7 @@ class Scene:
 
     def arrive(self, piece: Piece) -> frozenset[int]:
         """A chunk has come, perhaps instead of an earlier pass over it.  The chunk itself is among the changed ones."""
+        again = piece.chunk in self._chunks
         self._forget(piece.chunk)
         ids = np.zeros(piece.components + 1, np.uint64)
         ids[1 : piece.own + 1] = piece.ids
@@ -98,7 +100,7 @@ class Scene:
         changed = {piece.chunk}
         self._name_pad(piece.chunk, only=None)
         for neighbour in self.grid.around(piece.chunk):
-            if neighbour in self._chunks and self._name_pad(neighbour, only=piece.chunk):
+            if neighbour in self._chunks and self._name_pad(neighbour, only=None if again else piece.chunk):
                 changed.add(neighbour)
         return frozenset(changed)
 
@@ -220,26 +222,33 @@ class Scene:
             self._where.get(root, set()).discard(chunk)
 
     def _name_pad(self, chunk: int, only: int | None) -> bool:
-        """Gives ids to pad-only labels from the chunks that own their voxels (or from one of them).  True if any."""
+        """Gives ids to pad-only labels from the chunks that own their voxels, or from one of them that is new.
+
+        Of several ids that a label has there, which are about to merge, the smallest counts: so the result does
+        not depend on the order in which chunks came.  Returns whether anything has changed.
+        """
         here = self._chunks[chunk]
-        if not len(here.ids) > here.own + 1 or here.ids[here.own + 1 :].all():
+        if len(here.ids) <= here.own + 1:
             return False
         seam = unpack_seam(self.grid, chunk, here.seam)
-        found = False
+        found = np.full(len(here.ids), NO_ID, np.uint64)
         for shared in self.grid.shared(chunk):
             owner = self._chunks.get(shared.owner)
             if owner is None or only not in (None, shared.owner):
                 continue
             mine = seam.pad(shared)
             theirs = unpack_seam(self.grid, shared.owner, owner.seam).owned(shared)
-            new = (mine > here.own) & (here.ids[mine] == 0) & (theirs > 0) & (theirs <= owner.own)
-            if new.any():
-                named = mine[new]
-                here.ids[named] = owner.ids[theirs[new]]
-                for object_id in np.unique(here.ids[named]).tolist():
-                    self._where.setdefault(self.speaks(object_id), set()).add(chunk)
-                found = True
-        return found
+            both = (mine > here.own) & (theirs > 0) & (theirs <= owner.own)
+            np.minimum.at(found, mine[both], owner.ids[theirs[both]])
+        before = here.ids[here.own + 1 :].copy()
+        if only is not None:
+            np.minimum(found, np.where(here.ids == 0, NO_ID, here.ids), out=found)
+        found[found == NO_ID] = 0
+        here.ids[here.own + 1 :] = found[here.own + 1 :]
+        new = here.ids[here.own + 1 :][before != here.ids[here.own + 1 :]]
+        for object_id in np.unique(new[new > 0]).tolist():
+            self._where.setdefault(self.speaks(object_id), set()).add(chunk)
+        return bool((before != here.ids[here.own + 1 :]).any())
 
 
 def _lit(colour: tuple[int, int, int]) -> tuple[int, int, int]:

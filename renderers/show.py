@@ -204,7 +204,17 @@ class Show:
     def ripen(self) -> None:
         """Brings all that is on the stage up to date for a picture as of ``position``."""
         if self._theatre is not None and self._scene is not None:
+            self._outline()
             self._theatre.ripen(self._scene)
+
+    def _outline(self) -> None:
+        """Outlines the chunks that may still come."""
+        assert self._scene is not None
+        assert self._theatre is not None
+        if self._lattice:
+            self._lattice = False
+            over = self._scene.state in ("complete", "cancelled")
+            self._theatre.pending(() if over else self._scene.pending)
 
     def draw(
         self,
@@ -219,10 +229,7 @@ class Show:
         """A picture of the scene as it is (see ``Theatre.draw``), whole or coarse; there must be a run."""
         assert self._theatre is not None
         assert self._scene is not None
-        if self._lattice:
-            self._lattice = False
-            over = self._scene.state in ("complete", "cancelled")
-            self._theatre.pending(() if over else self._scene.pending)
+        self._outline()
         self._theatre.detail(level)
         self._theatre.stand(self._scene)
         return self._theatre.draw(camera, width, height, self.facts(), shift, ratio)

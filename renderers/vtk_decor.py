@@ -167,10 +167,11 @@ class Decor:
                         edges.add(((corner[0], corner[1], corner[2]), axis, core.stop[axis]))
         if not edges:
             return []
-        starts = np.array([corner for corner, _, _ in edges], float)
+        rows = sorted(edges)  # the same lines in the same order, however it has come to this
+        starts = np.array([corner for corner, _, _ in rows], float)
         stops = starts.copy()
-        axes = np.array([axis for _, axis, _ in edges])
-        stops[np.arange(len(edges)), axes] = [stop for _, _, stop in edges]
+        axes = np.array([axis for _, axis, _ in rows])
+        stops[np.arange(len(rows)), axes] = [stop for _, _, stop in rows]
         both = self._room.points(np.concatenate([starts, stops]) - 0.5).astype(float)
         return list(np.stack([both[: len(edges)], both[len(edges) :]], axis=1))
 

@@ -52,15 +52,18 @@ class Layers:
         chunk = piece.chunk
         if self._labels is not None:
             self._labels.put(chunk, core)
-        seen = core.any(axis=(1, 2))
-        if piece.field is not None and self._field is not None:
-            self._field.put(chunk, piece.field)
-        steps = np.flatnonzero(seen)
+        steps = np.flatnonzero(core.any(axis=(1, 2)))
         self._last.pop(chunk, None)
         if len(steps):
             self._last[chunk] = self._spec.grid.core(chunk).start[0] + int(steps[-1])
-        self._laid.discard(chunk)
-        self._touched.add(chunk)
+        self.put_field(piece)
+
+    def put_field(self, piece: Piece) -> None:
+        """A chunk has come, be it coarse: its field is as it will be."""
+        if piece.field is not None and self._field is not None:
+            self._field.put(piece.chunk, piece.field)
+            self._laid.discard(piece.chunk)
+        self._touched.add(piece.chunk)
 
     def touch(self, chunk: int) -> None:
         """A chunk's objects look different now."""

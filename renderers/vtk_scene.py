@@ -27,7 +27,7 @@ from renderers.staging import box_of, cuts, shown_step, staging, unplaced
 from renderers.vtk_decor import Decor
 from renderers.vtk_layers import Layers
 from renderers.vtk_stage import Mesh, Stage
-from renderers.vtk_surface import EMPTY, Surface, coarse_surface, surface
+from renderers.vtk_surface import Surface, coarse_surface, surface
 from renderers.vtk_window import Pixels, Reader
 from renderers.vtk_words import Words
 from streamer.wire.codec import Labels
@@ -130,6 +130,7 @@ class Theatre:
             if chunk in self._whole:
                 return
             self._occupancy.put(chunk, occupied(grid, chunk, piece.block))
+            self._layers.put_field(piece)
             self._mesh(chunk, 1, coarse_surface(grid, chunk, piece.block), look)
         else:
             core = piece.block[tuple(slice(0, n) for n in grid.core(chunk).shape)]
@@ -138,15 +139,24 @@ class Theatre:
             self._whole.add(chunk)
             self._halves[chunk].pop(0, None)
             self._mesh(chunk, 0, surface(grid, chunk, piece.block), look)
-            if not self.steady and 1 not in self._halves[chunk] and sum(self._sizes.values()) < COARSE_BYTES:
-                self._coarse_due[chunk] = lattice_of(grid, chunk, piece.block), look
-            if not self._halves[chunk].get(0, EMPTY.halves).size:
+            self._coarse_due.pop(chunk, None)
+            if 0 not in self._halves[chunk]:
+                self._halves[chunk].clear()
                 self._stage.remove(chunk)
+            elif self._keeps_coarse(chunk):
+                self._coarse_due[chunk] = lattice_of(grid, chunk, piece.block), look
         for near in (chunk, *grid.around(chunk)):
             if self._halves.get(near):
                 self._stale.add(near)
                 if all(c in self._whole for c in grid.around(near)):
                     self._ready.add(near)
+
+    def _keeps_coarse(self, chunk: int) -> bool:
+        """Whether a chunk that has come whole gets a coarse surface besides.
+
+        Where all shall follow from what has come, what there was before the whole came does not count.
+        """
+        return self.steady or (1 not in self._halves[chunk] and sum(self._sizes.values()) < COARSE_BYTES)
 
     def _mesh(self, chunk: int, level: int, made: Surface, look: Look) -> None:
         triangles = made.triangles[:, ::-1] if self.room.mirrored else made.triangles
@@ -177,7 +187,7 @@ class Theatre:
 
         With ``all_neighbours`` only chunks are looked at whose neighbours have all come, so that none is done twice.
         """
-        if self._coarse_due and (not self._ready or len(self._coarse_due) > MOST_DUE):
+        if self._wants_coarse():
             due, (lattice, look) = self._coarse_due.popitem()
             self._mesh(due, 1, coarse_surface(self._grid, due, lattice), look)
             return due
@@ -191,18 +201,25 @@ class Theatre:
             self._stage.move(chunk, points, normals, level)
         return chunk
 
+    def _wants_coarse(self) -> bool:
+        """Whether a coarse surface is the next thing to be made; where pictures have a deadline, only if it is seen."""
+        if self.steady:
+            return bool(self._coarse_due) and (self._level > 0 or len(self._coarse_due) > MOST_DUE)
+        return bool(self._coarse_due) and (not self._ready or len(self._coarse_due) > MOST_DUE)
+
     @property
     def unfinished(self) -> bool:
         """Whether a chunk waits to be softened for good (all its neighbours have come), or for its coarse surface."""
-        return bool(self._ready or self._coarse_due)
+        return bool(self._ready or self._wants_coarse())
 
     @property
     def rough(self) -> bool:
         """Whether a chunk on the stage is not yet as it will be once nothing more comes."""
-        return bool(self._stale or self._coarse_due)
+        return bool(self._stale or (self._coarse_due and not self.steady))
 
     def detail(self, level: int) -> None:
         """From now on pictures show chunks at this level, where they have such a surface: 0 whole, 1 coarse."""
+        self._level = level
         self._stage.detail(level)
 
     def pending(self, chunks: Iterable[int]) -> None:

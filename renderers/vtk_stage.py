@@ -8,6 +8,7 @@ along with the eye: the same on every screen of a wall.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -78,6 +79,8 @@ class Stage:
             self.renderer.AddLight(light)
             self._lights.append(light)
         self._props: dict[int, list[_Prop]] = {}
+        self._order: list[int] = []
+        """The chunks' actors as they stand at the head of the renderer's props: twice the chunk, plus the level."""
         self._level = 0
         self._shown = True
         self._opacity = 1.0
@@ -116,7 +119,18 @@ class Stage:
         self.colour(chunk, colours, visible)
         self._clip(prop, self._cut(chunk))
         self._choose(chunk)
+        self._enter(chunk, level, actor)
+
+    def _enter(self, chunk: int, level: int, actor: Any) -> None:
+        """Puts an actor among the others by chunk: where two surfaces meet, the order of drawing may show."""
         self.renderer.AddActor(actor)
+        key = 2 * chunk + level
+        place = bisect_left(self._order, key)
+        self._order.insert(place, key)
+        # VTK has no call for a place among the props.  The renderer knows the actor by now, and keeps it through this.
+        props = self.renderer.GetViewProps()
+        props.RemoveItem(props.GetNumberOfItems() - 1)
+        props.InsertItem(place - 1, actor)
 
     def move(self, chunk: int, points: NDArray[np.float32], normals: NDArray[np.float32], level: int = 0) -> None:
         """The same surface with its points elsewhere."""
@@ -204,6 +218,7 @@ class Stage:
         stay = [prop for prop in props if level is not None and prop.level != level]
         for prop in props:
             if prop not in stay:
+                self._order.remove(2 * chunk + prop.level)
                 self.renderer.RemoveActor(prop.actor)
                 prop.actor.ReleaseGraphicsResources(self._window)
         if stay:
