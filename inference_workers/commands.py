@@ -65,7 +65,7 @@ def inspect(
     """Look at an input: what would be segmented, where it lies, and how it would be cut into chunks."""
     import msgspec
 
-    from inference_workers.segmenter import SegmenterError, choose_parameters
+    from inference_workers.segmenter import SegmenterError, choose_parameters, wishes_of
     from inference_workers.source import InputError, InspectRequest
     from inference_workers.source import inspect as look
 
@@ -75,7 +75,8 @@ def inspect(
             found = look(InspectRequest(source, variable, sides, periodic, sizes, with_range), progress)
         if segmenter is not None:
             chosen = choose_parameters(segmenter, _settings(set_ or []), found.suggested)
-            found = msgspec.structs.replace(found, parameters=chosen)
+            joins, least = wishes_of(segmenter, chosen)
+            found = msgspec.structs.replace(found, parameters=chosen, joins=joins, min_voxels=least)
     except (InputError, SegmenterError) as why:
         _refuse(why)
     if json:

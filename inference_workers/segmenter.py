@@ -15,14 +15,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, cast, get_args
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.wire.grid import Box, Grid, Triple
-from streamer.wire.volume import Parameter, Volume
+from streamer.wire.volume import Joins, Parameter, Volume
 
 GROUP = "cavecast.segmenters"
 
@@ -56,13 +56,19 @@ class Labelling(NamedTuple):
     """What a segmenter returns."""
 
     labels: NDArray[np.unsignedinteger[Any]]
-    """Labels of ``inner`` (z, y, x), 0 for background, any positive numbering, each label connected."""
+    """Labels of ``inner`` (z, y, x), 0 for background, any positive numbering, each label connected by the segmenter's
+    own rule (also through the halo)."""
     probability: NDArray[np.uint8] | None = None
     """How certain each voxel of ``inner`` is, if the segmenter knows: 0 unknown, else 1…255 from 0 to 1."""
 
 
 class Segmenter(Protocol):
-    """Labels blocks.  Made from its ``Parameters``; may raise anything: the chunk is then tried elsewhere."""
+    """Labels blocks.  Made from its ``Parameters``; may raise anything: the chunk is then tried elsewhere.
+
+    It may have more: ``joins = "overlap"``, if two blocks may draw the outline of one object differently (labels are
+    one then where they overlap enough, and not wherever they share a voxel); ``min_voxels``, the least size of an
+    object over all its chunks; ``together`` and ``segment_together(blocks)``, if several blocks at a time are quicker.
+    """
 
     Parameters: ClassVar[type[msgspec.Struct]]
     """The class of the one argument that the segmenter is made from."""
@@ -73,6 +79,15 @@ class Segmenter(Protocol):
 
     def segment(self, block: Block) -> Labelling:
         """Labels the block's core and pad."""
+
+
+class Wishes(NamedTuple):
+    """What a segmenter wants of the streamer that puts its chunks together."""
+
+    joins: Joins = "voxel"
+    """When labels of two chunks are one."""
+    min_voxels: int = 0
+    """The least size of an object over all its chunks."""
 
 
 def segmenters() -> dict[str, EntryPoint]:
@@ -111,6 +126,15 @@ def choose_parameters(
     load_segmenter(name, chosen)
     complete: dict[str, Parameter] = msgspec.to_builtins(take_parameters(name, record, chosen))
     return complete
+
+
+def wishes_of(name: str, parameters: Mapping[str, Parameter]) -> Wishes:
+    """What a segmenter with these parameters wants of the streamer.  Raises SegmenterError."""
+    made = load_segmenter(name, parameters)
+    joins, least = getattr(made, "joins", Wishes().joins), getattr(made, "min_voxels", 0)
+    if joins not in get_args(Joins):
+        raise SegmenterError(f"segmenter {name} wants to join by {joins!r}; known are: {', '.join(get_args(Joins))}")
+    return Wishes(cast(Joins, joins), int(least))
 
 
 def schema(name: str) -> dict[str, Any]:

@@ -23,9 +23,11 @@ from streamer.wire.volume import Keep, Volume
 LIVE, KEPT, DROPPED = range(3)
 CELL = np.dtype([("node", "<i8"), ("cell", "<u4"), ("area_km2", "<f8")])
 
-_SO_FAR = np.dtype([("open", "<i4"), ("first", "<i4"), ("last", "<i4"), ("state", "u1"), ("max", "<f8")])
+_SO_FAR = np.dtype(
+    [("open", "<i4"), ("first", "<i4"), ("last", "<i4"), ("state", "u1"), ("max", "<f8"), ("voxels", "<i8")]
+)
 """Of each root: own components in chunks that are not closed, first and last step, state, maximum of the field."""
-_NOTHING = np.array((0, 0x7FFF_FFFF, -1, LIVE, -np.inf), _SO_FAR)
+_NOTHING = np.array((0, 0x7FFF_FFFF, -1, LIVE, -np.inf, 0), _SO_FAR)
 
 
 class Objects:
@@ -59,6 +61,7 @@ class Objects:
             np.minimum.at(here["first"], of, stats["step"].astype(np.int32))
             np.maximum.at(here["last"], of, stats["step"].astype(np.int32))
             np.maximum.at(here["max"], of, stats["max"])
+            np.add.at(here["voxels"], of, stats["voxels"].astype(np.int64))
             self._fresh.append((base, stats))
             self._waiting += len(stats)
         if footprint is not None:
@@ -79,6 +82,7 @@ class Objects:
         np.minimum.at(so_far["first"], roots, lost["first"])
         np.maximum.at(so_far["last"], roots, lost["last"])
         np.maximum.at(so_far["max"], roots, lost["max"])
+        np.add.at(so_far["voxels"], roots, lost["voxels"])
         named = lost["last"] >= 0  # only these have a voxel in a core, and so an id
         pairs = np.column_stack((self._merges.ids(roots[named]), self._merges.ids(gone[named])))
         self.count -= len(pairs)
@@ -100,6 +104,7 @@ class Objects:
             kept &= lifetime_h >= self._keep.min_duration_h * (1 - 1e-9)
         if self._keep.core_threshold is not None:
             kept &= found["max"] >= self._keep.core_threshold
+        kept &= found["voxels"] >= self._keep.min_voxels
         self._so_far["state"][final] = np.where(kept, KEPT, DROPPED)
         self.count -= int(np.count_nonzero(~kept))
         self._stale = True

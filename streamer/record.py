@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from streamer.assembly import Assembly, Outcome
 from streamer.index import Index
+from streamer.seams import RULES
 from streamer.wire.block import PARTS, check, check_header
 from streamer.wire.codec import Buffer, crc32c
 from streamer.wire.header import Refused, decode, encode
@@ -75,7 +76,7 @@ class Record:
 
     def __init__(self, log: LogLike, spec: RunSpec) -> None:
         self.log, self.grid, self._layers = log, spec.grid, spec.layers
-        self.assembly = Assembly(spec.volume, spec.grid, spec.keep)
+        self.assembly = Assembly(spec.volume, spec.grid, spec.keep, RULES[spec.joins])
         self.index = Index(spec.grid, PARTS + spec.layers)
         self.end = ""
         """``complete`` or ``cancelled`` once the run has ended."""

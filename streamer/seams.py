@@ -1,14 +1,14 @@
 """The front of a run: where committed chunks meet, and which of them nothing can touch any more.
 
 A block's pad shows a layer of voxels that its neighbours own.  As soon as both are there, in either
-order, the labels of the pad are matched with the owner's by the segmenter's rule.  A chunk is *closed*
+order, the labels of the pad are matched with the owner's by the segmenter's rule (``RULES``).  A chunk is *closed*
 once it and all 26 around it are committed or failed; its seam is let go then, so memory follows the
 front and not the volume.  All is counted, never scanned: a commit costs no more late in a run than early.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -31,8 +31,45 @@ def same_voxel(pad: Labels, owned: Labels) -> Pairs:
     both = (pad > 0) & (owned > 0)
     if not both.any():
         return np.empty((0, 2), np.uint32)
-    pairs = np.unique(pad[both].astype(np.uint64) << np.uint64(32) | owned[both])
-    return np.column_stack((pairs >> np.uint64(32), pairs & np.uint64(0xFFFF_FFFF))).astype(np.uint32)
+    return _pairs(np.unique(pad[both].astype(np.uint64) << np.uint64(32) | owned[both]))
+
+
+def _pairs(codes: NDArray[np.uint64]) -> Pairs:
+    pairs: Pairs = np.column_stack((codes >> np.uint64(32), codes & np.uint64(0xFFFF_FFFF))).astype(np.uint32)
+    return pairs
+
+
+SMALLER_SHARED = 0.5
+EITHER_SHARED = 0.3
+
+
+def overlapping(pad: Labels, owned: Labels) -> Pairs:
+    """Two labels are one if they share half of the smaller one's voxels, or three tenths of both together: right where
+    two blocks may draw an object's outline a little differently, as networks do.
+
+    Only faces are looked at: on a line or at a corner, neighbours that are two could share all there is.
+    """
+    both = (pad > 0) & (owned > 0)
+    if not both.any():
+        return np.empty((0, 2), np.uint32)
+    codes, shared = np.unique(pad[both].astype(np.uint64) << np.uint64(32) | owned[both], return_counts=True)
+    pairs: Pairs = _pairs(codes)
+    there, here = (_sizes(labels, pairs[:, side]) for side, labels in enumerate((pad, owned)))
+    one = (shared >= SMALLER_SHARED * np.minimum(there, here)) | (shared >= EITHER_SHARED * (there + here - shared))
+    joined: Pairs = pairs[one]
+    return joined
+
+
+def _sizes(labels: Labels, names: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Voxels of each of the named labels."""
+    known, counts = np.unique(labels, return_counts=True)
+    return np.asarray(counts[np.searchsorted(known, names)], np.int64)
+
+
+RULES: dict[str, MatchRule] = {"voxel": same_voxel, "overlap": overlapping}
+"""By the names of ``RunSpec.joins``."""
+
+_FACES_ONLY = frozenset({overlapping})
 
 
 class Joined(NamedTuple):
@@ -85,7 +122,7 @@ class Seams:
         joined: list[Joined] = []
         if seam is not None:
             # The pieces are cut once and kept with the seam: that is most of what a commit costs.
-            self._held[chunk] = _Held(seam, tuple(self._grid.shared(chunk)))
+            self._held[chunk] = _Held(seam, tuple(self._pieces(chunk)))
             joined = self._match(chunk)
             for other in sorted(around & self._held.keys()):
                 joined += self._match(other, chunk)
@@ -98,6 +135,12 @@ class Seams:
         self.check(chunk)
         self._state[chunk] = FAILED
         return Advance([], self._close(self._grid.around(chunk), None))
+
+    def _pieces(self, chunk: int) -> Iterator[Shared]:
+        """The pieces of a chunk's pad that the rule looks at."""
+        for shared in self._grid.shared(chunk):
+            if self._joins not in _FACES_ONLY or sum(start > 0 for start in shared.in_block.start) == 1:
+                yield shared
 
     def _match(self, chunk: int, only: int | None = None) -> list[Joined]:
         """Joins between ``chunk``'s pad and the cores of its owners, or of one of them, as far as both are there."""

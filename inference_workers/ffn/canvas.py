@@ -58,6 +58,8 @@ class Overlap(NamedTuple):
     id: int
     other: int
     voxels: int
+    wanted: int
+    """All voxels that the object wanted, those of others included."""
 
 
 class Filled(NamedTuple):
@@ -222,7 +224,7 @@ class Canvas:
         self.probability[box][mask] = quantise(sigmoid(grown[mask]))
         self._origins.append(Origin(name, *start, iterations))
         found = zip(others.tolist(), counts.tolist(), strict=True)
-        self._overlaps += [Overlap(name, other, count) for other, count in found]
+        self._overlaps += [Overlap(name, other, count, len(wanted)) for other, count in found]
 
     def _reject(self, start: Triple, reason: Literal["weak", "small"], voxels: int, iterations: int) -> None:
         if self.labels[start] == 0:

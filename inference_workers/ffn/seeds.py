@@ -82,7 +82,7 @@ def peaks(
 
 
 def grid(shape: tuple[int, ...], step: int = 16, offsets: tuple[int, ...] = GRID_OFFSETS) -> Seeds:
-    """Every ``step``-th voxel along each axis; then the same from the next offset (in sixteenths of a step), and so on."""
+    """Every ``step``-th voxel along each axis; then the same from the next offset (sixteenths of a step), and so on."""
     places = [
         place
         for first in dict.fromkeys(offset * step // 16 for offset in offsets)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.wire.grid import Grid, Triple
-from streamer.wire.volume import Parameter, Source, Volume
+from streamer.wire.volume import Joins, Parameter, Source, Volume
 
 AnyArray = NDArray[Any]
 Values = Callable[[str], AnyArray]
@@ -56,6 +56,10 @@ class Inspection(msgspec.Struct, frozen=True):
     """What the segmenter that was named would be asked for; empty if none was named."""
     field_range: tuple[float, float] | None = None
     """The ends between which the field would be quantised, if that was asked."""
+    joins: Joins = "voxel"
+    """When the segmenter that was named wants labels of two chunks to be one."""
+    min_voxels: int = 0
+    """The least size of an object over all its chunks, if that segmenter has one."""
 
 
 class VariableFacts(NamedTuple):

@@ -125,6 +125,7 @@ def run_attributes(spec: RunSpec, software: str) -> dict[str, Any]:
         "segmenter": spec.segmenter,
         "parameters": json.dumps(spec.parameters, sort_keys=True),
         "min_duration_h": spec.keep.min_duration_h,
+        "min_voxels": spec.keep.min_voxels,
         "periodic": " ".join(a.name for a, wraps in zip(volume.axes, spec.grid.periodic, strict=True) if wraps)
         or "none",
         "software": software,

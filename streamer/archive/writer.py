@@ -24,6 +24,7 @@ from streamer.archive.place import ArchiveError
 from streamer.archive.store import Store
 from streamer.archive.tables import Column, csv_text, object_columns, step_columns
 from streamer.assembly import Assembly
+from streamer.seams import RULES
 from streamer.wire.block import PARTS, check_header
 from streamer.wire.codec import Buffer, compress, crc32c
 from streamer.wire.header import Refused, decode
@@ -47,7 +48,7 @@ class Writer:
 
     def __init__(self, store: Store, spec: RunSpec) -> None:
         self._store, self._spec, self._grid = store, spec, spec.grid
-        self._assembly = Assembly(spec.volume, spec.grid, spec.keep)
+        self._assembly = Assembly(spec.volume, spec.grid, spec.keep, RULES[spec.joins])
         self._times = iso_times(spec.volume.axes[0]) if spec.volume.has_time else []
         size = spec.grid.size
         self._states = np.full(size, PENDING, np.uint8)

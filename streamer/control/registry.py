@@ -32,7 +32,7 @@ from streamer.lifeline import Lifeline
 from streamer.settings import Settings
 from streamer.wire.grid import Grid
 from streamer.wire.keys import beyond_loopback, read
-from streamer.wire.volume import Keep, Parameter, RunSpec, Source, Volume
+from streamer.wire.volume import Joins, Keep, Parameter, RunSpec, Source, Volume
 
 INSPECT_S = 120.0
 """So long may the look at an input stay silent; one of many files says how far it is."""
@@ -53,6 +53,8 @@ class Inspection(msgspec.Struct, frozen=True):
     parameters: dict[str, Parameter] = {}
     title: str = ""
     field_range: tuple[float, float] | None = None
+    joins: Joins = "voxel"
+    min_voxels: int = 0
 
 
 class Registry:
@@ -167,7 +169,7 @@ class Registry:
     def _begin(self, request: RunRequest, found: Inspection, workers: int) -> LocalRun:
         run_id = f"{_slug(request.input)}-{secrets.token_hex(4)}"
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        keep = Keep(request.min_duration_h, request.core_threshold)
+        keep = Keep(request.min_duration_h, request.core_threshold, found.min_voxels)
         spec = RunSpec(
             run_id=run_id,
             source=found.source,
@@ -179,6 +181,7 @@ class Registry:
             created=created,
             layers=request.in_order,
             field_range=request.field_range or found.field_range,
+            joins=found.joins,
         )
         folder = self.folder.run(run_id)
         (folder / SPEC_FILE).write_bytes(msgspec.json.encode(spec))

@@ -19,6 +19,7 @@ from streamer.wire.grid import Grid, Triple
 
 Floats = NDArray[np.float64]
 AxisKind = Literal["time", "latitude", "longitude", "other"]
+Joins = Literal["voxel", "overlap"]
 Parameter = bool | int | float | str | None
 
 
@@ -107,11 +108,13 @@ class Keep(msgspec.Struct, frozen=True):
     """Shortest lifetime in hours, first to last time step, both included; 0 keeps all."""
     core_threshold: float | None = None
     """The maximum of the field that an object must reach; None keeps all."""
+    min_voxels: int = 0
+    """Least voxels of an object, over all its chunks; 0 keeps all."""
 
     @property
     def everything(self) -> bool:
         """Whether no filter is set."""
-        return self.min_duration_h <= 0 and self.core_threshold is None
+        return self.min_duration_h <= 0 and self.core_threshold is None and self.min_voxels <= 1
 
 
 class RunSpec(msgspec.Struct, frozen=True):
@@ -131,6 +134,8 @@ class RunSpec(msgspec.Struct, frozen=True):
     """Parts that chunks carry besides those that all do: some of ``block.EXTRA``, in that order."""
     field_range: tuple[float, float] | None = None
     """The ends between which the layer ``field`` is quantised; needed if there is one."""
+    joins: Joins = "voxel"
+    """When labels of two chunks are one: where both label the same voxel, or where they overlap enough."""
 
     def __post_init__(self) -> None:
         if self.layers != tuple(name for name in EXTRA if name in self.layers):
