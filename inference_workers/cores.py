@@ -1,8 +1,8 @@
 """How many cores a process may use, and what they can do.
 
 Of what the machine has, a process gets what its affinity and its cgroup's quota leave; of that, one
-worker of several takes the share that it was started with (``cavecast worker --threads``).  Two workers
-with all cores each would only stand in each other's way.
+worker of several takes the share that it is told at its start (``cavecast worker --threads``,
+``--one-of``).  Two workers with all cores each would only stand in each other's way.
 """
 
 from __future__ import annotations
@@ -24,10 +24,15 @@ def threads() -> int:
     return int(given) if given.isdecimal() and int(given) > 0 else cores()
 
 
+def give(threads: int) -> None:
+    """Lets this process, and what it starts, compute with so many threads: said once, at the start, by its command."""
+    os.environ[THREADS] = str(threads)
+
+
 def cores() -> int:
     """How many cores this process may use, by its affinity and its cgroups' quotas."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min([allowed, *(math.ceil(quota) for quota in _quotas())]))
+    return max(1, min([allowed, *(math.ceil(quota) for quota in quotas())]))
 
 
 def share(cores: int, workers: int) -> int:
@@ -37,8 +42,8 @@ def share(cores: int, workers: int) -> int:
 
 def quota_v2(cpu_max: str) -> float | None:
     """Cores by a cgroup's ``cpu.max`` (``200000 100000``); None where it sets no limit."""
-    limit, _, period = cpu_max.strip().partition(" ")
-    return int(limit) / int(period or 100000) if limit.isdecimal() else None
+    found = re.fullmatch(r"(\d+) ([1-9]\d*)", cpu_max.strip())
+    return int(found[1]) / int(found[2]) if found else None
 
 
 def groups(proc_cgroup: str) -> list[str]:
@@ -48,7 +53,7 @@ def groups(proc_cgroup: str) -> list[str]:
     return [str(own), *map(str, own.parents)]
 
 
-def _quotas(root: Path = Path("/sys/fs/cgroup")) -> list[float]:
+def quotas(root: Path = Path("/sys/fs/cgroup")) -> list[float]:
     """All limits that hold for this process, in cores."""
     found: list[float] = []
     for group in groups(_text(Path("/proc/self/cgroup"))):

@@ -39,6 +39,19 @@ def worker(
             show_envvar=False,
         ),
     ] = None,
+    threads: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            envvar="CAVECAST_THREADS",
+            min=0,
+            max=1024,
+            help="Threads of a network; 0: this worker's share of the cores that it may use.",
+        ),
+    ] = 0,
+    one_of: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1024, help="It is one of so many workers that share these cores.")
+    ] = 1,
 ) -> None:
     """Segment chunks of one run, leased from its streamer, until nothing is left to do.
 
@@ -47,11 +60,13 @@ def worker(
     """
     import socket
 
+    from inference_workers import cores
     from inference_workers.node import work
     from inference_workers.session import Manners
     from streamer.wire.keys import read
 
     called = (name or f"{socket.gethostname()}-{os.getpid()}")[:LONGEST_NAME]
     mine = read(keys, "worker") if keys is not None else None
+    cores.give(threads or cores.share(cores.cores(), one_of))
     manners = Manners(leases=leases, patience_s=patience, pulse_s=patience / 12, resend_s=patience / 2)
     work(ingest, called, manners, mine)

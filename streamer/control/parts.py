@@ -170,7 +170,8 @@ def arguments(name: str, role: Role, plan: Plan, at: Addresses) -> list[str]:
             way = ["--relay-of", at.feed_of(plan.source(name)), "--feed", at.relays[name]]
             return ["streamer", *way, *log, *kept, *locked]
         case "worker":
-            return ["worker", "--ingest", dialled(at.ingest), "--name", name, *locked]
+            way = ["--ingest", dialled(at.ingest), "--name", name]
+            return ["worker", *way, "--one-of", str(plan.workers), *locked]
         case "renderer":
             return ["renderer", "--feed", at.feed_of(plan.source(name)), "--views", at.views, *locked]
         case "archive":
