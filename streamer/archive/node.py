@@ -20,9 +20,9 @@ import zmq
 from streamer import logs
 from streamer.archive.follow import WINDOW_MESSAGES, Follower, Lost
 from streamer.archive.layout import UNFINISHED, digest
-from streamer.archive.place import ArchiveError, place_of
+from streamer.archive.place import ArchiveError, PlaceError, patiently, place_of
 from streamer.archive.shards import Shards, choose
-from streamer.archive.store import Store, counts, examine
+from streamer.archive.store import Store, There, counts, examine
 from streamer.archive.writer import Summary, Writer
 from streamer.dial import Dialled
 from streamer.wire.codec import Buffer
@@ -59,7 +59,12 @@ class Node:
         shard: Triple | None = None,
     ) -> None:
         self._place = place_of(out)
-        self._there = examine(self._place)
+        self._there: There | None = None
+        try:
+            self._there = examine(self._place)  # what is wrong for good is said at once
+        except PlaceError as why:
+            if not why.passes:
+                raise
         self._keys, self._shard = keys, shard
         self._feed, self._software, self._say = feed, software, say
         self._follower = Follower("archive", patience_s, time.monotonic())
@@ -119,7 +124,7 @@ class Node:
             if done is None:
                 done = self._carry_out(follower.tick(time.monotonic()))
             if done is not None:
-                self._tell_archived()
+                self._tell_archived(done)
                 self._carry_out(follower.told())
                 self._send(Goodbye())
                 return done
@@ -223,17 +228,26 @@ class Node:
         except (msgspec.MsgspecError, ValueError) as why:
             raise Lost(f"the streamer's specification of the run cannot be read: {why}") from None
         logs.bind(run=spec.run_id)
-        if self._store is None and self._there is not None and self._there.state != UNFINISHED:
-            return self._done_before(self._there.state, spec)
         epoch = self._follower.epoch
         if self._store is not None:
             log.warning("log begins anew", epoch=epoch)
-        shards = Shards(spec.grid, self._shard or choose(spec.grid))
-        self._store = Store(self._place, spec, self._software, shards, epoch, self._wait)
-        self._writer = Writer(self._store, spec)
+        done = patiently(lambda: self._open(spec, epoch), self._wait, wrong_too=False)
+        if done is not None or self._store is None:
+            return done
         if self._store.progress.next:
             log.info("goes on", entries=self._store.progress.next)
         self._announce()
+        return None
+
+    def _open(self, spec: RunSpec, epoch: str) -> Summary | None:
+        """Opens the store.  May be done twice."""
+        if self._store is None:
+            self._there = examine(self._place)
+            if self._there is not None and self._there.state != UNFINISHED:
+                return self._done_before(self._there.state, spec)
+        shards = Shards(spec.grid, self._shard or choose(spec.grid))
+        store = Store(self._place, spec, self._software, shards, epoch, self._wait)
+        self._store, self._writer = store, Writer(store, spec)
         return None
 
     def _done_before(self, state: str, spec: RunSpec) -> Summary:
@@ -266,13 +280,17 @@ class Node:
         self._tell_archived()
         self._flush_at = time.monotonic() + max(FLUSH_S, 10 * (time.monotonic() - now))
 
-    def _tell_archived(self) -> None:
-        if self._writer is None or self._store is None:
+    def _tell_archived(self, done: Summary | None = None) -> None:
+        """How far the store serves the log; a run that is whole in it, as far as it has come."""
+        if self._writer is not None and self._store is not None:
+            served = self._writer.served if done else min(self._writer.served, self._store.progress.next)
+        elif done is not None and done.state == "complete":
+            served = self._follower.head
+        else:
             return
-        served = min(self._writer.served, self._store.progress.next)
         if served > self._archived:
             self._archived = served
-            self._send(Archived(served, self._place.label))
+            self._send(Archived(served, self._place.address))
 
     def _wait(self, why: str, tries: int) -> None:
         """The store could not be written (for the n-th time in a row): says so, and returns when to try again."""
@@ -282,6 +300,7 @@ class Node:
             self._send(Trouble(""))
             self._follower.busy(time.monotonic())
             return
+        self._announce()  # it is there, and says itself why it does nothing
         if why != self._stands_still:
             self._stands_still = why
             log.warning("stands still", why=why)

@@ -7,18 +7,20 @@ survives a power cut.  A bucket does both by itself.  Its credentials come from 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from zarr.storage import LocalStore
 
 NEW = ".partial"
+_WRONG = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EROFS, errno.ELOOP)
 _STRANGERS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "ExpiredToken", "InvalidToken")
 
 
@@ -31,11 +33,14 @@ class ArchiveError(Exception):
 
 
 class PlaceError(ArchiveError):
-    """The place cannot be used now; it may be usable at another time.  ``what`` is wrong, without an advice."""
+    """The place cannot be used now; it may be usable at another time.  ``what`` is wrong, without an advice.
 
-    def __init__(self, what: str, advice: str, exit_code: int = 1) -> None:
-        super().__init__(f"{what}{advice}", exit_code)
-        self.what = what
+    ``passes``: it looks like what passes by itself, and not like a wrong name or a wrong key.
+    """
+
+    def __init__(self, what: str, advice: str, *, passes: bool = True) -> None:
+        super().__init__(f"{what}{advice}")
+        self.what, self.passes = what, passes
 
 
 class Place(Protocol):
@@ -43,6 +48,8 @@ class Place(Protocol):
 
     label: str
     """How to call it in a sentence."""
+    address: str
+    """Where it is, for those who are in other folders."""
     zarr: Any
     """The same as a store of zarr's."""
 
@@ -80,11 +87,33 @@ def place_of(out: str) -> Place:
     return Bucket(out.rstrip("/"))
 
 
+Done = TypeVar("Done")
+Wait = Callable[[str, int], None]
+"""Called with what is wrong and how often it has been in a row, returns when to try again; with "" when all is well."""
+
+
+def patiently(act: Callable[[], Done], wait: Wait, *, wrong_too: bool) -> Done:
+    """Does something that a place may refuse, until it does not; what does not pass is raised, unless ``wrong_too``."""
+    tries = 0
+    while True:
+        try:
+            found = act()
+        except PlaceError as why:
+            if not (why.passes or wrong_too):
+                raise
+            tries += 1
+            wait(f"the archive stands still, and the log keeps what it lacks: {why.what}", tries)
+        else:
+            if tries:
+                wait("", 0)
+            return found
+
+
 class Folder:
     """A folder on this machine, or on a file system that looks like one."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.label = path, str(path)
+        self.path, self.label, self.address = path, str(path), str(path.absolute())
         self.zarr = LocalStore(path)
         self._unsynced: set[Path] = set()
 
@@ -156,7 +185,9 @@ class Folder:
             yield
         except OSError as why:
             raise PlaceError(
-                f"{self.label} cannot be used: {why.strerror or why}", "; mend it and start again"
+                f"{self.label} cannot be used: {why.strerror or why}",
+                "; mend it and start again",
+                passes=why.errno not in _WRONG,
             ) from None
 
 
@@ -171,7 +202,8 @@ class Bucket:
             from zarr.storage import ObjectStore
         except ImportError:
             raise ArchiveError(f"{url} needs the package obstore: pip install 'cavecast[s3]'", 2) from None
-        self.label, self._obstore, self._errors = url, obstore, BaseError
+        self.label = self.address = url
+        self._obstore, self._errors = obstore, BaseError
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
         settings: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
         with self.spoken():
@@ -228,22 +260,26 @@ class Bucket:
         try:
             yield
         except (self._errors, OSError) as why:
-            what, advice = _of_bucket(self.label, str(why).strip() or type(why).__name__)
-            raise PlaceError(f"{self.label} cannot be used: {what}", f": {advice}") from None
+            what, advice, passes = _of_bucket(self.label, str(why).strip() or type(why).__name__)
+            raise PlaceError(f"{self.label} cannot be used: {what}", f": {advice}", passes=passes) from None
 
 
-def _of_bucket(url: str, said: str) -> tuple[str, str]:
-    """What is wrong with a bucket, and what to do, from what the library said."""
+def _of_bucket(url: str, said: str) -> tuple[str, str, bool]:
+    """What is wrong with a bucket, what to do, and whether it may pass by itself, from what the library said."""
     bucket = url.removeprefix("s3://").partition("/")[0]
     code = found.group(1) if (found := re.search(r"<Code>(\w+)</Code>", said)) else ""
     status = found.group(1) if (found := re.search(r"status code: (\d+)", said)) else ""
     if code == "NoSuchBucket":
-        return f"there is no bucket {bucket}", "make it first, or look at the AWS_… variables of the environment"
+        advice = "make it first, or look at the AWS_… variables of the environment"
+        return f"there is no bucket {bucket}", advice, False
     if code in _STRANGERS or status in ("401", "403"):
         why = f"the credentials of the environment are refused ({code or status})"
-        return why, "look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and the rights to the bucket"
+        advice = "look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and the rights to the bucket"
+        return why, advice, False
     if "error sending request" in said or "error trying to connect" in said:
         at = found.group() if (found := re.search(r"https?://[^/\s]+", said)) else "the bucket's address"
-        return f"{at} does not answer", "look at AWS_ENDPOINT_URL, AWS_REGION and the network"
+        return f"{at} does not answer", "look at AWS_ENDPOINT_URL, AWS_REGION and the network", True
     first = said.splitlines()[0].partition("<?xml")[0][:200].rstrip(" :")
-    return f"{first}{f' ({code})' if code else ''}", "look at the bucket, the AWS_… variables and the network"
+    passes = not status or status[0] == "5" or status in ("408", "429")
+    advice = "look at the bucket, the AWS_… variables and the network"
+    return f"{first}{f' ({code})' if code else ''}", advice, passes

@@ -32,7 +32,7 @@ from streamer.archive.layout import (
     run_attributes,
     write_array,
 )
-from streamer.archive.place import NEW, ArchiveError, Folder, Place, PlaceError, place_of
+from streamer.archive.place import NEW, ArchiveError, Folder, Place, Wait, patiently, place_of
 from streamer.archive.shards import Shards
 from streamer.archive.tables import Column
 from streamer.wire.codec import Labels, compress, decode_labels
@@ -115,8 +115,6 @@ def _foreign(place: Place) -> ArchiveError:
 
 
 Done = TypeVar("Done")
-Wait = Callable[[str, int], None]
-"""Called with what is wrong and how often it has been in a row, returns when to try again; with "" when all is well."""
 
 
 class Store:
@@ -159,20 +157,12 @@ class Store:
 
     def insist(self, act: Callable[[], Done]) -> Done:
         """Does something to the place until that takes it."""
-        tries = 0
-        while True:
-            try:
-                with self.place.spoken():
-                    found = act()
-            except PlaceError as why:
-                if self._wait is None:
-                    raise
-                tries += 1
-                self._wait(f"the archive stands still, and the log keeps what it lacks: {why.what}", tries)
-            else:
-                if tries and self._wait is not None:
-                    self._wait("", 0)
-                return found
+
+        def spoken() -> Done:
+            with self.place.spoken():
+                return act()
+
+        return spoken() if self._wait is None else patiently(spoken, self._wait, wrong_too=True)
 
     def _resumable(self, epoch: str) -> Progress:
         """How far an earlier process of this run came; 0 if its files are cut otherwise or the log is another."""

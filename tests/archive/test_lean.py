@@ -115,6 +115,36 @@ def test_a_log_that_loses_its_labels_to_the_archive_ends_in_the_same_store(
             assert np.array_equal(*same), name
 
 
+def test_a_run_that_was_archived_in_one_go_leaves_the_log_too(site: Streamer, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, chunks = run_of_blobs()
+    monkeypatch.chdir(site.folder)
+    site.start(*RETAIN[2:])  # keeps all
+    work(site.ingest, chunks)
+
+    def archived_now() -> None:
+        with part(*archive(site.feed, Path("run.zarr"))) as process:
+            assert line_of(process) == {"ready": "archive"}
+            assert line_of(process)["chunks"] == spec.grid.size
+            assert process.wait(DEADLINE_S) == 0
+
+    archived_now()
+    site.stop(signal.SIGTERM)
+    site.start(*RETAIN)
+    assert lean(site) == 0, "it does not know of the store yet"
+    archived_now()  # finds a store that is whole
+    wait_until(lambda: lean(site) > 1, "labels leave the log after the run's end")
+    assert (site.folder / "log" / "store").read_text() == str(site.folder / "run.zarr")
+
+
+def test_an_archive_that_comes_when_all_is_done_lets_the_log_become_small(site: Streamer) -> None:
+    _, chunks = run_of_blobs()
+    site.start(*RETAIN)
+    work(site.ingest, chunks)
+    with part(*archive(site.feed, site.folder / "run.zarr")) as process:
+        process.communicate(timeout=DEADLINE_S)
+    wait_until(lambda: lean(site) > 1, "labels leave the log after the run's end")
+
+
 def test_another_store_cannot_take_the_place_of_the_one_that_has_the_labels(site: Streamer) -> None:
     _, chunks = run_of_blobs()
     site.start(*RETAIN)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.archive.check import check_store
-from streamer.archive.place import Folder, PlaceError
+from streamer.archive.place import Folder, PlaceError, _of_bucket, patiently
 from streamer.archive.shards import Shards
 from streamer.archive.store import Store
 from streamer.archive.writer import Writer
@@ -146,6 +146,35 @@ def test_a_place_that_does_not_come_back_is_an_error_for_who_does_not_wait(tmp_p
         store.insist(go_on)
 
 
+def test_what_passes_is_waited_for_and_what_is_wrong_is_said_at_once() -> None:
+    said: list[tuple[str, int]] = []
+    ends = [PlaceError("it is away", "; mend it"), PlaceError("it is away", "; mend it"), None]
+
+    def act() -> str:
+        if why := ends.pop(0):
+            raise why
+        return "done"
+
+    assert patiently(act, lambda why, tries: said.append((why, tries)), wrong_too=False) == "done"
+    away = "the archive stands still, and the log keeps what it lacks: it is away"
+    assert said == [(away, 1), (away, 2), ("", 0)]
+    ends[:] = [PlaceError("it is no place", ": choose another", passes=False)]
+    with pytest.raises(PlaceError, match="it is no place: choose another"):
+        patiently(act, lambda *_: pytest.fail("nobody waits"), wrong_too=False)
+
+
+@pytest.mark.parametrize(("said", "passes"), [
+    ("error sending request for url (http://10.0.0.9:9000/runs)", True),
+    ("Server returned non-2xx status code: 503 Service Unavailable: <Code>SlowDown</Code>", True),
+    ("Server returned non-2xx status code: 429 Too Many Requests", True),
+    ("Server returned non-2xx status code: 301 Moved Permanently: <Code>PermanentRedirect</Code>", False),
+    ("Client error with status code: 403 Forbidden: <Code>AccessDenied</Code>", False),
+    ("Client error with status code: 404 Not Found: <Code>NoSuchBucket</Code>", False),
+])  # fmt: skip
+def test_it_is_known_what_a_bucket_gets_over(said: str, passes: bool) -> None:
+    assert _of_bucket("s3://runs/x.zarr", said)[2] is passes
+
+
 @contextmanager
 def disk(folder: Path) -> Iterator[None]:
     """A disk of 4 MB."""
@@ -187,6 +216,12 @@ def test_a_disk_that_becomes_full_stops_the_archive_until_there_is_room(
             note = wait_until(lambda: note_of(at["feed"]), "the archive's trouble is shown")
             assert note.startswith("the archive stands still, and the log keeps what it lacks: ")
             assert note.endswith(f"{out} cannot be used: No space left on device")
+            process.kill()
+            process.wait(60)
+        with part(*archive(at["feed"], out), *options) as process:
+            assert line_of(process) == {"ready": "archive"}, "a new one waits as the old one did"
+            wait_until(lambda: note_of(at["feed"]), "the trouble of the new one is shown")
+            assert process.poll() is None
             filler.unlink()
             assert line_of(process)["chunks"] == spec.grid.size
             assert process.wait(60) == 0
