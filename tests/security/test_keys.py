@@ -133,7 +133,7 @@ def test_each_door_opens_to_its_own_roles_only(tmp_path: Path) -> None:
     make(tmp_path)
     everybody = {role: read(tmp_path / f"{role}.toml", role) for role in ROLES}
     streamer = {door: everybody["streamer"].admitted(door) for door in ("ingest", "feed")}
-    doors = {**streamer, "views": everybody["renderer"].admitted("views")}
+    doors = {**streamer, **{door: everybody["renderer"].admitted(door) for door in ("views", "wall")}}
     for door, roles in DOORS.items():
         for role, keys in everybody.items():
             request = [b"1.0", b"7", door.encode(), b"10.0.0.3", b"", b"CURVE", unpack(keys.public)]

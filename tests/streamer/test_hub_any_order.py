@@ -338,6 +338,8 @@ class AnyOrder(RuleBasedStateMachine):
             if reader.welcome and reader.messages < reader.may_messages:
                 wanted = next((n for n in range(reader.next, self.log.head) if self.is_for(reader, n)), None)
                 room = reader.may_bytes - reader.bytes
+                if reader.asked and self.size(reader.asked[0]) > room:
+                    continue  # what it fetches has its turn, and waits for credit
                 assert wanted is None or self.size(wanted) > room, f"{peer!r} lacks {wanted}, and has room for {room}"
 
     def size(self, number: int) -> int:
