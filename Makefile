@@ -56,8 +56,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Two files of tests at a time: most of them wait for other processes.  ARGS="-n 0" runs one test after the other.
 test: $(VENV)/.dev browser-libraries lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 # Firefox, an S3 server, a fuzzer: minutes, and packages that the other tests do without.
 long-test: $(VENV)/.dev browser-libraries
