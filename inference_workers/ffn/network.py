@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from inference_workers.cores import processor_has
 from inference_workers.ffn.model import ModelError
+from inference_workers.ffn.remarks import held_back
 from inference_workers.ffn.structure import LAST, Shape, Weights, shapes
 
 # Both libraries read the environment when they are imported, and only then.  What is said below the level of errors
@@ -27,8 +28,9 @@ from inference_workers.ffn.structure import LAST, Shape, Weights, shapes
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-import keras
-import tensorflow as tf
+with held_back():
+    import keras
+    import tensorflow as tf
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 FloatArray = NDArray[np.float32]
