@@ -77,11 +77,12 @@ def build(depth: int, features: int, computed_in: str = "float32") -> Any:
     shapes(depth, features)
     policy = keras.DTypePolicy(POLICIES[computed_in])
     make = keras.layers
+    kind: dict[str, Any] = {"dtype": policy, "data_format": "channels_last"}  # whatever the user's keras.json prefers
     image = keras.Input((None, None, None, 1), name="image", dtype="float32")
     seed = keras.Input((None, None, None, 1), name="seed", dtype="float32")
 
     def convolution(name: str, activation: str | None = None) -> Any:
-        return make.Conv3D(features, 3, padding="same", activation=activation, name=name, dtype=policy)
+        return make.Conv3D(features, 3, padding="same", activation=activation, name=name, **kind)
 
     def rectified(name: str) -> Any:
         return make.ReLU(name=name, dtype=policy)
@@ -91,7 +92,7 @@ def build(depth: int, features: int, computed_in: str = "float32") -> Any:
     for i in range(1, depth):
         inner = convolution(f"conv{i}_a", "relu")(rectified(f"relu{i}")(net))
         net = make.Add(name=f"add{i}", dtype=policy)([net, convolution(f"conv{i}_b")(inner)])
-    update = make.Conv3D(1, 1, name=LAST, dtype=policy)(rectified("relu_lom")(net))
+    update = make.Conv3D(1, 1, name=LAST, **kind)(rectified("relu_lom")(net))
     logits = make.Add(name="logits", dtype="float32")([seed, update])
     return keras.Model([image, seed], logits, name="flood_filling_network")
 
