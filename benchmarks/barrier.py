@@ -22,12 +22,12 @@ import zmq
 from benchmarks.report import Row, at_most, conclude, options
 from renderers.wall import messages
 from renderers.wall.call import Call, host
-from renderers.wall.conductor import digest
 from renderers.wall.figures import WallFigures
 from renderers.wall.messages import Beat, Join, Reach, Ready, Shown, Tile
 from renderers.wall.records import Node, Place, Screen, Wall
 from renderers.wall.records import Tile as Output
 from renderers.wall.seat import Greet, Mark, Paint, Pulse, Quit, Seat, Swap
+from renderers.wall.seating import digest
 from renderers.wall.write import to_toml
 from streamer.wire.viewing import Placement, View
 

@@ -9,18 +9,19 @@ along with the eye: the same on every screen of a wall.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from vtkmodules.util.numpy_support import numpy_to_vtk
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonCore import VTK_TYPE_INT32, vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPlane, vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkLight, vtkPolyDataMapper, vtkProperty, vtkRenderer
 
 from renderers.camera import VIEW_ANGLE, Eye
+from renderers.pick import Solid
 from streamer.wire.viewing import MOST_PLANES, Plane
 
 TOP, BOTTOM = (0.035, 0.055, 0.095), (0.012, 0.017, 0.030)
@@ -30,7 +31,7 @@ LIGHTS = ((-0.45, 0.75, 0.9, 0.86), (0.9, -0.2, 0.7, 0.34), (0.1, 0.3, -1.0, 0.2
 
 MOST, MOST_AT_ONCE = MOST_PLANES + 2, 6
 """Planes that cut the scene (those of the view and the time window's ends), and how many VTK lets cut one actor."""
-PEELS = 12
+PEELS = 6
 """Layers behind each other that are seen where surfaces let light through."""
 
 
@@ -229,6 +230,19 @@ class Stage:
         """An empty stage."""
         for chunk in list(self._props):
             self.remove(chunk)
+
+    def labels(self, chunk: int) -> NDArray[np.uint32] | None:
+        """The label of each point of a chunk's whole surface; None if it has none."""
+        return next((prop.labels for prop in self._props.get(chunk, ()) if prop.level == 0), None)
+
+    def solids(self) -> Iterator[Solid]:
+        """The surfaces as they are seen now, of chunks that have any left."""
+        for chunk, props in self._props.items():
+            for prop in props:
+                if prop.actor.GetVisibility():
+                    points = vtk_to_numpy(prop.surface.GetPoints().GetData())
+                    shown = vtk_to_numpy(prop.surface.GetPolys().GetConnectivityArray()).reshape(-1, 3)
+                    yield Solid(chunk, points, prop.labels, shown)
 
     @property
     def triangles(self) -> int:

@@ -22,7 +22,8 @@ from renderers.wall import barrier, messages
 from renderers.wall.barrier import Act, Barrier, Full, Rules, Span
 from renderers.wall.call import host, signals
 from renderers.wall.exposition import Endpoint
-from renderers.wall.figures import WallFigures, WallTally
+from renderers.wall.figures import WallFigures, WallTally, wall_figures
+from renderers.wall.followers import Followers, Say
 from renderers.wall.leader import Leader
 from renderers.wall.messages import (
     MAX_SCENE,
@@ -38,12 +39,14 @@ from renderers.wall.messages import (
     Known,
     Leave,
     Message,
+    Picked,
+    Play,
     Reach,
     Ready,
     Redraw,
     Refuse,
+    Run,
     Scene,
-    Seen,
     SetView,
     Show,
     Shown,
@@ -54,20 +57,19 @@ from renderers.wall.messages import (
     encode_scene,
     short,
 )
+from renderers.wall.picking import Picking, Send
 from renderers.wall.records import Wall
-from renderers.wall.scenery import STEP_S, Scenery
+from renderers.wall.scenery import Scenery
+from renderers.wall.seating import digest, seats_of
 from renderers.wall.track.listen import Listener
-from renderers.wall.track.mouse import Mouse
 from renderers.wall.track.poses import Trackers
 from renderers.wall.track.record import Recorder
 from renderers.wall.track.sensed import Record
-from streamer.wire.codec import crc32c
+from renderers.wall.windows import Windows
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
 
-PIPE, MOST_SITES = 64, 16
-SITE_S = 10.0
-"""A site that is silent for so long is forgotten."""
+PIPE = 64
 LONGEST_S = 1.0
 
 
@@ -83,14 +85,6 @@ class Plan(NamedTuple):
     delay_s: float = 0.1
     """So long after the other wall."""
     own_head: bool = False
-
-
-class _Site:
-    def __init__(self) -> None:
-        self.credit = self.sent = 0
-        self.number = -1
-        self.heard = 0.0
-        self.sent_at = self.came_at = 0.0
 
 
 class Conductor:
@@ -110,20 +104,20 @@ class Conductor:
         wall = plan.wall
         self._digest = digest(wall)
         self._seats = seats_of(wall)
-        trackers = Trackers(listener.sources, wall.head, wall.eye_separation_mm) if listener is not None else None
-        self._scenery = Scenery(wall, trackers)
+        sources = listener.sources if listener is not None else ()
+        trackers = Trackers(sources, wall.head, wall.eye_separation_mm) if sources else None
+        self._scenery = Scenery(wall, trackers, plan.rules.rate_hz)
+        self._windows = Windows(wall, sources)
         self._barrier = Barrier(plan.rules, self._scenery.look)
+        self._picking, self._followers = Picking(), Followers()
         self.tally = WallTally()
         self._peers: dict[str, bytes] = {}
         self._names: dict[bytes, str] = {}
-        self._sites: dict[bytes, _Site] = {}
-        self._drawn = (0, 0.0, b"")
-        """Number, time and bytes of the look drawn last."""
+        self._drawn = (0, b"")
+        """Number and bytes of the look drawn last."""
         self._sensed_at = 0.0
-        self._drawn_at = 0.0
         self._fresh_sense = 0.0
-        self._step_at = self._figures_at = inf
-        self._mice = self._mouse_sources()
+        self._figures_at = inf
         with ExitStack() as undo:
             self._context = zmq.Context()
             undo.callback(self._context.term)
@@ -158,41 +152,20 @@ class Conductor:
             self._figures_at = time.monotonic()
             while not caught:
                 # To the millisecond above: a deadline is never asked about before it has come.
-                poller.poll(ceil(1000 * max(0.0, self._deadline() - time.monotonic())))
+                now = time.monotonic()
+                poller.poll(ceil(1000 * max(0.0, self._deadline(now) - now)))
                 self._turn()
         return 130 if caught[0] == signal.SIGINT else 0
 
     def figures(self, now: float) -> WallFigures:
         """The wall in figures."""
-        counts, tally = self._barrier.counts, self.tally
-        states = self._barrier.states()
-        live = {tile for name, state in states.items() if state == "live" for tile in self._seats[name]}
-        return WallFigures(
-            wall=self._plan.wall.name,
-            frames=counts["frames"],
-            rate_hz=tally.rate_hz(now),
-            position=self._barrier.position,
-            seats=len(states),
-            live=sum(state == "live" for state in states.values()),
-            stale=tuple(tile.name for tile in self._plan.wall.tiles if tile.name not in live),
-            evictions_late=counts["evictions_late"],
-            evictions_stale=counts["evictions_stale"],
-            deaths=counts["deaths"],
-            rejoins=counts["rejoins"],
-            missed_shows=tally.missed_shows,
-            draw_to_show=tally.draw_to_show.spread(),
-            ready_spread=tally.ready_spread.spread(),
-            show_skew={name: times.spread() for name, times in sorted(tally.tiles.items())},
-            skew=tally.skew.spread(),
-            sensor_to_draw=tally.sensor_to_draw.spread(),
-            sensor_to_show=tally.sensor_to_show.spread(),
-            chunk_to_show=tally.chunk_to_show.spread(),
-        )
+        return wall_figures(self._plan.wall, self._seats, self._barrier, self.tally, now)
 
     # ------------------------------------------------------------------ turns
 
-    def _deadline(self) -> float:
-        times = [self._barrier.deadline(), self._figures_at, self._step_at, time.monotonic() + LONGEST_S]
+    def _deadline(self, now: float) -> float:
+        times = [self._barrier.deadline(), self._figures_at, now + LONGEST_S]
+        times += [self._scenery.deadline(now), self._picking.deadline()]
         if self._listener is not None:
             times.append(self._listener.deadline())
         if self._leader is not None:
@@ -200,44 +173,47 @@ class Conductor:
         return min(times)
 
     def _turn(self) -> None:
-        self._sense()
+        if self._listener is not None and (records := self._listener.read(time.monotonic())):
+            self._sensed(records, time.monotonic())
         self._hear()
         now = time.monotonic()
         self._door.attend(now)
         if self._leader is not None:
             self._leader.listen(now)
-            if (scene := self._leader.take(now)) is not None and self._scenery.follow(scene, self._plan.own_head):
-                self._want(now)
+            if (scene := self._leader.take(now)) is not None:
+                self._changed(self._scenery.follow(scene, self._plan.own_head, now), now)
+        if now >= self._scenery.deadline(now):
+            self._changed(self._scenery.tick(now), now)
+        if now >= self._picking.deadline():
+            self._pick(self._picking.tick(self._live(), now))
         if now >= self._barrier.deadline():
             self._do(self._barrier.tick(now), now)
         if now >= self._figures_at:
             self._figures_at = now + LONGEST_S
             if self._endpoint is not None:
                 self._endpoint.show(self.figures(now))
-            for peer in [peer for peer, site in self._sites.items() if now - site.heard > SITE_S]:
-                del self._sites[peer]
-
-    def _sense(self) -> None:
-        """What the trackers say."""
-        if self._listener is None:
-            return
-        now = time.monotonic()
-        records = self._listener.read(now)
-        if records or now >= self._step_at:
-            self._sensed(records, now)
+            self._followers.forget(now)
 
     def _sensed(self, records: list[Record], now: float) -> None:
+        """What trackers say, and what is done at windows."""
         if self._recorder is not None:
             for record in records:
                 self._recorder.write(record, now)
-        if self._scenery.sense(records, now):
-            self._step_at = now + STEP_S
-            self._want(now)
-        else:
-            self._step_at = inf if not records else now + STEP_S
+        self._changed(self._scenery.sense(records, now), now)
 
-    def _want(self, now: float) -> None:
-        self._do(self._barrier.want(self._scenery.look, now), now)
+    def _changed(self, changed: bool, now: float) -> None:
+        """The scenery was asked to change: what follows from it."""
+        if changed:
+            self._do(self._barrier.want(self._scenery.look, now), now)
+        for asked in self._scenery.asked():
+            self._pick(self._picking.ask(asked, self._live(), now))
+
+    def _pick(self, send: Send | None) -> None:
+        if send is not None:
+            self._send(send.seat, [encode(send.pick)])
+
+    def _live(self) -> list[str]:
+        return [name for name, state in self._barrier.states().items() if state == "live"]
 
     # ------------------------------------------------------------------ what is heard
 
@@ -262,15 +238,21 @@ class Conductor:
             case Join():
                 self._join(peer, message, now)
             case Follow():
-                self._follow(peer, message, now)
+                self._tell(self._followers.follow(peer, message, now))
             case SetView():
-                if self._scenery.set_view(decode_view(payload)):
-                    self._want(now)
+                self._changed(self._scenery.set_view(decode_view(payload), now), now)
                 self._say(peer, Answer(message.request))
+            case Play(request, playing, steps_per_s, loop):
+                self._changed(self._scenery.play(steps_per_s if playing else None, now, loop=loop), now)
+                self._say(peer, Answer(request))
             case Ask(request, what):
-                said = msgspec.msgpack.encode(self.figures(now)) if what == "figures" else encode_scene(self._scene)
+                said = (
+                    msgspec.msgpack.encode(self.figures(now))
+                    if what == "figures"
+                    else encode_scene(self._scenery.scene)
+                )
                 self._say(peer, Answer(request), said)
-            case Beat() | Ready() | Shown() | Redraw() | Leave() | Input():
+            case Beat() | Ready() | Shown() | Run() | Picked() | Redraw() | Leave() | Input():
                 name = self._names.get(peer)
                 if name is None:
                     if isinstance(message, Beat):
@@ -281,7 +263,11 @@ class Conductor:
                 pass
 
     def _of_seat(
-        self, name: str, peer: bytes, message: Beat | Ready | Shown | Redraw | Leave | Input, now: float
+        self,
+        name: str,
+        peer: bytes,
+        message: Beat | Ready | Shown | Run | Picked | Redraw | Leave | Input,
+        now: float,
     ) -> None:
         match message:
             case Ready(frame, reach):
@@ -289,14 +275,21 @@ class Conductor:
             case Shown():
                 tiles = [(tile.name, tile.at) for tile in message.tiles]
                 self.tally.shown(message.frame, tiles, message.arrived_s)
+                self._scenery.gait.took(message.frame, message.draw_s)
             case Beat(turn, reach, at):
                 self._do(self._barrier.beat(name, turn, _spans(reach), now), now)
                 where = self._barrier.epoch, self._barrier.position
                 self._say(peer, Beaten(at, now, time.monotonic(), *where))
+            case Run(_, steps, half):
+                self._changed(self._scenery.run_is(steps, half, now), now)
+            case Picked():
+                if (asked := self._picking.answered(message)) is not None:
+                    self._changed(self._scenery.found(asked, message, now), now)
             case Redraw():
                 self._do(self._barrier.redraw(now), now)
             case Input():
-                self._sensed(self._typed(message), now)
+                if records := self._windows.records(message):
+                    self._sensed(records, now)
             case Leave():
                 del self._names[peer], self._peers[name]
                 self._do(self._barrier.leave(name, now), now)
@@ -331,33 +324,7 @@ class Conductor:
         self._say(peer, Refuse(f"another process shows {name} now"))
         self._do(self._barrier.leave(name, now), now)
 
-    def _mouse_sources(self) -> dict[str, Mouse]:
-        """Mouse and keyboard at the windows of tiles, if the wall names them among its trackers."""
-        if self._listener is None:
-            return {}
-        number = next((i for i, source in enumerate(self._listener.sources) if source.kind == "mouse"), None)
-        if number is None:
-            return {}
-        tiles = self._plan.wall.tiles
-        return {tile.name: Mouse(number, tile.screen, tile.place.width, tile.place.height) for tile in tiles}
-
-    def _typed(self, message: Input) -> list[Record]:
-        mouse = self._mice.get(message.tile)
-        if mouse is None:
-            return []
-        if message.kind == "key":
-            return mouse.key(message.code, message.pressed)
-        if message.kind == "button" and message.code.isdecimal():
-            return mouse.pressed(int(message.code), message.pressed, message.x, message.y)
-        return mouse.moved(message.x, message.y)
-
     # ------------------------------------------------------------------ what is said
-
-    @property
-    def _scene(self) -> Scene:
-        content = self._scenery.look.content
-        assert isinstance(content, Scene)
-        return content
 
     def _do(self, acts: list[Act], now: float) -> None:
         for act in acts:
@@ -380,40 +347,22 @@ class Conductor:
     def _draw(self, draw: barrier.Draw, now: float) -> None:
         number, scene = draw.look
         assert isinstance(scene, Scene)
-        if number != self._drawn[0]:
-            self._drawn = number, now, encode_scene(scene)
-        frames = [encode(Draw(draw.frame, number, draw.epoch, draw.position)), self._drawn[2]]
+        fresh = number != self._drawn[0]
+        if fresh:
+            self._drawn = number, encode_scene(scene)
+        frames = [encode(Draw(draw.frame, number, draw.epoch, draw.position)), self._drawn[1]]
         for seat in draw.seats:
             self._send(seat, frames)
+        self._scenery.gait.drawn(draw.frame, scene.level)
         if scene.sensed_at and scene.sensed_at != self._sensed_at:
             self._sensed_at = self._fresh_sense = scene.sensed_at
             self.tally.sensor_to_draw.add(time.monotonic() - scene.sensed_at)
-        for peer, site in list(self._sites.items()):
-            self._tell(peer, site)
+        if fresh:
+            for say in self._followers.drawn(number, now, self._drawn[1], now):
+                self._tell(say)
 
-    def _follow(self, peer: bytes, follow: Follow, now: float) -> None:
-        """Another site asks for what this wall shows."""
-        site = self._sites.get(peer)
-        if site is None:
-            if len(self._sites) >= MOST_SITES:
-                self._say(peer, Refuse(f"{MOST_SITES} sites follow this wall already"))
-                return
-            site = self._sites[peer] = _Site()
-            self._log.info("a site follows", site=follow.site[:64])
-        site.credit, site.heard, site.sent_at, site.came_at = follow.credit, now, follow.at, now
-        if not self._tell(peer, site):
-            self._say(peer, Seen(-1, 0.0, site.sent_at, site.came_at, time.monotonic()))
-        site.sent_at = 0.0
-
-    def _tell(self, peer: bytes, site: _Site) -> bool:
-        """Sends a site what is shown, if that is news to it and it has asked for it."""
-        number, at, raw = self._drawn
-        if not raw or site.sent >= site.credit or site.number == number:
-            return False
-        site.number, site.sent = number, site.sent + 1
-        self._say(peer, Seen(number, at, site.sent_at, site.came_at, time.monotonic()), raw)
-        site.sent_at = 0.0
-        return True
+    def _tell(self, say: Say) -> None:
+        self._say(say.peer, say.message, say.payload)
 
     def _say(self, peer: bytes, message: Message, payload: bytes = b"") -> None:
         self._post(peer, [encode(message), payload] if payload else [encode(message)])
@@ -432,23 +381,8 @@ class Conductor:
             if why.errno != zmq.EHOSTUNREACH:
                 raise
             self.counts["gone"] += 1
-            self._sites.pop(peer, None)
+            self._followers.gone(peer)
 
 
 def _spans(reach: tuple[Reach, ...]) -> tuple[Span, ...]:
     return tuple(Span(one.epoch, one.floor, one.reached) for one in reach[:4])
-
-
-def seats_of(wall: Wall) -> dict[str, tuple[str, ...]]:
-    """The processes that a wall may have: one for each tile, or one for each node with all of its tiles."""
-    found: dict[str, tuple[str, ...]] = {tile.name: (tile.name,) for tile in wall.tiles}
-    for node in wall.nodes:
-        tiles = tuple(tile.name for tile in wall.tiles if tile.node == node.name)
-        if tiles:
-            found.setdefault(node.name, tiles)
-    return found
-
-
-def digest(wall: Wall) -> str:
-    """Names what a wall is, so that nobody draws for another one."""
-    return f"{crc32c(msgspec.msgpack.encode(wall)):08x}"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import numpy as np
+
+from renderers.wall.barrier import Barrier
+from renderers.wall.records import Wall
 
 KEPT = 1024
 OPEN_FRAMES = 8
@@ -118,3 +121,32 @@ class WallTally:
             self.tiles.setdefault(name, Times()).add(at - first)
         if sensed:
             self.sensor_to_show.add(last - sensed)
+
+
+def wall_figures(
+    wall: Wall, seats: Mapping[str, tuple[str, ...]], barrier: Barrier, tally: WallTally, now: float
+) -> WallFigures:
+    """The figures of a wall; ``seats`` are the tiles of each process that it may have."""
+    counts, states = barrier.counts, barrier.states()
+    live = {tile for name, state in states.items() if state == "live" for tile in seats[name]}
+    return WallFigures(
+        wall=wall.name,
+        frames=counts["frames"],
+        rate_hz=tally.rate_hz(now),
+        position=barrier.position,
+        seats=len(states),
+        live=sum(state == "live" for state in states.values()),
+        stale=tuple(tile.name for tile in wall.tiles if tile.name not in live),
+        evictions_late=counts["evictions_late"],
+        evictions_stale=counts["evictions_stale"],
+        deaths=counts["deaths"],
+        rejoins=counts["rejoins"],
+        missed_shows=tally.missed_shows,
+        draw_to_show=tally.draw_to_show.spread(),
+        ready_spread=tally.ready_spread.spread(),
+        show_skew={name: times.spread() for name, times in sorted(tally.tiles.items())},
+        skew=tally.skew.spread(),
+        sensor_to_draw=tally.sensor_to_draw.spread(),
+        sensor_to_show=tally.sensor_to_show.spread(),
+        chunk_to_show=tally.chunk_to_show.spread(),
+    )

@@ -42,15 +42,21 @@ class Held:
             case There(present):
                 self.floor = self.reached = present.head
                 self._missing = set(present.numbers.tolist())
-            case Arrived(number=number, fetched=True):
-                self._missing.discard(number)
+            case Arrived(number=number, fetched=True, piece=piece):
+                if piece is None or not piece.level:  # a coarse one stands in for it only
+                    self._missing.discard(number)
             case Arrived(number=number):
                 self.reached = number + 1
+                if event.kind == "evicted" and event.piece is None:
+                    self._missing.add(number)  # its labels have left the log, and come by another way
                 if not self._missing:
                     self._waiting.append((event, now))
                     return []
-                # It would take the room that what is missing needs.
+                # It would take the room that what is missing needs; and so would what waits before it.
                 self.floor = self.reached
+                before = [Due(*waiting) for waiting in self._waiting]
+                self._waiting.clear()
+                return [*before, Due(event, now)]
             case _:
                 pass
         return [Due(event, now)]

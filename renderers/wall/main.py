@@ -91,6 +91,9 @@ def conductor(
     here = _wall(wall)
     mine = read_keys(keys, "renderer") if keys is not None else None
     sources = (TrackerSource("replay", str(replay)),) if replay is not None else here.trackers
+    if not any(source.kind == "mouse" for source in sources):
+        # Keys at the windows of tiles are for every wall.
+        sources = (*sources, TrackerSource("mouse", ""))
     rules = Rules(deadline_s=deadline_ms / 1000, rate_hz=rate, stale_s=stale_s)
     plan = Plan(here, listen, feed, rules, leader, delay_ms / 1000, own_head)
     with ExitStack() as stack:
@@ -141,7 +144,7 @@ def tile(
     """
     # VTK takes half a second to load, and --help shall not wait for it.
     from renderers.vtk_window import NoOpenGL
-    from renderers.wall.conductor import digest, seats_of
+    from renderers.wall.seating import digest, seats_of
     from renderers.wall.studio import Studio
     from renderers.wall.tile import Place, TileNode
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from streamer.wire.header import MAX_HEADER, Refused, brief
-from streamer.wire.viewing import Head, View
+from streamer.wire.viewing import Head, Vec3, View
 
 VERSION = 1
 MAX_SCENE = 1 << 16
@@ -41,6 +41,12 @@ class Scene(msgspec.Struct, frozen=True, array_like=True):
     separation_mm: float = 64.0
     sensed_at: float = 0.0
     """When the newest measurement in it was made; 0: none was."""
+    level: int = 0
+    """How much of the surfaces is drawn, by all tiles: 0 all of it, 1 the coarse ones."""
+    note: str = ""
+    """What is said of a picked object, in words; empty: nothing."""
+    noted: str = ""
+    """The screen in whose corner that stands."""
 
 
 # ---------------------------------------------------------------- tile → conductor
@@ -99,6 +105,30 @@ class Shown(Message, frozen=True):
     arrived_s: float = -1.0
     """How long ago the oldest entry had come that this frame is the first to show; −1: it shows no new one."""
     draw_s: float = 0.0
+    """Time for the drawing alone, without what was made of new entries."""
+
+
+class Run(Message, frozen=True):
+    """What a seat knows of the run that it follows."""
+
+    epoch: str
+    steps: int
+    """Of axis 0."""
+    half: Vec3
+    """Half the sides of the volume's box in the scene (x, y, z)."""
+
+
+class Picked(Message, frozen=True):
+    """The answer to Pick."""
+
+    request: int
+    object_id: int = 0
+    """Of the object that the ray meets first; 0: it meets none."""
+    voxels: int = 0
+    """Of the object, so far."""
+    first: int = 0
+    """The first step of axis 0 in which the object is, so far; and the last."""
+    last: int = 0
 
 
 class Input(Message, frozen=True):
@@ -180,6 +210,14 @@ class Refuse(Message, frozen=True):
     again: bool = False
 
 
+class Pick(Message, frozen=True):
+    """Which object does this ray meet first?  In the scene's units; ``direction`` has length 1."""
+
+    request: int
+    origin: Vec3
+    direction: Vec3
+
+
 # ---------------------------------------------------------------- others → conductor
 
 
@@ -187,6 +225,15 @@ class SetView(Message, frozen=True):
     """Show this from now on.  Payload: a ``View``; the head stays the wall's."""
 
     request: int = 0
+
+
+class Play(Message, frozen=True):
+    """Time shall run, or stop."""
+
+    request: int
+    playing: bool
+    steps_per_s: float = 4.0
+    loop: bool = True
 
 
 class Follow(Message, frozen=True):
@@ -227,8 +274,8 @@ class Answer(Message, frozen=True):
 
 
 Known = (
-    Join | Beat | Ready | Shown | Input | Redraw | Leave | Welcome | Draw | Show | Evict | Beaten | Refuse
-    | SetView | Follow | Ask | Seen | Answer
+    Join | Beat | Ready | Shown | Run | Picked | Input | Redraw | Leave | Welcome | Draw | Show | Evict | Beaten
+    | Refuse | Pick | SetView | Play | Follow | Ask | Seen | Answer
 )  # fmt: skip
 _NAMES = frozenset(kind.__name__ for kind in Known.__args__)
 _NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil, inf
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -17,8 +17,9 @@ import structlog
 import zmq
 
 from renderers.feed import Arrived, Event, FeedLine, Started, hush
+from renderers.geometry import room_of
 from renderers.picture import png
-from renderers.wall.burn import read_blocks
+from renderers.wall.burn import Burned, read_blocks
 from renderers.wall.call import Call, host, signals
 from renderers.wall.held import Due, Held
 from renderers.wall.messages import (
@@ -28,7 +29,11 @@ from renderers.wall.messages import (
     Draw,
     Join,
     Leave,
+    Pick,
+    Picked,
     Ready,
+    Redraw,
+    Run,
     Scene,
     Shown,
     Tile,
@@ -37,7 +42,7 @@ from renderers.wall.messages import (
 )
 from renderers.wall.seat import Greet, Mark, Paint, Pulse, Quit, Seat, Step, Swap
 from renderers.wall.sites import Clock, Exchange
-from renderers.wall.studio import Painter
+from renderers.wall.studio import Painter, Window
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
 
@@ -56,9 +61,17 @@ class Pictures(Protocol):
     """What draws the tiles (``renderers.wall.studio.Studio``)."""
 
     painters: Mapping[str, Painter]
+    windows: Sequence[Window]
+    """Where somebody may type."""
 
     def happen(self, event: Event, now: float) -> None:
         """The feed says this."""
+
+    def ripen(self, scene: Scene, now: float) -> None:
+        """Makes all that the pictures of this scene need, so that what follows is drawing alone."""
+
+    def pick(self, pick: Pick) -> Picked:
+        """Which object a ray meets."""
 
     def close(self) -> None:
         """Closes the windows."""
@@ -96,6 +109,7 @@ class TileNode:
         self._oldest = inf
         """When the oldest entry came that is on the stage and has not been shown."""
         self._reach_told: object = None
+        self._run: Run | None = None
 
     def close(self) -> None:
         """Says goodbye, closes windows and lines."""
@@ -114,12 +128,16 @@ class TileNode:
         with signals() as (wake, caught):
             for source in (wake, self._call.socket, self._call.monitor):
                 self._poller.register(source, zmq.POLLIN)
+            for window in self._studio.windows:
+                if window.fileno() >= 0:
+                    self._poller.register(window.fileno(), zmq.POLLIN)
             ready()
             while not caught:
                 self._poller.poll(ceil(1000 * self._wait_s(time.monotonic())))
                 now = time.monotonic()
                 self._call.attend(now)
                 self._listen(now)
+                self._look_out()
                 self._take()
                 self._tell()
         return 130 if caught[0] == signal.SIGINT else 0
@@ -139,6 +157,10 @@ class TileNode:
                     self._clock = Clock(same=bool(there) and there == host())
                     self._follow(self._place.feed or message.feed)
                     self._reach_told = None
+                    if self._run is not None:
+                        self._call.say(self._run)
+                case Pick():
+                    self._call.say(self._studio.pick(message))
                 case Beaten(sent, came, left, epoch, position):
                     self._clock.exchange(Exchange(sent, came, left, now))
                     if not self._seat.live:
@@ -175,7 +197,6 @@ class TileNode:
         self._seat.beaten(time.monotonic())
 
     def _paint(self, draw: Draw, raw: bytes) -> None:
-        begun = time.monotonic()
         try:
             scene = decode_scene(raw)
         except Refused as why:
@@ -184,6 +205,8 @@ class TileNode:
         if draw.epoch != self._held.epoch or not self._held.floor <= draw.position <= self._held.reached:
             return  # another log has begun meanwhile: the deadline will pass
         self._carry_out(self._held.upto(draw.epoch, draw.position))
+        self._studio.ripen(scene, time.monotonic())
+        begun = time.monotonic()
         self._draw(draw, scene, stale=False)
         self._painted = draw, scene, time.monotonic() - begun
         self._seat.painted(draw)
@@ -192,7 +215,16 @@ class TileNode:
 
     def _draw(self, draw: Draw, scene: Scene, *, stale: bool) -> None:
         for painter in self._studio.painters.values():
-            painter.draw(scene.view, scene.head, scene.separation_mm, draw.frame, draw.position, draw.view, stale)
+            painter.draw(scene, Burned(draw.frame, draw.view, draw.position), stale=stale)
+
+    def _look_out(self) -> None:
+        """What is done at the windows."""
+        for window in self._studio.windows:
+            for said in window.read():
+                self._call.say(said)
+            if window.uncovered:
+                window.uncovered = False
+                self._call.say(Redraw())
 
     def _swap(self, draw: Draw) -> None:
         swapped: dict[str, float] = {}
@@ -251,6 +283,9 @@ class TileNode:
             if isinstance(event, Started):
                 for gone in self._held.dropped():
                     self._feed.used(gone)
+                x, y, z = (float(half) for half in room_of(event.spec.volume).half)
+                self._run = Run(event.epoch, event.spec.grid.shape[0], (x, y, z))
+                self._call.say(self._run)
             self._carry_out(self._held.hold(event, now))
             if time.monotonic() >= until:
                 return

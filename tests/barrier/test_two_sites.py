@@ -17,8 +17,8 @@ import msgspec
 import pytest
 
 from benchmarks.barrier import plain_wall, seat
-from renderers.wall.conductor import digest
 from renderers.wall.records import TrackerSource, Wall
+from renderers.wall.seating import digest
 from renderers.wall.shelf import load_wall
 from renderers.wall.write import to_toml
 from tests.barrier.house import Desk, House, until

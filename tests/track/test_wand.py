@@ -213,7 +213,7 @@ def test_keys_do_what_buttons_and_sticks_do() -> None:
     assert hand.step(View(), held(keys=("Up",)), 0.1).view.placement.centre[2] == pytest.approx(150)
     assert hand.step(View(), held(keys=("Prior",)), 0.2).view.placement.size > 1000
     assert hand.step(View(time=5), held(keys=("period",)), 0.3, last=100).view.time == pytest.approx(6)
-    assert hand.step(View(), held(keys=("space",)), 0.4).pick is not None
+    assert hand.step(View(), held(keys=("Return",)), 0.4).pick is not None
 
 
 def test_bindings_can_be_set() -> None:

@@ -29,9 +29,10 @@ TAP_S = 0.3
 ACTIONS = ("grab", "pick", "plane", "scrub", "freeze", "reset", "fly+", "fly-", "turn+", "turn-", "grow+", "grow-",
            "time+", "time-")  # fmt: skip
 KEYS = {
-    "Up": "fly+", "Down": "fly-", "Left": "turn-", "Right": "turn+", "Prior": "grow+", "Next": "grow-",
-    "period": "time+", "comma": "time-", "f": "freeze", "r": "reset", "space": "pick",
+    "Up": "fly+", "Down": "fly-", "a": "turn-", "d": "turn+", "Prior": "grow+", "Next": "grow-",
+    "period": "time+", "comma": "time-", "Return": "pick",
 }  # fmt: skip
+"""Keys that are held; those that are pressed once are the wall's (``renderers.wall.keyboard``)."""
 
 
 class Bindings(msgspec.Struct, frozen=True):
