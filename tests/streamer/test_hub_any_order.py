@@ -6,6 +6,8 @@ compares after every step.  At the end it lets the run finish and looks at the w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import hypothesis.strategies as st
 import msgspec
 import numpy as np
@@ -15,8 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from streamer.assembly import Assembly
 from streamer.hub import Send
 from streamer.index import Region
+from streamer.record import LogFull
 from streamer.wire.batch import Sent, entries_of, unpack_present
 from streamer.wire.block import PARTS
+from streamer.wire.codec import Buffer
 from streamer.wire.header import decode
 from streamer.wire.messages import (
     FETCHED,
@@ -46,6 +50,20 @@ MADE = made(SPEC)
 CHUNKS = SPEC.grid.size
 WORKERS = st.sampled_from([b"w1", b"w2", b"w3"])
 READERS = st.sampled_from([b"r1", b"r2", b"r3"])
+
+
+class NarrowLog(MemoryLog):
+    """A log whose disk may become full between a chunk and what follows from it."""
+
+    room = 1 << 30
+    """Entries for which there is room."""
+
+    def append(self, kind: str, payloads: Sequence[Buffer], crcs: Sequence[int] = ()) -> int:
+        if not self.room:
+            raise LogFull("no room for another entry")
+        number = super().append(kind, payloads, crcs)
+        self.room -= 1
+        return number
 
 
 class Reader:
@@ -119,7 +137,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @initialize(pace=st.sampled_from([0.0, 40.0]), retries=st.sampled_from([0, 1, 2]))
     def begin(self, pace: float, retries: int) -> None:
-        self.now, self.log, self.pace, self.retries = 0.0, MemoryLog(), pace, retries
+        self.now, self.log, self.pace, self.retries = 0.0, NarrowLog(), pace, retries
         self.readers = {
             b"r1": Reader(),
             b"r2": Reader(batch=3000),
@@ -131,6 +149,11 @@ class AnyOrder(RuleBasedStateMachine):
     def start(self) -> None:
         self.held: dict[int, tuple[bytes, int, float]] = {}
         self.drained: set[bytes] = set()
+        self.failed_on: dict[int, list[bytes]] = {}
+        self.eager: set[bytes] = set()
+        """Workers that want leases, that have let none lapse since they were heard last, and that behave."""
+        self.put_aside: set[bytes] = set()
+        self.wants: dict[bytes, int] = {}
         for reader in self.readers.values():
             reader.welcome = False
         self.hub = hub_of(SPEC, self.log, self.now, pace_s=self.pace, retries=self.retries)
@@ -144,6 +167,9 @@ class AnyOrder(RuleBasedStateMachine):
                     assert chunk not in self.held, f"chunk {chunk} is held by two"
                     assert self.state(chunk) not in (COMMITTED, FAILED)
                     assert self.holds(send.peer) < SETTINGS.leases_per_worker
+                    failed_on = self.failed_on.get(chunk, [])
+                    if send.peer in failed_on:
+                        assert self.eager <= set(failed_on), "another one could have had it"
                     self.held[chunk] = send.peer, lease, self.now + expires_s
                 case Ack(chunk, number):
                     kind, payloads = self.log.read(number)
@@ -175,6 +201,7 @@ class AnyOrder(RuleBasedStateMachine):
         return sum(who == worker for who, _, _ in self.held.values())
 
     def lose(self, worker: bytes) -> None:
+        self.eager.discard(worker)
         self.held = {chunk: held for chunk, held in self.held.items() if held[0] != worker}
 
     def closed(self) -> None:
@@ -185,10 +212,19 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(worker=WORKERS, wants=st.integers(0, 4))
     def ask(self, worker: bytes, wants: int) -> None:
         self.take(self.hub.ingest(worker, worker_hello(), [], self.now))
+        self.wants[worker] = wants
+        self.was_heard(worker)
         self.take(self.hub.ingest(worker, Ask(wants), [], self.now))
+
+    def was_heard(self, worker: bytes) -> None:
+        if self.wants.get(worker, 0) and worker not in self.put_aside:
+            self.eager.add(worker)
+        else:
+            self.eager.discard(worker)
 
     @rule(worker=WORKERS, all_of_them=st.booleans())
     def beat(self, worker: bytes, all_of_them: bool) -> None:
+        self.was_heard(worker)
         for chunk, (who, lease, _) in self.held.items():
             if who == worker:
                 self.held[chunk] = who, lease, self.now + SETTINGS.lease_s
@@ -203,6 +239,7 @@ class AnyOrder(RuleBasedStateMachine):
             chunk = mine[0]
         commit, payloads = under(MADE[chunk], self.held.get(chunk, (b"", 0, 0.0))[1])
         before = self.log.head
+        self.was_heard(worker)
         if damage == 0:
             payloads[1] += b"!"
         if self.paused and chunk in self.held and self.held[chunk][0] == worker:
@@ -210,6 +247,7 @@ class AnyOrder(RuleBasedStateMachine):
         open_before = self.state(chunk) not in (COMMITTED, FAILED)
         sends = self.hub.ingest(worker, commit, payloads, self.now)
         if any(isinstance(send.message, Refuse) and "third bad" in send.message.reason for send in sends):
+            self.put_aside.add(worker)
             self.lose(worker)
         if damage == 0 and open_before:
             assert self.log.head == before, "a damaged chunk is not appended"
@@ -222,14 +260,19 @@ class AnyOrder(RuleBasedStateMachine):
     def fail(self, worker: bytes) -> None:
         for chunk, (who, lease, _) in list(self.held.items()):
             if who == worker:
+                self.was_heard(worker)
+                self.failed_on.setdefault(chunk, []).append(worker)
                 sends = self.hub.ingest(worker, Fail(chunk, lease, "cannot"), [], self.now)
                 del self.held[chunk]
+                given_up = len(self.failed_on[chunk]) > self.retries
+                assert (self.state(chunk) == FAILED) == given_up, "after so many tries, and not before"
                 self.take(sends)
                 return
 
     @rule(worker=WORKERS, says=st.booleans())
     def leave(self, worker: bytes, says: bool) -> None:
         self.lose(worker)
+        self.wants.pop(worker, None)
         if says:
             self.take(self.hub.ingest(worker, Goodbye(), [], self.now))
         else:
@@ -241,11 +284,30 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.1, 6.0, 6.0, 6.0, 11.0, 70.0]))
     def wait(self, seconds: float) -> None:
         self.now += seconds
+        self.eager -= {who for who, _, until in self.held.values() if until <= self.now}
         self.held = {chunk: held for chunk, held in self.held.items() if held[2] > self.now}
         self.take(self.hub.tick(self.now))
         for send in self.hub.drain_feed(self.now):
             self.hub.stuck(send, self.now)  # nobody reads, just now
         assert self.hub.deadline() > self.now, "the shell would spin"
+
+    @rule(worker=WORKERS, wants=st.integers(1, 4), all_of_them=st.booleans())
+    def work_for_longer_than_a_lease(self, worker: bytes, wants: int, all_of_them: bool) -> None:
+        self.ask(worker, wants)
+        self.wait(6.0)
+        self.beat(worker, all_of_them)
+        self.wait(6.0)
+        self.the_accounts_agree()
+
+    @precondition(lambda self: not self.log.full)
+    @rule(worker=WORKERS, chunk=st.integers(0, CHUNKS - 1), room=st.integers(0, 2))
+    def commit_while_there_is_little_room(self, worker: bytes, chunk: int, room: int) -> None:
+        self.log.room = room
+        self.commit(worker, chunk, held=False, damage=1)
+        self.log.room = NarrowLog.room
+        self.wait(6.0)
+        for each in range(CHUNKS):
+            assert (self.state(each) == COMMITTED) == (self.hub._record.number(each) >= 0), "all that waited is there"
 
     @rule(full=st.booleans())
     def disk(self, full: bool) -> None:
@@ -386,6 +448,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.hub.feed(peer, reader.credit(1 << 20, 1000), [], self.now)
         for send in self.hub.drain_feed(self.now):
             self.readers[send.peer].receive(send)
+        self.each_follows_from_what_is_before_it()
         whole = Assembly(SPEC.volume, SPEC.grid, SPEC.keep)
         merges: set[tuple[int, int]] = set()
         failed = self.given_up
@@ -399,6 +462,25 @@ class AnyOrder(RuleBasedStateMachine):
             assert {gone for _, gone in reader.merges} == {gone for _, gone in merges}, "whatever the order"
             assert len(reader.merges) == len(set(reader.merges)), "no merge is told twice"
         assert self.hub.status(self.now).objects == whole.objects
+
+    def each_follows_from_what_is_before_it(self) -> None:
+        assembly = Assembly(SPEC.volume, SPEC.grid, SPEC.keep)
+        follows: dict[str, set[tuple[int, ...]]] = {"merges": set(), "verdicts": set()}
+        for kind, payloads in self.log.entries:
+            if kind in follows:
+                said = {tuple(pair) for pair in np.frombuffer(payloads[0], "<u8").reshape(-1, 2).tolist()}
+                assert said <= follows[kind], f"{kind} before the chunk from which they follow"
+            if kind not in ("chunk", "failed"):
+                continue
+            if kind == "failed":
+                outcomes = [assembly.fail(chunk) for chunk in np.frombuffer(payloads[0], "<u4").tolist()]
+            else:
+                commit, _ = decode([bytes(payloads[0])])
+                assert isinstance(commit, Commit)
+                outcomes = [assembly.commit(commit, payloads[1:])]
+            for outcome in outcomes:
+                follows["merges"] |= {tuple(pair) for pair in outcome.merges.tolist()}
+                follows["verdicts"] |= {tuple(pair) for pair in outcome.verdicts.tolist()}
 
 
 AnyOrder.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
