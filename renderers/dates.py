@@ -36,6 +36,15 @@ def dates(units: str, calendar: str, low: float, high: float, about: int) -> Sca
     return Scale("year", _ticks(_months(first, last, 12 * step), units, calendar, "%Y"))
 
 
+def moment(units: str, calendar: str, value: float) -> str | None:
+    """A time as people write it, such as ``1959-01-17 12:00``; None if it cannot be read as a date."""
+    try:
+        found = cftime.num2date(value, units, calendar or "standard")
+    except (ValueError, OverflowError):
+        return None
+    return str(found.strftime("%Y-%m-%d %H:%M")).lstrip()
+
+
 def _hours(units: str, calendar: str, first: cftime.datetime, last: cftime.datetime, step: float) -> Scale:
     found = []
     moment = _midnight(first)

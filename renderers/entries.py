@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from renderers.coarse import lattice_from
 from renderers.follow import LAYERS, PARTS, Take
+from renderers.hues import APART, near
 from renderers.scene import Piece
 from streamer.wire.batch import Present
 from streamer.wire.block import unpack_block, unpack_coarse, unpack_ids, unpack_layer, unpack_seam
@@ -162,8 +163,11 @@ def _piece(grid: Grid, commit: Commit, labels: Buffer, seam: Buffer, ids: Buffer
         voxels = 8 * voxels
         voxels[1 : commit.own + 1] = np.maximum(voxels[1 : commit.own + 1], 1)
     named = unpack_ids(commit, ids)
+    apart = APART if coarse else near(block, commit.components)
     field = unpack_layer(grid, commit.chunk, layers[0]) if layers else None
-    return Piece(commit.chunk, block, commit.own, commit.components, named, bytes(seam), voxels, int(coarse), field)
+    return Piece(
+        commit.chunk, block, commit.own, commit.components, named, bytes(seam), voxels, int(coarse), apart, field
+    )
 
 
 def _faces(grid: Grid, chunk: int, raw: Buffer) -> Labels:

@@ -16,6 +16,17 @@ NARROW = 800
 """Below this width, in pixels as the page counts them, the legend is the title alone."""
 
 
+class Bar(NamedTuple):
+    """What the field's colours mean."""
+
+    title: str
+    """What is measured, and its unit."""
+    low: str
+    high: str
+    colours: tuple[tuple[int, int, int], ...]
+    """From the low end to the high one."""
+
+
 class Facts(NamedTuple):
     """What the legend says."""
 
@@ -27,6 +38,12 @@ class Facts(NamedTuple):
     """``running``, ``complete`` … as the streamer calls it; empty while nothing is known."""
     largest: tuple[tuple[int, int], ...]
     """(object's id, voxels), the largest first."""
+    colours: tuple[tuple[int, int, int], ...] = ()
+    """Of those objects; empty: each has its own."""
+    moment: str = ""
+    """When the shown step is, in words; empty if no step is shown by itself."""
+    bar: Bar | None = None
+    """What the field's colours mean; None if none are shown."""
 
 
 class Line(NamedTuple):
@@ -60,13 +77,19 @@ def arrange(facts: Facts, width: int, height: int, ratio: float = 1.0) -> Legend
     roomy = width / ratio >= NARROW
     step, margin, inset = 1.35 * size, 0.6 * size, 0.65 * size
     letters = max(8, int((min(width - 2 * (margin + inset), max(0.36 * width, 330 * ratio))) / (LETTER * size)))
-    largest = facts.largest[: rows_for(height, size)] if roomy else ()
+    count = rows_for(height, size) - (4 if facts.bar else 0) - bool(facts.moment)
+    largest = facts.largest[: max(2, count)] if roomy else ()
     rows = [row(object_id, voxels) for object_id, voxels in largest]
     titles = wrap(facts.title, letters, 2)
     heads = [*titles, said(facts)] if roomy or not titles else titles
-    longest = max([len(head) for head in heads] + [len(text) + 3 for text in rows])
+    moment = [facts.moment] if facts.moment else []
+    bar = facts.bar if roomy else None
+    scale = [bar.title, f"{bar.low} … {bar.high}"] if bar else []
+    longest = max([len(text) for text in heads + moment + scale] + [len(text) + 3 for text in rows])
     panel_width = min(width - 2 * margin, LETTER * size * min(longest, letters) * 1.06 + 2 * inset)
-    panel_height = step * (len(heads) + len(rows)) + (0.35 * size if rows else 0) + 2 * inset * 0.8
+    gap = 0.35 * size
+    panel_height = step * (len(heads) + len(moment) + len(rows)) + 2 * inset * 0.8
+    panel_height += gap * (bool(moment) + bool(rows)) + (3 * step + gap if bar else 0)
     top = height - margin
     panel = Rect(margin, top - panel_height, panel_width, panel_height)
     left, y = margin + inset, top - 0.8 * inset - step / 2
@@ -74,10 +97,27 @@ def arrange(facts: Facts, width: int, height: int, ratio: float = 1.0) -> Legend
     for i, head in enumerate(heads):
         lines.append(Line(cut(head, letters), left, y, i < len(titles)))
         y -= step
-    y -= 0.35 * size
-    for text, (object_id, _) in zip(rows, largest, strict=True):
+    for text in moment:
+        y -= gap
+        lines.append(Line(cut(text, letters), left, y, True))
+        y -= step
+    if bar is not None:
+        y -= gap
+        wide = panel_width - 2 * inset
+        side = wide / len(bar.colours)
+        lines.append(Line(cut(bar.title, letters), left, y, False))
+        y -= step
+        for i, colour in enumerate(bar.colours):
+            swatches.append(Swatch(Rect(left + i * side, y - 0.36 * size, side, 0.72 * size), colour))
+        y -= step
+        lines.append(Line(bar.low, left, y, False))
+        lines.append(Line(bar.high, left + wide - LETTER * size * len(bar.high), y, False))
+        y -= step
+    y -= gap
+    colours = facts.colours or tuple(object_colour(object_id) for object_id, _ in largest)
+    for text, colour in zip(rows, colours, strict=False):
         side = 0.72 * size
-        swatches.append(Swatch(Rect(left, y - side / 2, side, side), object_colour(object_id)))
+        swatches.append(Swatch(Rect(left, y - side / 2, side, side), colour))
         lines.append(Line(cut(text, letters - 3), left + 1.35 * size, y, False))
         y -= step
     return Legend(size, panel, tuple(lines), tuple(swatches))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from renderers.hues import APART, Hues, Pairs
 from streamer.wire.block import Ids, unpack_seam
 from streamer.wire.codec import Buffer, Labels
 from streamer.wire.colour import object_colour
@@ -37,6 +38,8 @@ class Piece(NamedTuple):
     """Voxels of the core that carry each label, (components + 1,); at level 1 about so many."""
     level: int = 0
     """0: the whole; 1: half the resolution, until the whole comes."""
+    near: Pairs = APART
+    """Pairs of labels, (n, 2), that come close to each other (``renderers.hues.near``)."""
     field: NDArray[np.uint8] | None = None
     """The core's field as bytes, (z, y, x), if the run has that layer and it came along."""
 
@@ -62,6 +65,7 @@ class _Chunk(NamedTuple):
     """(components + 1,): provisional id of each label; 0 while it is not known."""
     seam: Buffer
     voxels: NDArray[np.int64]
+    near: Pairs
 
 
 class Scene:
@@ -78,6 +82,9 @@ class Scene:
         self._voxels: dict[int, int] = {}
         self._where: dict[int, set[int]] = {}
         self._dropped: set[int] = set()
+        self._hues = Hues()
+        self._renamed = False
+        """Whether a pad's label has got another id than the one that it had."""
         self._marked: tuple[int, ...] = ()
         self._isolate = False
         self._roots: frozenset[int] | None = frozenset()
@@ -87,11 +94,11 @@ class Scene:
 
     def arrive(self, piece: Piece) -> frozenset[int]:
         """A chunk has come, perhaps instead of an earlier pass over it.  The chunk itself is among the changed ones."""
-        again = piece.chunk in self._chunks
+        again, self._renamed = piece.chunk in self._chunks, False
         self._forget(piece.chunk)
         ids = np.zeros(piece.components + 1, np.uint64)
         ids[1 : piece.own + 1] = piece.ids
-        self._chunks[piece.chunk] = _Chunk(piece.own, ids, piece.seam, piece.voxels)
+        self._chunks[piece.chunk] = _Chunk(piece.own, ids, piece.seam, piece.voxels, piece.near)
         self.failed.discard(piece.chunk)
         for label, object_id in enumerate(piece.ids.tolist(), start=1):
             root = self.speaks(object_id)
@@ -102,7 +109,7 @@ class Scene:
         for neighbour in self.grid.around(piece.chunk):
             if neighbour in self._chunks and self._name_pad(neighbour, only=None if again else piece.chunk):
                 changed.add(neighbour)
-        return frozenset(changed)
+        return frozenset(changed | self._part(None if again or self._renamed else changed))
 
     def merge(self, pairs: NDArray[np.uint64]) -> frozenset[int]:
         """Objects turned out to be one: rows of (id that speaks, id that is gone)."""
@@ -115,6 +122,7 @@ class Scene:
             if {root, gone} & self._selected():
                 changed |= self._where.get(root, set())
             self._parent[gone] = root
+            self._hues.merge(root, gone)
             self._roots = None
             self._voxels[root] = self._voxels.get(root, 0) + self._voxels.pop(gone, 0)
             chunks = self._where.pop(gone, set())
@@ -124,7 +132,7 @@ class Scene:
                 self._dropped.discard(gone)
                 self._dropped.add(root)
                 changed |= self._where[root]
-        return frozenset(changed)
+        return frozenset(changed | self._part(()))
 
     def judge(self, verdicts: NDArray[np.uint64]) -> frozenset[int]:
         """Objects are final: rows of (id, 1 if kept else 0).  Those that are not kept are hidden."""
@@ -174,13 +182,41 @@ class Scene:
         for i, root in enumerate(ids.tolist()):
             if not root:
                 continue
-            colour = object_colour(root)
+            colour = self.colour(root)
             if selected:
                 marked = root in selected
                 visible[i] = marked or not self._isolate
                 colour = colour if self._isolate else _lit(colour) if marked else _dimmed(colour)
             colours[i] = colour
         return Look(colours, visible)
+
+    def colour(self, root: int) -> tuple[int, int, int]:
+        """The colour of an object that speaks for itself."""
+        return object_colour(root, self._hues.turns.get(root, 0))
+
+    def turns(self, count: int) -> dict[int, int]:
+        """How many steps objects have stepped aside from a neighbour's hue: the largest of those that have."""
+        there = ((self._voxels.get(root, 0), -root) for root in self._hues.turns if root not in self._dropped)
+        return {-minus: self._hues.turns[-minus] for _, minus in nlargest(count, there)}
+
+    def _part(self, chunks: Iterable[int] | None) -> set[int]:
+        """Lets neighbours take different hues, with what some chunks now say of who is near (None: all of them anew).
+
+        Returns the chunks that look different.
+        """
+        before: dict[int, int] = {}
+        if chunks is None:
+            before, self._hues = self._hues.turns, Hues()
+        for chunk in self._chunks if chunks is None else chunks:
+            there = self._chunks[chunk]
+            named = there.ids[there.near]
+            both = named[named.all(axis=1)].tolist()
+            self._hues.meet((self.speaks(one), self.speaks(other)) for one, other in both)
+        changed = self._hues.settle()
+        if before or chunks is None:
+            after = self._hues.turns
+            changed = {root for root in before.keys() | after.keys() if before.get(root) != after.get(root)}
+        return {chunk for root in changed for chunk in self._where.get(self.speaks(root), ())}
 
     def _selected(self) -> frozenset[int]:
         if self._roots is None:
@@ -191,6 +227,14 @@ class Scene:
         """Run-wide ids now of an arrived chunk's labels, (components + 1,); 0 where not known or dropped."""
         roots = [self.speaks(i) if i else 0 for i in self._chunks[chunk].ids.tolist()]
         return np.array([0 if root in self._dropped else root for root in roots], np.uint64)
+
+    def where(self, object_id: int) -> frozenset[int]:
+        """The chunks that carry an object."""
+        return frozenset(self._where.get(self.speaks(object_id), ()))
+
+    def voxels(self, object_id: int) -> int:
+        """The size of an object so far."""
+        return self._voxels.get(self.speaks(object_id), 0)
 
     def largest(self, count: int) -> tuple[tuple[int, int], ...]:
         """(id, voxels) of the largest objects so far, the largest first."""
@@ -245,6 +289,7 @@ class Scene:
             np.minimum(found, np.where(here.ids == 0, NO_ID, here.ids), out=found)
         found[found == NO_ID] = 0
         here.ids[here.own + 1 :] = found[here.own + 1 :]
+        self._renamed |= bool(((before != 0) & (before != here.ids[here.own + 1 :])).any())
         new = here.ids[here.own + 1 :][before != here.ids[here.own + 1 :]]
         for object_id in np.unique(new[new > 0]).tolist():
             self._where.setdefault(self.speaks(object_id), set()).add(chunk)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -21,13 +21,25 @@ from renderers.vtk_scene import Theatre
 from renderers.vtk_window import Pixels
 from streamer.wire.batch import Present
 from streamer.wire.view import Camera
-from streamer.wire.viewing import View
+from streamer.wire.viewing import Vec3, View
 from streamer.wire.volume import RunSpec
 
 LARGEST = 8
+MOST_TURNS = 256
+"""Objects whose colours the page is told, because they are not those of their ids."""
 ROUGH_S = 0.4
 """After so long without news, chunks are softened again although not all their neighbours have come."""
 NOTHING = Facts("", 0, 0, 0, "", ())
+
+
+class Found(NamedTuple):
+    """An object that somebody points at, as far as it has come."""
+
+    object_id: int
+    voxels: int
+    first: int
+    """The first step of axis 0 in which it is, and the last."""
+    last: int
 
 
 class Show:
@@ -43,6 +55,7 @@ class Show:
         self._troubles: dict[str, str] = {}
         """What is wrong, by what it is about."""
         self._facts: tuple[int, Facts] | None = None
+        self._turns: dict[str, int] = {}
         self._newest: dict[int, int] = {}
         """The entry of each chunk in the scene."""
         self._coming: set[int] = set()
@@ -201,6 +214,16 @@ class Show:
         self._troubles["view"] = self._theatre.apply(self._view)
         self._recolour(self._scene.select(self._view.selected, isolate=self._view.isolate))
 
+    def pick(self, origin: Vec3, direction: Vec3) -> Found | None:
+        """The object that a ray in the scene meets first, as far as it has come; None if it meets none."""
+        scene, theatre = self._scene, self._theatre
+        if scene is None or theatre is None or not (object_id := theatre.pick(origin, direction, scene)):
+            return None
+        spans = [theatre.steps(chunk, scene.ids(chunk) == object_id) for chunk in scene.where(object_id)]
+        there = [span for span in spans if span is not None]
+        first, last = min((a for a, _ in there), default=0), max((b for _, b in there), default=0)
+        return Found(object_id, scene.voxels(object_id), first, last)
+
     def ripen(self) -> None:
         """Brings all that is on the stage up to date for a picture as of ``position``."""
         if self._theatre is not None and self._scene is not None:
@@ -240,15 +263,20 @@ class Show:
             return NOTHING
         if self._facts is None or self._facts[0] != self.version:
             scene, volume = self._scene, self._spec.volume
+            largest, theatre = scene.largest(LARGEST), self._theatre
             facts = Facts(
                 volume.title or volume.long_name or volume.variable,
                 len(scene.arrived),
                 scene.grid.size,
                 scene.objects,
                 scene.state or "running",
-                scene.largest(LARGEST),
+                largest,
+                tuple(scene.colour(root) for root, _ in largest),
+                theatre.moment if theatre is not None else "",
+                theatre.bar if theatre is not None else None,
             )
             self._facts = (self.version, facts)
+            self._turns = {str(root): turn for root, turn in scene.turns(MOST_TURNS).items()}
         return self._facts[1]
 
     def note(self) -> dict[str, object]:
@@ -266,6 +294,7 @@ class Show:
             "state": facts.state,
             "text": self._trouble,
             "settled": self.settled,
+            "turns": self._turns,
         }
 
     @property

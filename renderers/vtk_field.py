@@ -34,6 +34,7 @@ _RAYS = vtkmodules.vtkRenderingVolumeOpenGL2  # the mapper is made by a factory 
 Bytes = NDArray[np.uint8]
 FINEST = 0.008
 """Rays are sampled at steps no shorter than this, in scene units (the box fits into a ball of radius 1)."""
+FRAME = (0.62, 0.70, 0.80)
 MOST_VOXELS = 64 << 20
 """A larger volume is drawn from every second, third … voxel."""
 
@@ -69,7 +70,9 @@ class FieldSlice:
         self.actor.SetTexture(texture)
         self.actor.GetProperty().LightingOff()
         self.actor.ForceTranslucentOn()
-        renderer.AddActor(self.actor)
+        self._frame = _frame(room)
+        for actor in (self.actor, self._frame):
+            renderer.AddActor(actor)
 
     def show(self, field: Bytes, step: float, transfer: Transfer, opacity: float) -> None:
         """Puts the bytes (y, x) of a step at that (fractional) step of axis 0."""
@@ -77,16 +80,20 @@ class FieldSlice:
         picture = np.concatenate([transfer.colours[field], np.round(255 * share)[..., None].astype(np.uint8)], axis=-1)
         self._image.GetPointData().SetScalars(numpy_to_vtk(picture.reshape(-1, 4), deep=True))
         self._image.Modified()
-        self.actor.SetPosition(0.0, 0.0, float(self._room.rulers[2].at(np.array([step]))[0]))
+        height = float(self._room.rulers[2].at(np.array([step]))[0])
+        for actor in (self.actor, self._frame):
+            actor.SetPosition(0.0, 0.0, height)
 
     def visible(self, visible: bool) -> None:
         """Whether it is seen."""
-        self.actor.SetVisibility(visible)
+        for actor in (self.actor, self._frame):
+            actor.SetVisibility(visible)
 
     def remove(self) -> None:
         """Takes it off the stage."""
-        self._renderer.RemoveActor(self.actor)
-        self.actor.ReleaseGraphicsResources(self._renderer.GetRenderWindow())
+        for actor in (self.actor, self._frame):
+            self._renderer.RemoveActor(actor)
+            actor.ReleaseGraphicsResources(self._renderer.GetRenderWindow())
 
 
 class FieldVolume:
@@ -210,6 +217,23 @@ def _grid_sheet(room: Room, shape: Triple) -> vtkPolyData:
     data.SetPolys(cells)
     data.GetPointData().SetTCoords(numpy_to_vtk(np.stack([u.ravel(), v.ravel()], 1).astype(np.float32), deep=True))
     return data
+
+
+def _frame(room: Room) -> vtkActor:
+    """The edge of a slice, so that it is seen as one where the field is weak."""
+    x, y, _ = room.half
+    data, points, cells = vtkPolyData(), vtkPoints(), vtkCellArray()
+    cells.InsertNextCell(5)
+    for place in ((-x, -y), (x, -y), (x, y), (-x, y), (-x, -y)):
+        cells.InsertCellPoint(points.InsertNextPoint(*place, 0.0))
+    data.SetPoints(points)
+    data.SetLines(cells)
+    mapper, actor = vtkPolyDataMapper(), vtkActor()
+    mapper.SetInputData(data)
+    actor.SetMapper(mapper)
+    actor.GetProperty().LightingOff()
+    actor.GetProperty().SetColor(*FRAME)
+    return actor
 
 
 def _edges(ruler: Ruler, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,6 +7,7 @@ does nothing where both are as they were.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,8 @@ from streamer.wire.viewing import FieldLook, View
 from streamer.wire.volume import RunSpec
 
 USUAL = FieldLook().colours
+BAR = 32
+"""Colours in the legend's bar."""
 
 
 class Layers:
@@ -68,6 +71,16 @@ class Layers:
     def touch(self, chunk: int) -> None:
         """A chunk's objects look different now."""
         self._touched.add(chunk)
+
+    @property
+    def has_field(self) -> bool:
+        """Whether chunks carry a field."""
+        return self._field is not None
+
+    def colours(self, view: View) -> tuple[tuple[int, int, int], ...]:
+        """The colours of the field from the low end to the high one, a few of them."""
+        rows = _table(view.field.colours)[:: 256 // BAR].tolist()
+        return tuple((red, green, blue) for red, green, blue in rows)
 
     @property
     def newest(self) -> int:
@@ -144,11 +157,7 @@ class Layers:
     def _transfer(self, look: FieldLook, asked: Staging) -> Transfer:
         key = (look.colours, look.opacity_points, asked.ends)
         if self._transfers is None or self._transfers[0] != key:
-            try:
-                table = colour_table(look.colours)
-            except NoSuchColours:
-                table = colour_table(USUAL)
-            self._transfers = key, Transfer(table, opacities(look.opacity_points), *asked.ends)
+            self._transfers = key, Transfer(_table(look.colours), opacities(look.opacity_points), *asked.ends)
         return self._transfers[1]
 
     def remove(self) -> None:
@@ -160,3 +169,12 @@ class Layers:
         self._slice = self._volume = None
         self._laid.clear()
         self._stands = ()
+
+
+@lru_cache(maxsize=8)
+def _table(name: str) -> NDArray[np.uint8]:
+    """A colour map; the usual one for a name that nobody knows."""
+    try:
+        return colour_table(name)
+    except NoSuchColours:
+        return colour_table(USUAL)

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from renderers.axes import scales_of
 from renderers.camera import eye_of
 from renderers.coarse import lattice_of, occupied
-from renderers.dates import dates
+from renderers.dates import dates, moment
 from renderers.geometry import Room, room_of
 from renderers.layout import Edge, facing_edges, font_size, place, project
-from renderers.legend import Facts, arrange
+from renderers.legend import Bar, Facts, arrange
+from renderers.pick import pick
 from renderers.scene import Look, Piece, Scene
 from renderers.soften import Occupancy, Soft, soften
 from renderers.staging import box_of, cuts, shown_step, staging, unplaced
@@ -33,7 +34,7 @@ from renderers.vtk_words import Words
 from streamer.wire.codec import Labels
 from streamer.wire.grid import Grid
 from streamer.wire.view import Camera
-from streamer.wire.viewing import View
+from streamer.wire.viewing import Vec3, View
 from streamer.wire.volume import RunSpec
 
 COARSE_BYTES = 1 << 30
@@ -105,6 +106,28 @@ class Theatre:
         """The step of axis 0 at which the time cursor stands."""
         return shown_step(self._asked, self._view.window, self._layers.newest)
 
+    @property
+    def moment(self) -> str:
+        """When, or where along axis 0, the step is that is shown by itself; empty if none is."""
+        volume, look = self._spec.volume, self._view.field
+        if self._asked.mode == "cube" and (look.draw != "slice" or not self._layers.has_field):
+            return ""
+        axis = volume.axes[0]
+        value = float(axis.points[self.step])
+        written = moment(axis.units, axis.calendar, value) if axis.kind == "time" else None
+        return written or f"{axis.long_name or axis.name} = {value:.6g} {axis.units}".rstrip()
+
+    @property
+    def bar(self) -> Bar | None:
+        """What the field's colours mean, if it is shown in colours."""
+        if self._view.field.draw == "off" or not self._layers.has_field or self._spec.field_range is None:
+            return None
+        volume, (low, high) = self._spec.volume, self._spec.field_range
+        ends = [f"{low + share * (high - low):.4g}" for share in self._asked.ends]
+        name = volume.long_name or volume.variable
+        title = f"{name} ({volume.units})" if volume.units and volume.units != "1" else name
+        return Bar(title, ends[0], ends[1], self._layers.colours(self._view))
+
     def face(self, position: tuple[float, float, float]) -> None:
         """Leaves out the box's walls and edges that are in the way, seen from a place in the scene."""
         self._decor.face(position)
@@ -118,6 +141,25 @@ class Theatre:
         while self.polish(all_neighbours=True) is not None:
             pass
         self.stand(scene)
+
+    def pick(self, origin: Vec3, direction: Vec3, scene: Scene) -> int:
+        """The object that a ray in the scene meets first in the cube view; 0 if it meets none."""
+        if self._asked.mode != "cube":
+            return 0
+        hit = pick(self._stage.solids(), scene.ids, origin, direction, self._asked.planes)
+        return 0 if hit is None else hit.object_id
+
+    def steps(self, chunk: int, labels: NDArray[np.bool_]) -> tuple[int, int] | None:
+        """The first and the last step of axis 0 in which some labels, (components + 1,) bool, have a surface."""
+        halves, of = self._halves.get(chunk, {}).get(0), self._stage.labels(chunk)
+        if halves is None or of is None:
+            return None
+        rows = halves[labels[of], 0]
+        if not len(rows):
+            return None
+        start = self._grid.core(chunk).start[0]
+        # A point between two voxels is half an index beyond the one that is labelled.
+        return start + (int(rows.min()) + 1) // 2, start + int(rows.max()) // 2
 
     # ------------------------------------------------------------------ what is on the stage
 

@@ -1,18 +1,31 @@
 /**
- * The colour of an object: a function of its id alone, so that every screen agrees without a word.
+ * The colour of an object: it follows from its id, but for the few that the renderer names (renderers/hues.py).
  *
  * The same as streamer/wire/colour.py; golden values shared by both test suites keep them alike.
  */
 
 const HUES = [
-  [0xe6, 0x9f, 0x00], [0x56, 0xb4, 0xe9], [0x00, 0x9e, 0x73], [0xf0, 0xe4, 0x42], [0x44, 0x7f, 0xd6], [0xe0, 0x6c, 0x28],
-  [0xcc, 0x79, 0xa7], [0x88, 0xcc, 0xee], [0xb3, 0x5c, 0x8f], [0x9a, 0xc4, 0x4e], [0xdd, 0xcc, 0x77], [0x66, 0xcc, 0xbb],
+  [0xd8, 0x24, 0x74], [0x38, 0x9c, 0x9c], [0xec, 0xd8, 0x60], [0x88, 0x9c, 0x60], [0xc4, 0xd8, 0x88], [0x9c, 0xd8, 0xb0],
+  [0x88, 0x74, 0x10], [0x88, 0x74, 0xec], [0xc4, 0x9c, 0x10], [0xec, 0x88, 0xec], [0x74, 0xec, 0xec], [0xb0, 0x4c, 0xb0],
 ];
 const SHADES = [1.0, 0.82, 1.12];
 const HUE_COUNT = BigInt(HUES.length);
 
 /** @param {bigint} n */
 const u64 = (n) => BigInt.asUintN(64, n);
+
+/** From a hue to the next one that an object takes whose neighbour has its own. */
+const STEP = 5n;
+/** @type {Map<string, bigint>} Of the objects that have stepped aside from a neighbour's hue, by how many steps. */
+let turns = new Map();
+
+/**
+ * What the renderer says of objects that have stepped aside: from id to how many steps.
+ * @param {Record<string, number>} told
+ */
+export function stepAside(told) {
+  turns = new Map(Object.entries(told).map(([id, turn]) => [id, BigInt(turn)]));
+}
 
 /**
  * Red, green and blue in 0…255 of an object.  The id is mixed (splitmix64), so that neighbours in number differ.
@@ -25,7 +38,8 @@ export function objectColour(objectId) {
   z = u64((z ^ (z >> 27n)) * 0x94d049bb133111ebn);
   z ^= z >> 31n;
   const shade = SHADES[Number((z / HUE_COUNT) % BigInt(SHADES.length))];
-  const [r, g, b] = HUES[Number(z % HUE_COUNT)].map((channel) => Math.min(255, Math.trunc(channel * shade)));
+  const turn = turns.get(String(objectId)) ?? 0n;
+  const [r, g, b] = HUES[Number((z + STEP * turn) % HUE_COUNT)].map((channel) => Math.min(255, Math.trunc(channel * shade)));
   return [r, g, b];
 }
 

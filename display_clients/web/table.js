@@ -106,6 +106,8 @@ export class ObjectsTable {
       const place = column.key === "id" ? /** @type {HTMLElement} */ (cell.lastChild) : cell;
       const text = column.text(row);
       if (place.textContent !== text) place.textContent = text;
+      // An object may step aside from a neighbour's hue while the run goes on.
+      if (place !== cell) /** @type {HTMLElement} */ (cell.firstChild).style.setProperty("--colour", cssColour(row.id));
     });
     return element;
   }

@@ -9,6 +9,7 @@ import { Socket } from "./socket.js";
 import { ChunkStrip } from "./strip.js";
 import { ObjectsTable } from "./table.js";
 import { View } from "./view.js";
+import { stepAside } from "./colour.js";
 import { decodeFrame, NOTE, Refused, STILL } from "./wire.js";
 import { axisView, badge, chunksInWords, criterion, fraction, isOver, pictureState, pill, remarks, sentence, spoken, trouble, waitingText } from "./words.js";
 
@@ -97,7 +98,7 @@ export class Viewer {
    * @param {Uint8Array} payload
    */
   noted(payload) {
-    let note = /** @type {{text?: unknown, settled?: unknown}} */ ({});
+    let note = /** @type {{text?: unknown, settled?: unknown, turns?: Record<string, number>}} */ ({});
     try {
       note = JSON.parse(new TextDecoder().decode(payload));
     } catch {
@@ -105,6 +106,7 @@ export class Viewer {
     }
     if (typeof note?.text === "string") this.complain("note", note.text);
     this.settled = note?.settled !== false;
+    if (note?.turns) stepAside(note.turns);
   }
 
   /** @param {import("./wire.js").Frame} frame */
