@@ -7,7 +7,7 @@ enough; the first in C order where several are equal.
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ class FaceMoves:
                 offsets += [triple(offset) for offset in product(*sides)]
         self._offsets = offsets
         self._starts = np.array(starts, np.intp)
-        self._bounds = list(zip(starts, [*starts[1:], len(offsets)], strict=True))
+        self._bounds = list(pairwise([*starts, len(offsets)]))
         centre = np.array([side // 2 for side in fov])
         places = np.array(offsets, np.intp).reshape(-1, 3) + centre
         self._at = np.ravel_multi_index(tuple(places.T), fov)

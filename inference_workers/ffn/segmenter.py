@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -20,16 +20,13 @@ import structlog
 from msgspec import Meta
 
 from inference_workers.ffn.batching import fill_together
-from inference_workers.ffn.canvas import Canvas, Filled
+from inference_workers.ffn.canvas import Canvas, Filled, Predict
 from inference_workers.ffn.chunks import canvases, halo_of, labelling, prepare, two_fields, voxels_missing
 from inference_workers.ffn.file import read_config
 from inference_workers.ffn.model import ModelConfig
 from inference_workers.segmenter import Block, Labelling
 from streamer.wire.grid import Triple
 from streamer.wire.volume import Joins
-
-if TYPE_CHECKING:
-    from inference_workers.ffn.loading import Network
 
 Share = Annotated[float, Meta(gt=0, lt=1)]
 
@@ -89,11 +86,12 @@ class Ffn:
     Parameters: ClassVar[type[msgspec.Struct]] = Flooding
     joins: ClassVar[Joins] = "overlap"
 
-    def __init__(self, parameters: Flooding) -> None:
-        """Raises ModelError, or ValueError where the parameters do not fit the model."""
+    def __init__(self, parameters: Flooding, config: ModelConfig | None = None, predict: Predict | None = None) -> None:
+        """``config`` and ``predict``: of a network that is loaded already.  Raises ModelError, or ValueError where the
+        parameters do not fit the model."""
         self.parameters = parameters
-        self.config = as_asked(read_config(parameters.model), parameters)
-        self._network: Network | None = None
+        self.config = as_asked(config or read_config(parameters.model), parameters)
+        self._predict = predict
         self._log = structlog.get_logger()
         self._warned = False
 
@@ -146,13 +144,13 @@ class Ffn:
                 in_order = [filled for _, filled in sorted(found.pop(place).items())]
                 yield place, labelling(blocks[place], piece, in_order, settings, join=self.parameters.join)
 
-    def _predictor(self) -> Any:
-        if self._network is None:
+    def _predictor(self) -> Predict:
+        if self._predict is None:
             from inference_workers.ffn.loading import load_network
 
             asked = self.parameters
-            self._network = load_network(asked.model, asked.precision, asked.backend)
-        return self._network.predict
+            self._predict = load_network(asked.model, asked.precision, asked.backend).predict
+        return self._predict
 
     def _say(self, block: Block, missing: int) -> None:
         """What a user should know, once."""
