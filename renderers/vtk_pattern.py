@@ -52,6 +52,16 @@ class PatternStage:
             self._of[eye].append(actor)
 
 
+def marks_renderer(patches: Iterable[Patch]) -> vtkRenderer:
+    """Flat pieces without light, and nothing else; their corners are the scene's."""
+    renderer = vtkRenderer()
+    renderer.GetCullers().RemoveAllItems()
+    actor = _polygons(patches)
+    actor.GetProperty().LightingOff()
+    renderer.AddActor(actor)
+    return renderer
+
+
 def _polygons(patches: Iterable[Patch]) -> Any:
     """One actor of many flat pieces."""
     patches = list(patches)

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from renderers.wall.calvr import Imported
     from renderers.wall.check import Report
+    from renderers.wall.proof import Verdict
 
 _FAILED, _USAGE = 1, 2
 
@@ -149,6 +153,98 @@ def import_(
 
 
 @wall.command()
+def verify(
+    chosen: Wanted,
+    scale: Annotated[
+        float,
+        typer.Option(
+            min=0.01, max=1.0, metavar="PART", help="Draw tiles with this part of their pixels across and up."
+        ),
+    ] = 0.1,
+    json: AsJson = False,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Save all pictures there as PNG.", show_default=False)
+    ] = None,
+) -> None:
+    """Draw every tile without its screen and compare all with one large picture.
+
+    Exit status 1 if more than 0.01 % of the pixels differ, or a known point is off by more than half a pixel.
+    """
+    import msgspec
+
+    from renderers.vtk_window import NoOpenGL
+    from renderers.wall.complaint import WallError
+    from renderers.wall.shelf import load_wall
+    from renderers.wall.verify import Booth
+    from renderers.wall.verify import verify as tried
+
+    try:
+        wanted = load_wall(chosen)
+        if pictures is not None:
+            pictures.mkdir(parents=True, exist_ok=True)
+        with closing(Booth()) as booth:
+            verdict = tried(booth, wanted, scale, pictures, _progress())
+    except (WallError, NoOpenGL) as why:
+        _refuse(why)
+    except OSError as why:
+        _wrong(f"--pictures {pictures}: {why.strerror}")
+    if json:
+        sys.stdout.write(msgspec.json.encode(verdict).decode() + "\n")
+    else:
+        _tell(verdict)
+    if not verdict.within:
+        raise typer.Exit(_FAILED)
+
+
+@wall.command("test-pattern")
+def pattern_(
+    chosen: Wanted,
+    tile: Annotated[
+        list[str] | None, typer.Option("--tile", metavar="TILE", help="Only this tile; repeatable.")
+    ] = None,
+    node: Annotated[str, typer.Option(metavar="NODE", help="The tiles of this node.  Else: this host's.")] = "",
+    offscreen: Annotated[
+        bool,
+        typer.Option(
+            "--offscreen", help="Open no windows; save the pictures of the wall, or of what is chosen, and end."
+        ),
+    ] = False,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Save the pictures there as TILE.png.", show_default=False)
+    ] = None,
+) -> None:
+    """Show the test pattern on this node's screens until Ctrl-C: tile ids, a metric grid, colours, left and right."""
+    import socket
+
+    from renderers.vtk_window import NoOpenGL
+    from renderers.wall.complaint import WallError
+    from renderers.wall.shelf import load_wall
+    from renderers.wall.standing import chosen_tiles, save_pattern, show_pattern
+
+    if offscreen and pictures is None:
+        _wrong("--offscreen shows nothing to anybody: add --pictures FOLDER, where the pictures are saved")
+    try:
+        wanted = load_wall(chosen)
+        host = "" if offscreen else socket.gethostname()
+        tiles = chosen_tiles(wanted, tuple(tile or ()), node, host)
+        if pictures is not None:
+            pictures.mkdir(parents=True, exist_ok=True)
+        code = 0
+        if offscreen:
+            assert pictures is not None
+            save_pattern(wanted, tiles, pictures, _aside)
+        else:
+            code = show_pattern(wanted, tiles, pictures, _aside)
+    except LookupError as why:
+        _wrong(str(why.args[0]))
+    except (WallError, NoOpenGL) as why:
+        _refuse(why)
+    except OSError as why:
+        _wrong(f"--pictures {pictures}: {why.strerror}")
+    raise typer.Exit(code)
+
+
+@wall.command()
 def schema() -> None:
     """Print the JSON Schema of wall files, for editors that complete and check TOML."""
     from renderers.wall.shelf import schema_text
@@ -196,6 +292,56 @@ def _show(report: Report) -> None:
         typer.echo(f"{finding.level:8} {finding.sentence}")
     if not report.findings:
         typer.echo("nothing to complain about")
+
+
+def _aside(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _progress() -> Callable[[int, int], None]:
+    """Says on a terminal how far it is; elsewhere, at each quarter."""
+    quarters = iter((0.25, 0.5, 0.75, 1.0, 2.0))
+    due = [next(quarters)]
+
+    def tell(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            typer.echo(f"\r{done} of {total} pictures compared", err=True, nl=done == total)
+        elif done >= due[0] * total:
+            due[0] = next(quarters)
+            typer.echo(f"{done} of {total} pictures compared", err=True)
+
+    return tell
+
+
+def _tell(verdict: Verdict) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = [
+        (
+            row.group, str(row.tiles), f"{row.against[0]} × {row.against[1]}", f"{100 * row.share:.4f} %",
+            f"{row.worst_tile} {100 * row.worst_share:.4f} %", f"{row.error_px:.2f} px", f"{100 * row.seen:.0f} %",
+        )
+        for row in verdict.groups
+    ]  # fmt: skip
+    heads = ("tiles", "how many", "beside", "differ", "worst tile", "points off by", "seen")
+    if sys.stdout.isatty():
+        table = Table(*heads)
+        for row in rows:
+            table.add_row(*row)
+        Console().print(table)
+    else:
+        for row in (heads, *rows):
+            typer.echo("\t".join(row))
+    typer.echo(
+        f"{verdict.wall}, {verdict.tiles} tiles at {verdict.scale:g}: {100 * verdict.share:.4f} % of the pixels differ "
+        f"(worst tile {verdict.worst_tile}, {100 * verdict.worst_share:.4f} %), points are off by at most "
+        f"{verdict.error_px:.2f} px, in {verdict.seconds:.0f} s: {'within' if verdict.within else 'ABOVE'} the budget "
+        f"of {100 * verdict.budget:g} % in each view and 0.5 px"
+    )
+    for one in verdict.trials:
+        if one.differing > verdict.budget * one.pixels:
+            typer.echo(f"above: {one.trial}, {one.eye} eye, {100 * one.differing / one.pixels:.4f} %")
 
 
 def _refuse(why: Exception) -> NoReturn:

@@ -2,13 +2,14 @@
 
 Tiles whose screens lie in one plane and have the same kind of pixel are parts of one large picture.  A gap
 between panels need not be a whole number of pixels, so the large screen is laid so that its pixels fall on
-those of the tile that is compared: tiles that agree in this share one large render.  A screen that is alone
-in its plane (curved and closed walls) is compared with a render that reaches beyond it on every side.
+those of the tile that is compared: tiles that agree in this share one large render, and it reaches over all
+screens of the plane.  A screen that is alone in its plane (curved and closed walls) is compared with a render that
+reaches beyond it on every side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import ceil, floor
 from typing import NamedTuple
 
@@ -51,9 +52,13 @@ class Large(NamedTuple):
     parts: tuple[Part, ...]
 
 
-def larges(screens: Iterable[Sized]) -> tuple[Large, ...]:
-    """The large renders with which the screens are compared; each screen is a part of exactly one."""
+def larges(screens: Iterable[Sized], around: Iterable[Sized] = ()) -> tuple[Large, ...]:
+    """The large renders with which the screens are compared; each screen is a part of exactly one.
+
+    ``around``: further screens over which those of their plane shall reach.
+    """
     waiting = list(screens)
+    every = [*waiting, *around]
     found = []
     while waiting:
         first = waiting[0]
@@ -64,7 +69,7 @@ def larges(screens: Iterable[Sized]) -> tuple[Large, ...]:
                 together.append((other, at))
         gone = {other.screen.name for other, _ in together}
         waiting = [other for other in waiting if other.screen.name not in gone]
-        found.append(_large(together))
+        found.append(_large(together, every))
     return tuple(found)
 
 
@@ -88,20 +93,40 @@ def _pixel_offset(first: Sized, other: Sized) -> tuple[int, int] | None:
     return round(x), round(y)
 
 
+def _in_plane(first: Sized, every: list[Sized]) -> Iterator[tuple[int, int, int, int]]:
+    """The other screens of a plane in whole pixels of the first's raster: left, top, right and low ends."""
+    right, up, out = first.screen.axes
+    pitch_x, pitch_y = first.screen.size[0] / first.width, first.screen.size[1] / first.height
+    for other in every:
+        screen = other.screen
+        corners = np.array([screen.lower_left, screen.lower_right, screen.upper_left, screen.upper_right])
+        away = corners - np.array(first.screen.upper_left)
+        if float(np.abs(away @ out).max()) <= _SAME and float(screen.axes[2] @ out) > 0:
+            x, y = away @ right / pitch_x, -(away @ up) / pitch_y
+            yield floor(x.min()), floor(y.min()), ceil(x.max()), ceil(y.max())
+
+
 def _extent(together: list[tuple[Sized, tuple[int, int]]]) -> int:
     wide = max(x + s.width for s, (x, _) in together) - min(x for _, (x, _) in together)
     high = max(y + s.height for s, (_, y) in together) - min(y for _, (_, y) in together)
     return max(wide, high)
 
 
-def _large(together: list[tuple[Sized, tuple[int, int]]]) -> Large:
-    left, top = min(x for _, (x, _) in together), min(y for _, (_, y) in together)
-    wide = max(x + s.width for s, (x, _) in together) - left
-    high = max(y + s.height for s, (_, y) in together) - top
-    if len(together) == 1:
-        beyond_x, beyond_y = ceil(MARGIN * wide), ceil(MARGIN * high)
-        left, top, wide, high = left - beyond_x, top - beyond_y, wide + 2 * beyond_x, high + 2 * beyond_y
+def _large(together: list[tuple[Sized, tuple[int, int]]], every: list[Sized]) -> Large:
     first = together[0][0]
+    left, top = min(x for _, (x, _) in together), min(y for _, (_, y) in together)
+    right_end = max(x + s.width for s, (x, _) in together)
+    low_end = max(y + s.height for s, (_, y) in together)
+    if len(together) == 1:
+        beyond_x, beyond_y = ceil(MARGIN * first.width), ceil(MARGIN * first.height)
+        left, top, right_end, low_end = left - beyond_x, top - beyond_y, right_end + beyond_x, low_end + beyond_y
+    for x0, y0, x1, y1 in _in_plane(first, every):
+        wider = min(left, x0), min(top, y0), max(right_end, x1), max(low_end, y1)
+        if max(wider[2] - wider[0], wider[3] - wider[1]) <= LARGEST:
+            left, top, right_end, low_end = wider
+    # Graphics hardware works on squares of two by two pixels, from the lower left corner; the first tile's are whole.
+    left, low_end = left - left % 2, low_end + (low_end - first.height) % 2
+    wide, high = right_end - left, low_end - top
     right, up, _ = first.screen.axes
     pitch_x, pitch_y = first.screen.size[0] / first.width, first.screen.size[1] / first.height
     corner = np.array(first.screen.upper_left) + left * pitch_x * right - top * pitch_y * up
