@@ -24,7 +24,7 @@ import structlog
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from inference_workers.segmenter import Block, Segmenter, SegmenterError, load_segmenter
+from inference_workers.segmenter import Block, Labelling, Segmenter, SegmenterError, load_segmenter
 from inference_workers.session import End, Manners, Out, Session
 from inference_workers.source import InputError, open_source
 from inference_workers.statistics import measure, with_layers
@@ -33,7 +33,7 @@ from streamer.wire.grid import Box, triple
 from streamer.wire.header import MAX_PAYLOAD_BYTES, Refused, decode, encode
 from streamer.wire.keys import Keys
 from streamer.wire.line import EVENTS, Line
-from streamer.wire.messages import Lease, Refuse
+from streamer.wire.messages import Commit, Lease, Refuse
 from streamer.wire.volume import RunSpec
 
 LINGER_MS = 500
@@ -108,7 +108,7 @@ class Worker:
                 self._prepare()
                 lease = self._session.next_work(time.monotonic()) if self._tools else None
                 if lease is not None:
-                    self._work(lease)
+                    self._work_together(lease)
                 elif self._session.end is None:
                     self._wait(wake)
                     self._attend()
@@ -219,6 +219,37 @@ class Worker:
         self._log.info("ready", source=spec.source.address, segmenter=spec.segmenter)
         self._ready()
 
+    def _work_together(self, lease: Lease) -> None:
+        """The chunk, and as many others that are held as the segmenter wants at a time."""
+        tools = self._tools
+        assert tools is not None, "work begins when there are tools"
+        leases = self._session.held(int(getattr(tools.segmenter, "together", 1)))
+        if len(leases) < 2:
+            self._work(lease)
+            return
+        left = dict(enumerate(leases))
+        try:
+            start = time.monotonic()
+            blocks = [read_block(tools, each.chunk, self._beat) for each in leases]
+            began = time.monotonic()
+            read_s = (began - start) / len(leases)
+            for place, labelling in tools.segmenter.segment_together(blocks):  # type: ignore[attr-defined]
+                self._beat()
+                commit, payloads = finish(tools, left[place], blocks[place], labelling, read_s, began)
+                self._send(self._session.finished(commit, payloads, time.monotonic()))
+                del left[place]
+                began = time.monotonic()
+        except BreakOff:
+            self._log.info("broken off", chunks=[each.chunk for each in left.values()])
+            return
+        except Exception as why:
+            # One of them cannot be done, or not beside the others: each is tried alone.
+            self._log.warning("failed together", chunks=[each.chunk for each in left.values()], why=str(why))
+            for each in left.values():
+                if self._session.end is None:
+                    self._work(each)
+        self._attend()
+
     def _work(self, lease: Lease) -> None:
         """One chunk, from the source to the streamer."""
         tools, log = self._tools, self._log.bind(chunk=lease.chunk)
@@ -230,12 +261,7 @@ class Worker:
             read = time.monotonic()
             labelling = tools.segmenter.segment(block)
             self._beat()
-            done = with_layers(tools.spec, block, labelling, measure(block, labelling))
-            segmented = time.monotonic()
-            commit, payloads = pack(
-                tools.spec.grid, lease.chunk, lease.lease, done,
-                read_s=read - start, segment_s=segmented - read, layers=tools.spec.layers,
-            )  # fmt: skip
+            commit, payloads = finish(tools, lease, block, labelling, read - start, read)
         except BreakOff:
             log.info("broken off")
             return
@@ -245,7 +271,9 @@ class Worker:
             self._send(self._session.failed(lease, reason, time.monotonic()))
         else:
             self._send(self._session.finished(commit, payloads, time.monotonic()))
-            log.debug("finished", objects=done.own, read_s=round(read - start, 3), segment_s=round(segmented - read, 3))
+            log.debug(
+                "finished", objects=commit.own, read_s=round(commit.read_s, 3), segment_s=round(commit.segment_s, 3)
+            )
         self._attend()
 
     def _beat(self) -> None:
@@ -267,6 +295,17 @@ def read_block(tools: Tools, chunk: int, beat: Callable[[], None]) -> Block:
     inner = Box(halo, triple(h + n for h, n in zip(halo, shape, strict=True)))
     areas = tools.source.cell_area_km2(y, x)
     return Block(grid, chunk, tools.spec.volume, tools.source.read(box), inner, areas, beat)
+
+
+def finish(
+    tools: Tools, lease: Lease, block: Block, labelling: Labelling, read_s: float, began: float
+) -> tuple[Commit, list[bytes]]:
+    """A labelled block as a commit; ``began`` is when its segmentation did.  Raises ValueError."""
+    done = with_layers(tools.spec, block, labelling, measure(block, labelling))
+    return pack(
+        tools.spec.grid, lease.chunk, lease.lease, done,
+        read_s=read_s, segment_s=time.monotonic() - began, layers=tools.spec.layers,
+    )  # fmt: skip
 
 
 def announce(name: str) -> None:

@@ -13,6 +13,7 @@ chunk falls silent, and its leases go to others.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from math import inf
 from typing import NamedTuple
 
@@ -195,6 +196,10 @@ class Session:
                 del self._held[chunk]
         first = next(iter(self._held.values()), None)
         return first and first.lease
+
+    def held(self, most: int) -> list[Lease]:
+        """The first ``most`` of the leases held, in the order in which they came."""
+        return [held.lease for held in islice(self._held.values(), most)]
 
     def finished(self, commit: Commit, payloads: Sequence[Buffer], now: float) -> list[Out]:
         """The chunk at work is done.  It is kept until it is acknowledged."""

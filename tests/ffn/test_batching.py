@@ -11,7 +11,9 @@ from inference_workers.ffn.settings import FloodFillSettings
 from tests.ffn.growing import GrowingNetwork, blobs
 
 SETTINGS = FloodFillSettings(fov=(3, 5, 5), deltas=(1, 2, 2), min_segment_size=1)
-IMAGES = [blobs((10, 18, 20 + 4 * i), seed=i, sigma=1.3) - 0.5 for i in range(5)] + [np.full((8, 16, 20), -1.0, np.float32)]
+IMAGES = [blobs((10, 18, 20 + 4 * i), seed=i, sigma=1.3) - 0.5 for i in range(5)] + [
+    np.full((8, 16, 20), -1.0, np.float32)
+]
 
 
 def fill(batch: int) -> tuple[list[Filled], GrowingNetwork, int]:

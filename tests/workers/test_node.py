@@ -248,7 +248,7 @@ def test_an_unreadable_chunk_is_reported_and_the_next_one_done(door: Door, tmp_p
 
 
 @pytest.mark.parametrize(("segmenter", "parameters", "sentence"), [
-    ("conect", {"threshold": 1}, "cavecast: there is no segmenter 'conect'; installed are: connect"),
+    ("conect", {"threshold": 1}, "cavecast: there is no segmenter 'conect'; installed are: connect, ffn"),
     ("connect", {"connectivity": 6}, "cavecast: segmenter connect needs threshold: the least value of the field that"
      " belongs to an object; a number; give --threshold"),
 ])  # fmt: skip

@@ -85,7 +85,7 @@ def test_a_package_of_the_users_adds_a_segmenter_by_its_entry_point() -> None:
 
 @pytest.mark.usefixtures("package")
 @pytest.mark.parametrize(("name", "parameters", "sentence"), [
-    ("conect", {}, "there is no segmenter 'conect'; installed are: connect, gone, half, whole"),
+    ("conect", {}, "there is no segmenter 'conect'; installed are: connect, ffn, gone, half, whole"),
     ("whole", {}, "segmenter whole needs above: the least value; a number ≥ 0 and ≤ 10; give --set above=VALUE"),
     ("whole", {"above": 11.0}, "segmenter whole cannot take above=11.0: the least value; a number ≥ 0 and ≤ 10"),
     ("whole", {"above": 1, "name": 3}, "segmenter whole cannot take name=3: a string"),
