@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from inference_workers.ffn.train_command import train
+
 if TYPE_CHECKING:
     from streamer.wire.grid import Triple
 
 _FAILED, _USAGE = 1, 2
 
 ffn = typer.Typer(add_completion=False)
+ffn.command()(train)
 
 
 @ffn.callback(invoke_without_command=True)

@@ -48,6 +48,8 @@ class FloodFillSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Whether a voxel that was once unlikely can never become likelier, so that objects do not leak into others."""
     disconnection_share: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """The bias acts where more than this share of a prediction is likely enough to move to."""
+    separate: bool = False
+    """Whether parts of an object that do not touch (26 neighbours) become objects of their own in the end."""
 
     def __post_init__(self) -> None:
         """Raises ValueError, naming what does not fit."""
