@@ -19,7 +19,7 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from vtkmodules.vtkRenderingCore import vtkLight, vtkRenderer
 from vtkmodules.vtkRenderingOpenGL2 import vtkXOpenGLRenderWindow
 
-from renderers.vtk_window import NoOpenGL, Pixels, Reader, open_window
+from renderers.vtk_window import NoOpenGL, Pixels, Reader, open_window, silent
 from renderers.wall.records import Place, Stereo, Tile
 from renderers.wall.sight import Sight
 from renderers.wall.stereo import MIXED, mix
@@ -49,7 +49,8 @@ def window_for(tile: Tile, *, offscreen: bool) -> Any:
         window.SetPosition(tile.place.x, tile.place.y)
         window.SetSize(tile.place.width, tile.place.height)
         window.SetStereoCapableWindow(tile.stereo == "quad-buffer")
-        window.Initialize()
+        with silent():
+            window.Initialize()
         window.HideCursor()
     finally:
         if before is None:

@@ -7,6 +7,8 @@ the process when no OpenGL can be had, so the libraries are looked for before it
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -39,15 +41,22 @@ def open_window(width: int, height: int) -> Any:
         window.SetMultiSamples(0)
         window.SetOffScreenRendering(True)
         window.SetSize(width, height)
-        verbosity = vtkLogger.GetCurrentVerbosityCutoff()
-        vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
-        try:
+        with silent():
             window.Initialize()
-        finally:
-            vtkLogger.SetStderrVerbosity(verbosity)
         if window.GetInitialized() and "OpenGL version string" in window.ReportCapabilities():
             return window
     raise NoOpenGL(MISSING)
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """VTK says nothing on stderr meanwhile: what went wrong is said by us."""
+    verbosity = vtkLogger.GetCurrentVerbosityCutoff()
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
+    try:
+        yield
+    finally:
+        vtkLogger.SetStderrVerbosity(verbosity)
 
 
 def _loads(library: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from vtkmodules.vtkFiltersSources import vtkSphereSource
 from vtkmodules.vtkRenderingCore import vtkRenderer
@@ -16,7 +17,7 @@ from renderers.vtk_window import open_window
 from renderers.wall.pinhole import pixels_of
 from renderers.wall.projection import eye_position, placement_matrix
 from renderers.wall.records import Place, Stereo, Wall
-from renderers.wall.sight import sights
+from renderers.wall.sight import CLOSEST_MM, sights
 from renderers.wall.stereo import of_second
 from renderers.wall.stitch import BUDGET, Sized, differing, larges
 from streamer.wire.viewing import Head, Placement
@@ -173,3 +174,34 @@ def test_vtks_own_off_axis_camera_draws_the_same_for_both_buffers(window: Any) -
         window.StereoRenderOff()
         assert differing(shown, expected) <= 0.002 * shown[..., 0].size
     window.RemoveRenderer(renderer)
+
+
+def test_a_panel_on_its_head_shows_the_same_picture_turned_by_half(window: Any) -> None:
+    renderer, wall = stage(), flat(1, 1, "top-bottom")
+    upright = picture(window, renderer, wall, "0-0")
+    hanging = replace(wall, tiles=(replace(wall.tiles[0], upside_down=True),))
+    turned = picture(window, renderer, hanging, "0-0")
+    # Each eye's picture is turned; which half is whose stays, for the panel unpacks them as they come.
+    halves = [half[::-1, ::-1] for half in (upright[:45], upright[45:])]
+    assert differing(turned, np.concatenate(halves)) <= 0.002 * turned[..., 0].size
+    assert differing(turned, upright) > 100
+
+
+def test_a_negative_eye_separation_and_swapped_eyes_are_the_same(window: Any) -> None:
+    renderer, wall = stage(), flat(1, 1, "side-by-side")
+    swapped = picture(window, renderer, replace(wall, tiles=(replace(wall.tiles[0], swap_eyes=True),)), "0-0")
+    plain = picture(window, renderer, wall, "0-0")
+    assert np.array_equal(swapped, np.concatenate([plain[:, 80:], plain[:, :80]], axis=1))
+    tile = wall.tiles[0]
+    negative, other = sights(wall, tile, PLACEMENT, HEAD, -APART), sights(wall, tile, PLACEMENT, HEAD, APART)
+    assert [s.position for s in negative] == [s.position for s in other][::-1]
+
+
+@pytest.mark.parametrize("z", [0.0, -0.001, -3000.0])
+def test_an_eye_that_is_not_in_front_of_a_screen_is_held_before_it(z: float) -> None:
+    wall = flat(1, 1)
+    (sight,) = sights(wall, wall.tiles[0], Placement(size=1.0), Head((30.0, 20.0, z)), APART)
+    assert sight.held
+    assert sight.position == pytest.approx((30.0, 20.0, CLOSEST_MM))
+    (free,) = sights(wall, wall.tiles[0], Placement(size=1.0), Head((30.0, 20.0, CLOSEST_MM)), APART)
+    assert not free.held
