@@ -60,6 +60,9 @@ class Flooding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=0)] | None, Meta(description="the least number of voxels of an object, 0 or more")
     ] = None
     disconnection_bias: Annotated[bool | None, Meta(description="whether what was once unlikely stays so")] = None
+    separate: Annotated[
+        bool | None, Meta(description="whether parts of an object that do not touch are objects of their own")
+    ] = None
     reach: Annotated[int, Meta(ge=0, le=64, description="steps that a canvas reaches farther than it must")] = 1
     precision: Annotated[
         Literal["float32", "bf16", "mixed"],
@@ -172,7 +175,7 @@ def as_asked(config: ModelConfig, asked: Flooding) -> ModelConfig:
     """A model's configuration with what was asked instead.  Raises ValueError if it does not fit together."""
     flood = {
         name: getattr(asked, name)
-        for name in ("pad", "init", "move", "segment", "min_segment_size", "disconnection_bias")
+        for name in ("pad", "init", "move", "segment", "min_segment_size", "disconnection_bias", "separate")
         if getattr(asked, name) is not None
     }
     seeds = {"policy": asked.seeds, "threshold": asked.seed_threshold, "inverted": asked.inverted}
