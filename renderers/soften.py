@@ -10,6 +10,7 @@ voxels are continued and caps stay flat: what was cut off looks cut off.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -49,8 +50,12 @@ class Occupancy:
 
     def alone(self, chunk: int) -> Occupancy:
         """As if no other chunk had arrived."""
+        return self.among((chunk,))
+
+    def among(self, chunks: Iterable[int]) -> Occupancy:
+        """As if no other chunks than these had arrived."""
         found = Occupancy(self._grid)
-        found._bits[chunk] = self._bits[chunk]
+        found._bits = {chunk: self._bits[chunk] for chunk in chunks if chunk in self._bits}
         return found
 
     def region(self, box: Box) -> tuple[Floats, Floats | None]:

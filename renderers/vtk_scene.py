@@ -204,16 +204,20 @@ class Theatre:
         triangles = made.triangles[:, ::-1] if self.room.mirrored else made.triangles
         if len(made.halves):
             self._halves[chunk][level] = made.halves
-        points, normals = self._placed(soften(self._grid, self._known(chunk), chunk, made.halves, level))
+        points, normals = self._placed(soften(self._grid, self._known(chunk, level), chunk, made.halves, level))
         mesh = Mesh(points, normals, made.labels, np.ascontiguousarray(triangles))
         self._stage.put(chunk, mesh, look.colours, look.visible, level)
         self._sizes[chunk, level] = sum(part.nbytes for part in mesh)
 
-    def _known(self, chunk: int) -> Occupancy:
-        """What a chunk that has just come is softened with."""
-        if not self.steady or all(c in self._whole for c in self._grid.around(chunk)):
+    def _known(self, chunk: int, level: int) -> Occupancy:
+        """What a chunk is softened with."""
+        if not self.steady:
             return self._occupancy
-        return self._occupancy.alone(chunk)
+        around = self._grid.around(chunk)
+        if not all(c in self._whole for c in around):
+            return self._occupancy.alone(chunk)
+        # At half the resolution softening may reach beyond the neighbours of small chunks, where things still change.
+        return self._occupancy.among((chunk, *around)) if level else self._occupancy
 
     def recolour(self, chunk: int, look: Look) -> None:
         """New colours for a chunk on the stage."""
@@ -239,7 +243,7 @@ class Theatre:
         self._stale.discard(chunk)
         self._ready.discard(chunk)
         for level, halves in self._halves[chunk].items():
-            points, normals = self._placed(soften(self._grid, self._occupancy, chunk, halves, level))
+            points, normals = self._placed(soften(self._grid, self._known(chunk, level), chunk, halves, level))
             self._stage.move(chunk, points, normals, level)
         return chunk
 

@@ -21,6 +21,7 @@ class Spread(msgspec.Struct, frozen=True):
     count: int = 0
     p50_s: float = 0.0
     p99_s: float = 0.0
+    longest_s: float = 0.0
 
 
 class WallFigures(msgspec.Struct, frozen=True):
@@ -67,8 +68,8 @@ class Times:
         """How they are distributed."""
         if not self._times:
             return Spread()
-        p50, p99 = np.percentile(np.array(self._times), [50, 99]).tolist()
-        return Spread(self._count, p50, p99)
+        p50, p99, longest = np.percentile(np.array(self._times), [50, 99, 100]).tolist()
+        return Spread(self._count, p50, p99, longest)
 
 
 class WallTally:

@@ -185,6 +185,12 @@ class Desk:
         """What is shown."""
         return messages.decode_scene(self._ask("scene"))
 
+    def play(self, playing: bool, steps_per_s: float = 4.0) -> None:
+        """Time runs, or stops."""
+        self._requests += 1
+        self._socket.send(messages.encode(messages.Play(self._requests, playing, steps_per_s)))
+        self._answer()
+
     def _ask(self, what: str) -> bytes:
         self._requests += 1
         self._socket.send(messages.encode(messages.Ask(self._requests, what)))

@@ -27,7 +27,7 @@ def test_skew_is_behind_the_first_tile_and_latency_counts_to_the_last() -> None:
     assert tally.skew.spread().p50_s == pytest.approx(0.003)
     assert tally.tiles["a"].spread().p99_s == 0
     assert tally.sensor_to_show.spread().p50_s == pytest.approx(0.054)
-    assert tally.chunk_to_show.spread() == Spread(1, 0.05, 0.05)
+    assert tally.chunk_to_show.spread() == Spread(1, 0.05, 0.05, 0.05)
     assert tally.rate_hz(1.5) == 1
 
 

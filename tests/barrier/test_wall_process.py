@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,9 @@ from tests.barrier.house import Desk, House, Run, read_png, same_screen, until
 
 TILES = [f"t{i}" for i in range(11)]
 FRAMES = 300
+DEADLINE_S = 0.25
+BUSY_S = 0.75
+"""By so much a loaded machine may wake the conductor late."""
 
 
 def test_eleven_tiles_are_of_one_mind_and_take_back_the_killed_and_the_stopped(tmp_path: Path) -> None:
@@ -61,6 +62,7 @@ def test_eleven_tiles_are_of_one_mind_and_take_back_the_killed_and_the_stopped(t
         until(lambda: ([move() for _ in range(20)], whole() >= FRAMES or None)[1], f"{FRAMES} frames of all tiles")
         before = desk.figures()
 
+        # Nobody was away so far; what comes now is measured by the conductor's own clock.
         processes["t3"].send_signal(signal.SIGKILL)
         processes["t7"].send_signal(signal.SIGSTOP)
         until(lambda: move() >= before.frames + 30 or None, "the wall goes on without two tiles")
@@ -77,27 +79,25 @@ def test_eleven_tiles_are_of_one_mind_and_take_back_the_killed_and_the_stopped(t
         )
         shown = read_all(pictures)
 
-    together = {frame: found for frame, found in shown.items() if len(found) == len(TILES)}
-    # On every one of them frame, view and position are the same, read from the pixels; and so is all the rest.
+        figures = desk.figures()
+
+    # Frame, view and position are the same on every tile that shows a frame, read from the pixels; and so is all the
+    # rest, to the last pixel.
     for frame, found in shown.items():
         assert len({burned for burned, _ in found.values()}) == 1, f"frame {frame}"
-        # Which of two surfaces at one place is seen depends on the order in which chunks came: single pixels.
-        assert unlike([picture for _, picture in found.values()]) < 0.02, f"frame {frame} has two pictures"
         assert next(iter(found.values()))[0].frame == frame
+        first, *others = [picture for _, picture in found.values()]
+        assert all(np.array_equal(first, other) for other in others), f"frame {frame} has two pictures"
+    together = {frame: found for frame, found in shown.items() if len(found) == len(TILES)}
+    assert len(together) >= FRAMES
     newest = together[max(together)]
-    assert newest["t3"][0] == newest["t7"][0] == newest["t0"][0]
-    assert unlike([picture for _, picture in newest.values()]) < 0.005
+    assert {"t3", "t7"} <= set(newest)
     positions = [shown[frame]["t0"][0].position for frame in sorted(shown) if "t0" in shown[frame]]
     assert positions == sorted(positions)
     assert len(set(positions)) > 10
-    # While two tiles were away the others waited for one deadline at most, and for a busy machine.
-    assert gaps(pictures, "t0") < 10.0
-
-
-def unlike(pictures: Sequence[NDArray[np.uint8]]) -> float:
-    """The share of pixels that are not the same in all of them, by more than a level."""
-    stack = np.stack(pictures).astype(np.int16)
-    return float((np.ptp(stack, axis=0).max(axis=-1) > 1).mean())
+    # One tile was killed and one stopped in a frame: all that the others waited, from Draw to Show, was the deadline.
+    assert figures.evictions_late >= 2
+    assert DEADLINE_S <= figures.draw_to_show.longest_s <= DEADLINE_S + BUSY_S
 
 
 def read_all(folder: Path) -> dict[int, dict[str, tuple[Burned, NDArray[np.uint8]]]]:
@@ -112,9 +112,3 @@ def read_all(folder: Path) -> dict[int, dict[str, tuple[Burned, NDArray[np.uint8
         assert burned is not None, path
         shown.setdefault(int(number), {})[name] = burned, pixels
     return shown
-
-
-def gaps(folder: Path, name: str) -> float:
-    """The longest time between two pictures of a tile, seconds."""
-    times = sorted(path.stat().st_mtime for path in folder.glob(f"{name}-*.png"))
-    return max(later - sooner for sooner, later in pairwise(times))
