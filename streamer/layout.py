@@ -23,6 +23,7 @@ MAGIC = b"CaveLog\n"
 VERSION = 2
 KINDS = ("", "chunk", "merges", "verdicts", "failed", "end", "evicted")
 """A kind's number is its place here."""
+_BELIEVED = tuple(KINDS.index(kind) for kind in ("merges", "verdicts", "failed", "end"))
 _NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 MAX_ENTRY_BYTES = (1 << 32) - 1
 
@@ -37,7 +38,9 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class LogDamaged(RuntimeError):
-    """The file is no log, or not one that this version can read."""
+    """The file is no log, not one that this version can read, or not as it was written."""
+
+    exit_code = 1
 
 
 class Found(NamedTuple):
@@ -75,13 +78,20 @@ def record_head(number: int, kind: str, sizes: Sequence[int], crcs: Sequence[int
 
 
 def unpack(whole: memoryview) -> tuple[str, list[memoryview]]:
-    """The kind and the payloads of a sound record."""
-    _, _, _, _, kind, parts, _ = HEAD.unpack_from(whole)
-    at, payloads = HEAD_SIZES[parts], []
-    for size in TABLES[parts].unpack_from(whole, HEAD.size)[::2]:
+    """The kind and the payloads of a record.
+
+    Raises LogDamaged if it is no chunk and its bytes are not those that were written: a chunk's header carries the
+    checksums of its parts to whoever reads it, the others' payloads are believed.
+    """
+    _, _, number, _, place, parts, _ = HEAD.unpack_from(whole)
+    at, payloads, kind = HEAD_SIZES[parts], [], KINDS[place]
+    table = TABLES[parts].unpack_from(whole, HEAD.size)
+    for size in table[::2]:
         payloads.append(whole[at : at + size])
         at += size
-    return KINDS[kind], payloads
+    if place in _BELIEVED and any(crc32c(raw) != crc for raw, crc in zip(payloads, table[1::2], strict=True)):
+        raise LogDamaged(f"entry {number} ({kind}) has been damaged on the disk: start again, which cuts the log there")
+    return kind, payloads
 
 
 def records(file: int, at: int, end: int, number: int) -> Iterator[Found | str]:

@@ -180,7 +180,7 @@ class Log:
         return number
 
     def read(self, number: int) -> tuple[str, list[memoryview]]:
-        """An entry's kind and payloads.  Raises IndexError if there is no such entry."""
+        """An entry's kind and payloads.  Raises IndexError if there is no such entry, LogDamaged if it is spoilt."""
         if (entry := self._recent.get(number)) is not None:
             return entry
         if not 0 <= number < self.head:

@@ -123,7 +123,7 @@ class Segment:
         return self.offsets[at], self.offsets[at + 1] if at + 1 < len(self.offsets) else self.end
 
     def read(self, number: int) -> tuple[str, list[memoryview]]:
-        """An entry's kind and payloads.  Raises OSError."""
+        """An entry's kind and payloads.  Raises OSError or LogDamaged."""
         start, stop = self.place(number)
         return unpack(memoryview(pread(self.reopen(), stop - start, start)))
 

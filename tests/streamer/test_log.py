@@ -116,6 +116,28 @@ def test_a_flipped_bit_cuts_the_log_there_and_begins_a_new_epoch(
     log.close()
 
 
+@pytest.mark.parametrize(("number", "said"), [(0, ""), (1, r"entry 1 \(merges\) has been damaged"), (2, r"entry 2 \(end\)")])
+def test_a_byte_that_is_damaged_under_an_open_log_is_not_believed(tmp_path: Path, number: int, said: str) -> None:
+    fill(tmp_path, ENTRIES)
+    log = Log.open(tmp_path)
+    start, stop = log._segments[0].place(number)
+    raw = bytearray(segment(tmp_path).read_bytes())
+    raw[stop - 1] ^= 1
+    with segment(tmp_path).open("r+b") as file:
+        file.write(raw)
+    assert stop > start
+    if said:
+        with pytest.raises(LogDamaged, match=said):
+            log.read(number)
+    else:
+        log.read(number)  # a chunk's header says what its parts must be, and who reads it looks
+    log.close()
+    log = Log.open(tmp_path)
+    assert contents(log) == ENTRIES[:number]
+    assert log.cut
+    log.close()
+
+
 def test_a_file_that_is_no_log_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / f"{0:020}.log"
     for raw, why in ((b"x" * 100, "not a log"), (b"CaveLog\n\x02\x00" + bytes(90), "header")):
