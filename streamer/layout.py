@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import google_crc32c
 
+from streamer.record import BadLog
 from streamer.wire.codec import Buffer, crc32c
 from streamer.wire.header import MAX_PAYLOADS
 
@@ -37,7 +38,7 @@ _STRIDE = 1 << 20
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class LogDamaged(RuntimeError):
+class LogDamaged(BadLog):
     """The file is no log, not one that this version can read, or not as it was written."""
 
     exit_code = 1

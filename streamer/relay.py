@@ -99,7 +99,7 @@ class _Checked:
     def read(self, number: int) -> tuple[str, list[memoryview]]:
         try:
             kind, payloads = self._log.read(number)
-        except (OSError, IndexError, StructError) as why:
+        except (OSError, IndexError, StructError, BadLog) as why:
             if not 0 <= number < self._log.head:
                 raise
             raise CopyDamaged(number, str(why)) from None

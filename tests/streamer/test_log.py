@@ -116,7 +116,9 @@ def test_a_flipped_bit_cuts_the_log_there_and_begins_a_new_epoch(
     log.close()
 
 
-@pytest.mark.parametrize(("number", "said"), [(0, ""), (1, r"entry 1 \(merges\) has been damaged"), (2, r"entry 2 \(end\)")])
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, ""), (1, r"entry 1 \(merges\) has been damaged"), (2, r"entry 2 \(end\)")]
+)
 def test_a_byte_that_is_damaged_under_an_open_log_is_not_believed(tmp_path: Path, number: int, said: str) -> None:
     fill(tmp_path, ENTRIES)
     log = Log.open(tmp_path)
