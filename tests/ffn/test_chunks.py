@@ -43,7 +43,7 @@ def block_of(field: NDArray[np.float32], grid: Grid, chunk: int, halo: Triple, b
     shape = grid.block_shape(chunk)
     inner = Box(halo, triple(tuple(a + n for a, n in zip(halo, shape, strict=True))))
     cut = cut_block(field, grid, chunk, halo)
-    return Block(grid, chunk, plain_volume(field.shape), cut, inner, None, lambda: beats.append(chunk))  # type: ignore[arg-type]
+    return Block(grid, chunk, plain_volume(field.shape), cut, inner, None, lambda: beats.append(chunk))
 
 
 def run(field: NDArray[np.float32], grid: Grid, order: Sequence[int] | None = None, **asked: Any) -> Ids:
@@ -119,7 +119,10 @@ def test_the_order_of_the_chunks_and_who_shares_batches_change_nothing() -> None
     for place, block in enumerate(blocks):
         alone = segmenter()[0].segment(block)
         assert np.array_equal(alone.labels, together[place].labels)
-        assert np.array_equal(alone.probability, together[place].probability)
+        certain, shared = alone.probability, together[place].probability
+        assert certain is not None
+        assert shared is not None
+        assert np.array_equal(certain, shared)
 
 
 def test_objects_reach_the_last_voxel_of_the_volume() -> None:

@@ -190,6 +190,147 @@ def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
+TOGETHER = '''
+import msgspec, numpy as np
+from inference_workers.segmenter import Labelling
+
+class Settings(msgspec.Struct, frozen=True):
+    pass
+
+class Odd:
+    """Labels several blocks at a time, the last of them first; gives up, with all that are left, at chunk 1."""
+    Parameters = Settings
+    halo = (0, 0, 0)
+    together = 3
+    def __init__(self, parameters):
+        pass
+    def segment(self, block):
+        if block.chunk == 1:
+            raise RuntimeError("not this one")
+        return Labelling((block.inner_field >= 4).astype(np.uint32))
+    def segment_together(self, blocks):
+        for place in reversed(range(len(blocks))):
+            yield place, self.segment(blocks[place])
+'''
+
+
+@pytest.mark.usefixtures("stranger")
+def test_of_chunks_that_are_worked_on_together_one_that_fails_costs_itself_only(door: Door, tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(TOGETHER)
+    spec = spec_of(tmp_path, segmenter="odd", parameters={"none": None})
+    with process(door.address) as worker:
+        door.expect(Hello)
+        door.welcome(spec)
+        for chunk in (0, 1, 2, 3):
+            door.say(Lease(chunk, 10 + chunk, 30))
+        worker.ready()
+        while {0, 2, 3} - {message.chunk for message in door.heard if isinstance(message, Commit)}:
+            door.expect(Commit)
+        if not any(isinstance(message, Fail) for message in door.heard):
+            door.expect(Fail)
+        leases = [(message.chunk, message.lease) for message in door.heard if isinstance(message, Commit)]
+        assert sorted(leases) == [(0, 10), (2, 12), (3, 13)], "each once"
+        failed = [message for message in door.heard if isinstance(message, Fail)]
+        assert failed == [Fail(1, 11, "RuntimeError: not this one")]
+        worker.signal(signal.SIGTERM)
+        assert worker.wait()[0] == 0
+
+
+def test_an_idle_worker_answers_and_one_that_holds_leases_beats(door: Door, tmp_path: Path) -> None:
+    with process(door.address, "--patience", "6") as worker:
+        door.expect(Hello)
+        door.welcome(spec_of(tmp_path))
+        worker.ready()
+        door.expect(Pulse)
+        door.say(Lease(3, 9, 0.4))
+        door.expect(Commit)
+        # It is not acknowledged, so it is still held.
+        assert door.expect(Beat)[0].leases == (9,)
+        assert door.expect(Beat)[0].leases == (9,)
+
+
+STRANGER = '''
+import msgspec, numpy as np, os, signal
+from inference_workers.segmenter import Labelling
+
+class Settings(msgspec.Struct, frozen=True):
+    pass
+
+class Odd:
+    """Fails on chunk 0, returns rubbish for chunk 1, works for ever on chunk 2; does the others."""
+    Parameters = Settings
+    halo = (1, 2, 3)
+    def __init__(self, parameters):
+        pass
+    def segment(self, block):
+        if block.chunk == 0:
+            raise RuntimeError("first line\\nsecond line")
+        if block.chunk == 1:
+            return Labelling(np.zeros((1, 1, 1), np.uint32))
+        while block.chunk == 2:
+            block.beat()
+        assert block.field.shape == tuple(n + 2 * h for n, h in zip(block.inner_field.shape, self.halo))
+        return Labelling((np.nan_to_num(block.inner_field) >= 4).astype(np.uint32))
+'''
+
+
+@pytest.fixture
+def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's package with the segmenter ``odd``, where the worker process finds it."""
+    (tmp_path / "odd.py").write_text(STRANGER)
+    information = tmp_path / "odd-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[cavecast.segmenters]\nodd = odd:Odd\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+TOGETHER = '''
+import msgspec, numpy as np
+from inference_workers.segmenter import Labelling
+
+class Settings(msgspec.Struct, frozen=True):
+    pass
+
+class Odd:
+    """Labels several blocks at a time, the last of them first; gives up, with all that are left, at chunk 1."""
+    Parameters = Settings
+    halo = (0, 0, 0)
+    together = 3
+    def __init__(self, parameters):
+        pass
+    def segment(self, block):
+        if block.chunk == 1:
+            raise RuntimeError("not this one")
+        return Labelling((block.inner_field >= 4).astype(np.uint32))
+    def segment_together(self, blocks):
+        for place in reversed(range(len(blocks))):
+            yield place, self.segment(blocks[place])
+'''
+
+
+@pytest.mark.usefixtures("stranger")
+def test_of_chunks_that_are_worked_on_together_one_that_fails_costs_itself_only(door: Door, tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(TOGETHER)
+    spec = spec_of(tmp_path, segmenter="odd", parameters={"none": None})
+    with process(door.address) as worker:
+        door.expect(Hello)
+        door.welcome(spec)
+        for chunk in (0, 1, 2, 3):
+            door.say(Lease(chunk, 10 + chunk, 30))
+        worker.ready()
+        assert door.expect(Fail)[0] == Fail(1, 11, "RuntimeError: not this one")
+        done = {}
+        for _ in range(3):
+            commit, payloads = door.expect(Commit)
+            check(spec.grid, commit, list(payloads))
+            done[commit.chunk] = commit.lease
+            door.say(Ack(commit.chunk, 0))
+        assert done == {0: 10, 2: 12, 3: 13}
+        worker.signal(signal.SIGTERM)
+        assert worker.wait()[0] == 0
+
+
 @pytest.mark.usefixtures("stranger")
 def test_a_segmenter_that_raises_costs_its_chunk_only(door: Door, tmp_path: Path) -> None:
     spec = spec_of(tmp_path, segmenter="odd", parameters={"none": None})

@@ -74,7 +74,7 @@ def block_of(field: np.ndarray) -> Block:
 
 @pytest.mark.usefixtures("package")
 def test_a_package_of_the_users_adds_a_segmenter_by_its_entry_point() -> None:
-    assert list(segmenters()) == ["connect", "gone", "half", "whole"]
+    assert list(segmenters()) == ["connect", "ffn", "gone", "half", "whole"]
     whole = load_segmenter("whole", {"above": 1, "name": None})
     assert whole.halo == (1, 0, 2)
     assert whole.segment(block_of(np.array([[[0.5, 1.5]]]))).labels.tolist() == [[[0, 1]]]
