@@ -20,8 +20,9 @@ from streamer.wire.follow import Anew, Ask, Begin, Follower, Stand, Step, Take, 
 from streamer.wire.header import decode, encode
 from streamer.wire.messages import Ack, Command, Drain, Focus, Hello, Lease, Message, Welcome
 from streamer.wire.messages import Ask as AskLeases
+from tests import nursery
 from tests.streamer.runs import made, spec_of, under, worker_hello
-from tests.streamer.test_process import DEADLINE_S, Lines, Peer, Streamer, Worker, lines, status_of, streamer
+from tests.streamer.test_process import DEADLINE_S, Lines, Peer, Process, Streamer, Worker, lines, status_of, streamer
 
 __all__ = ["lines", "streamer"]
 SPEC = spec_of((12, 9, 9), (4, 3, 3))
@@ -36,13 +37,16 @@ class RelayProcess(Streamer):
     def __init__(self, folder: Path, name: str, source: str) -> None:
         self.folder, self.source, self.name = folder, source, name
         self.feed = f"ipc://{folder}/{name}"
-        self.process: subprocess.Popen[str] | None = None
+        self.process: Process | None = None
 
     def start(self, *options: str) -> None:
         files = ["--relay-of", self.source, "--log", str(self.folder / f"log-{self.name}"), "--feed", self.feed]
-        program = f"{self.first}; from streamer.cli import main; main()".removeprefix("; ")
-        command = [sys.executable, "-c", program, "streamer", *files, *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        arguments = ["streamer", *files, *options]
+        if self.first:
+            command = [sys.executable, "-c", f"{self.first}; from streamer.cli import main; main()", *arguments]
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        else:
+            self.process = nursery.Part(arguments)
         assert self.process.stdout is not None
         ready = self.process.stdout.readline()
         assert ready, self.process.stderr and self.process.stderr.read()
