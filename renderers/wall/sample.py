@@ -24,26 +24,26 @@ RANGE = (0.0, 1.0)
 _STREAMS = 14
 
 
-def spec() -> RunSpec:
-    """What the made-up run works on: (time, latitude, longitude), the Earth at 4 degrees, 24 steps."""
-    steps, rows, columns = SHAPE
+def spec(shape: Triple = SHAPE, chunk: Triple = CHUNK) -> RunSpec:
+    """What the made-up run works on: (time, latitude, longitude) of the whole Earth; small unless told otherwise."""
+    steps, rows, columns = shape
     axes = (
         _axis("time", np.arange(steps) * 6.0, "hours since 2000-01-01"),
         _axis("latitude", -90 + (np.arange(rows) + 0.5) * 180 / rows, "degrees_north"),
         _axis("longitude", -180 + (np.arange(columns) + 0.5) * 360 / columns, "degrees_east"),
     )
     volume = Volume("vapour", axes, "1", title="Invented, to try a wall out")
-    grid = Grid(SHAPE, CHUNK, (False, False, True))
+    grid = Grid(shape, chunk, (False, False, True))
     return RunSpec("trial", Source("nowhere", "vapour"), volume, grid, "connect", layers=("field",), field_range=RANGE)
 
 
-def events() -> Iterator[Event]:
+def events(shape: Triple = SHAPE, chunk: Triple = CHUNK) -> Iterator[Event]:
     """The run from its start, as its feed would bring it."""
-    run = spec()
-    field, labels = _vapour()
+    run = spec(shape, chunk)
+    field, labels = _vapour(shape)
     yield Started(run, "trial")
-    for chunk in range(run.grid.size):
-        yield Arrived(chunk, "chunk", 0, _piece(run.grid, chunk, field, labels))
+    for number in range(run.grid.size):
+        yield Arrived(number, "chunk", 0, _piece(run.grid, number, field, labels))
     yield Arrived(run.grid.size, "end", 0, state="complete")
 
 
@@ -51,11 +51,11 @@ def _axis(kind: AxisKind, points: NDArray[np.floating], units: str) -> Axis:
     return Axis(kind, kind, floats(points), floats(np.full(len(points), points[1] - points[0])), units)
 
 
-def _vapour() -> tuple[NDArray[np.float64], Labels]:
+def _vapour(shape: Triple) -> tuple[NDArray[np.float64], Labels]:
     """The field, 0…1, and the streams in it, numbered from 1; both (z, y, x)."""
-    t, lat, lon = np.meshgrid(*(np.arange(n) / n for n in SHAPE), indexing="ij", sparse=True)
-    field = np.zeros(SHAPE)
-    labels = np.zeros(SHAPE, np.uint32)
+    t, lat, lon = np.meshgrid(*(np.arange(n) / n for n in shape), indexing="ij", sparse=True)
+    field = np.zeros(shape)
+    labels = np.zeros(shape, np.uint32)
     for k in range(_STREAMS):
         start, speed = k / _STREAMS, 0.3 + 0.05 * (k % 4)
         east = (lon - start - speed * t + 0.5) % 1 - 0.5
