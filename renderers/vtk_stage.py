@@ -111,14 +111,12 @@ class Stage:
         shine.SetDiffuse(0.86)
         shine.SetSpecular(0.16)
         shine.SetSpecularPower(24)
-        # Surfaces are closed: the far sides are never seen, and leaving them out saves a third of the work.
-        shine.BackfaceCullingOn()
         prop = _Prop(level, actor, surface, mesh.labels, mesh.triangles, -1)
-        shine.SetOpacity(self._opacity)
         self._props.setdefault(chunk, []).append(prop)
         self.move(chunk, mesh.points, mesh.normals, level)
         self.colour(chunk, colours, visible)
         self._clip(prop, self._cut(chunk))
+        self._finish(prop)
         self._choose(chunk)
         self._enter(chunk, level, actor)
 
@@ -176,7 +174,7 @@ class Stage:
             self.renderer.SetOcclusionRatio(0.0)
             for props in self._props.values():
                 for prop in props:
-                    prop.actor.GetProperty().SetOpacity(opacity)
+                    self._finish(prop)
         if shown != self._shown:
             self._shown = shown
             for chunk in self._props:
@@ -197,15 +195,24 @@ class Stage:
     def _clip(self, prop: _Prop, cutting: tuple[int, ...] | None) -> None:
         if cutting == prop.cutting:
             return
-        mapper, actor = prop.actor.GetMapper(), prop.actor
+        mapper = prop.actor.GetMapper()
         if cutting is not None:
             mapper.RemoveAllClippingPlanes()
             for place in cutting[:MOST_AT_ONCE]:
                 mapper.AddClippingPlane(self._planes[place])
-            # Inside of what is cut open the far sides are seen: flat and darker, like a cut through something solid.
-            actor.GetProperty().SetBackfaceCulling(not cutting)
-            actor.SetBackfaceProperty(self._inside if cutting else None)
         prop.cutting = cutting
+        self._finish(prop)
+
+    def _finish(self, prop: _Prop) -> None:
+        """Which sides of a surface are seen, and how."""
+        shine, cut = prop.actor.GetProperty(), bool(prop.cutting)
+        shine.SetOpacity(self._opacity)
+        self._inside.SetOpacity(self._opacity)
+        # Surfaces are closed: the far sides are never seen, and leaving them out saves a third of the work.  But VTK
+        # loses the last layer of what is peeled if it is left out, and inside of what is cut open they are all that is
+        # seen: flat and darker, like a cut through something solid.
+        shine.SetBackfaceCulling(not cut and self._opacity == 1)
+        prop.actor.SetBackfaceProperty(self._inside if cut else None)
 
     def _choose(self, chunk: int) -> None:
         props = self._props.get(chunk, [])
