@@ -165,7 +165,7 @@ class Conductor:
 
     def _deadline(self, now: float) -> float:
         times = [self._barrier.deadline(), self._figures_at, now + LONGEST_S]
-        times += [self._scenery.deadline(now), self._picking.deadline()]
+        times += [self._scenery.deadline(), self._picking.deadline()]
         if self._listener is not None:
             times.append(self._listener.deadline())
         if self._leader is not None:
@@ -182,7 +182,7 @@ class Conductor:
             self._leader.listen(now)
             if (scene := self._leader.take(now)) is not None:
                 self._changed(self._scenery.follow(scene, self._plan.own_head, now), now)
-        if now >= self._scenery.deadline(now):
+        if now >= self._scenery.deadline():
             self._changed(self._scenery.tick(now), now)
         if now >= self._picking.deadline():
             self._pick(self._picking.tick(self._live(), now))

@@ -44,7 +44,7 @@ class Reel:
         """Runs so fast from now on."""
         self.steps_per_s = min(FASTEST, max(SLOWEST, abs(steps_per_s)))
         if self.playing and view.time is not None:
-            self._from, self._since = view.time, now
+            self._anchored(view, view.time, now)
 
     def run(self, view: View, now: float, last: float) -> View:
         """The view as it is at ``now``; ``last`` is the volume's last step."""
@@ -66,11 +66,11 @@ class Reel:
         self._mine = time
         return msgspec.structs.replace(view, time=time)
 
-    def deadline(self, now: float) -> float:
+    def deadline(self) -> float:
         """When ``run`` has something new."""
-        if not self.playing:
+        if not self.playing or self._mine is None:
             return inf
-        return self._since + (floor(max(0.0, now - self._since) * self.steps_per_s + 1e-6) + 1) / self.steps_per_s
+        return self._since + (self._mine - self._from + 1) / self.steps_per_s
 
     def _anchored(self, view: View, start: float, now: float) -> View:
         self._from, self._since, self._mine = start, now, start

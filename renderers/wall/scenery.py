@@ -140,9 +140,9 @@ class Scenery:
         view = self.reel.run(self._scene.view, now, self.last_step)
         return self._change(msgspec.structs.replace(self._scene, view=view), now) or changed
 
-    def deadline(self, now: float) -> float:
+    def deadline(self) -> float:
         """When ``tick`` wants to be called."""
-        return min(self._step_at, self.reel.deadline(now), self.gait.deadline(self._scene.level))
+        return min(self._step_at, self.reel.deadline(), self.gait.deadline(self._scene.level))
 
     # ------------------------------------------------------------------ inside
 

@@ -28,6 +28,7 @@ from renderers.wall.records import Fit, Node, Place, Screen, Tile, Wall
 from streamer.wire.block import Segmented, pack
 from streamer.wire.grid import Box
 from streamer.wire.header import decode, encode
+from streamer.wire.keys import Keys
 from streamer.wire.messages import Ack, Ask, Hello, Lease
 from streamer.wire.viewing import Head, View
 from streamer.wire.volume import RunSpec
@@ -100,10 +101,18 @@ class House:
         found: dict[str, Any] = json.loads(line)
         return found
 
-    def dealer(self, address: str) -> zmq.Socket[bytes]:
+    def log(self, process: subprocess.Popen[str]) -> str:
+        """What a part has logged so far."""
+        return (self.folder / f"log-{self.processes.index(process)}.txt").read_text()
+
+    def dealer(self, address: str, keys: Keys | None = None) -> zmq.Socket[bytes]:
         """A socket that is connected there."""
         socket = self.context.socket(zmq.DEALER)
         socket.setsockopt(zmq.LINGER, 0)
+        if keys is not None:
+            socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
+            socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
+            socket.setsockopt(zmq.CURVE_SERVERKEY, keys.public)
         socket.connect(address)
         self.sockets.append(socket)
         return socket
@@ -167,8 +176,8 @@ def segmented(spec: RunSpec, chunk: int, labels: NDArray[np.uint32]) -> Segmente
 class Desk:
     """Somebody at the conductor's door who sets the view and asks."""
 
-    def __init__(self, house: House, address: str) -> None:
-        self._socket = house.dealer(address)
+    def __init__(self, house: House, address: str, keys: Keys | None = None) -> None:
+        self._socket = house.dealer(address, keys)
         self._requests = 0
 
     def view(self, view: View) -> None:

@@ -64,7 +64,7 @@ def test_space_runs_time_in_a_loop_and_stops_it() -> None:
     seen = []
     now = 1.0
     while now < 4.0:
-        now = scenery.deadline(now)
+        now = scenery.deadline()
         if scenery.tick(now):
             seen.append(scenery.scene.view.time)
     assert seen == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2]
@@ -72,7 +72,7 @@ def test_space_runs_time_in_a_loop_and_stops_it() -> None:
     stands = scenery.scene.view.time
     scenery.tick(9.0)
     assert scenery.scene.view.time == stands
-    assert scenery.deadline(9.1) == math.inf
+    assert scenery.deadline() == math.inf
 
 
 def test_time_that_runs_goes_on_from_where_somebody_sets_it_and_ends_without_a_loop() -> None:
@@ -85,7 +85,7 @@ def test_time_that_runs_goes_on_from_where_somebody_sets_it_and_ends_without_a_l
     assert view.time == 18
     view = reel.run(view, 2.0, 20)
     assert (view.time, reel.playing) == (20, False)
-    assert reel.deadline(2.0) == math.inf
+    assert reel.deadline() == math.inf
     reel.pace(1000, view, 0)
     assert reel.steps_per_s == 64
 
@@ -239,7 +239,7 @@ def test_the_level_travels_with_the_scene_and_comes_back_by_itself() -> None:
     scenery.set_view(View(placement=Placement((5.0, 0.0, 0.0))), 1.0)
     assert scenery.scene.level == 1
     number = scenery.look.number
-    assert scenery.tick(scenery.deadline(1.0))
+    assert scenery.tick(scenery.deadline())
     assert (scenery.scene.level, scenery.look.number) == (0, number + 1)
 
 

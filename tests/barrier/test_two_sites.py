@@ -7,6 +7,7 @@ import os
 import queue
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -20,8 +21,13 @@ from benchmarks.barrier import plain_wall, seat
 from renderers.wall.records import TrackerSource, Wall
 from renderers.wall.seating import digest
 from renderers.wall.shelf import load_wall
+from renderers.wall.track.record import Recorder
+from renderers.wall.track.sensed import Pose
 from renderers.wall.write import to_toml
-from tests.barrier.house import Desk, House, until
+from streamer.keys import make
+from streamer.wire.keys import read as read_keys
+from streamer.wire.viewing import Head, Placement, View
+from tests.barrier.house import Desk, House, same_screen, until
 
 ONE_WAY_S = 0.004
 SPAWN = multiprocessing.get_context("spawn")
@@ -119,6 +125,8 @@ def test_the_tracker_of_one_site_drives_the_wall_of_the_other(tmp_path: Path) ->
                 "conductor", "--wall", str(tmp_path / "second.toml"), "--leader", link.address, "--delay-ms", "60"
             )
         )
+        own = house.start("conductor", "--wall", str(tmp_path / "second.toml"), "--leader", link.address, "--own-head")
+        apart = Desk(house, house.ready(own)["address"])
         here, there = Desk(house, a["address"]), Desk(house, b["address"])
         tracker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with tracker, seats(a["address"], first), seats(b["address"], second):
@@ -134,9 +142,102 @@ def test_the_tracker_of_one_site_drives_the_wall_of_the_other(tmp_path: Path) ->
             until(lambda: there.scene().head.position[0] == pytest.approx(99.5) or None, "it follows")
             far, near = there.scene(), here.scene()
             assert (far.view, far.head) == (near.view, near.head)
+            # One that follows the view alone has a head of its own.
+            here.view(View(placement=Placement((7.0, 8.0, 9.0))))
+            until(lambda: apart.scene().view.placement.centre == (7.0, 8.0, 9.0) or None, "the view follows")
+            assert apart.scene().head == second.head
             figures = here.figures()
             assert figures.sensor_to_draw.count > 50
             assert there.figures().frames > 50
             assert figures.evictions_stale == 0
         link.close()
     assert session.stat().st_size > 1000
+
+
+@contextmanager
+def far_apart() -> Iterator[tuple[str, str, str]]:
+    """Two network namespaces, 4 ms apart each way where the kernel can do that: their names, and the first one's address.  Raises CannotPart."""
+    here, there = f"cava{os.getpid()}", f"cavb{os.getpid()}"
+
+    def ip(*arguments: str) -> None:
+        done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CannotPart(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
+
+    def within(name: str, *command: str) -> None:
+        ip("netns", "exec", name, *command)
+
+    try:
+        for name in (here, there):
+            ip("netns", "add", name)
+            within(name, "ip", "link", "set", "lo", "up")
+        ip(
+            "link",
+            "add",
+            f"{here}0"[:15],
+            "netns",
+            here,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            f"{there}0"[:15],
+            "netns",
+            there,
+        )
+        for name, address in ((here, "10.231.7.1/24"), (there, "10.231.7.2/24")):
+            within(name, "ip", "address", "add", address, "dev", f"{name}0"[:15])
+            within(name, "ip", "link", "set", f"{name}0"[:15], "up")
+            with suppress(CannotPart):  # a kernel without netem; then the proxy above is what is slow
+                within(name, "tc", "qdisc", "add", "dev", f"{name}0"[:15], "root", "netem", "delay", "4ms")
+        yield here, there, "10.231.7.1"
+    finally:
+        for name in (here, there):
+            with suppress(CannotPart):
+                ip("netns", "del", name)
+
+
+class CannotPart(RuntimeError):
+    """This machine does not let us make network namespaces."""
+
+
+def test_a_session_at_one_site_is_seen_at_the_other_over_a_real_link_with_keys(tmp_path: Path) -> None:
+    make(tmp_path / "keys")
+    file = str(tmp_path / "keys" / "renderer.toml")
+    mine = read_keys(Path(file), "renderer")
+    wall = same_screen(["a"])
+    (tmp_path / "wall.toml").write_text(to_toml(wall))
+    session = tmp_path / "session"
+    sources = (TrackerSource("dtrack", "udp://127.0.0.1:0", head=0),)
+    with session.open("xb", buffering=0) as out:
+        recorder = Recorder(out, sources, 0.0)
+        for n in range(1200):
+            recorder.write(Pose(0, 0, (n / 10, 100.0, 500.0), (0.0, 0.0, 0.0, 1.0)), n / 60)
+    parts = ("--wall", str(tmp_path / "wall.toml"), "--keys", file)
+    try:
+        with far_apart() as (here, there, address), House(tmp_path) as house:
+            at_a, at_b = ("ip", "netns", "exec", here), ("ip", "netns", "exec", there)
+            listen = f"ipc://{tmp_path}/b"
+            a = house.ready(
+                house.start("conductor", *parts, "--listen", f"tcp://{address}:0", "--replay", str(session), wrap=at_a)
+            )
+            b = house.ready(
+                house.start(
+                    "conductor", *parts, "--listen", listen, "--leader", a["address"], "--delay-ms", "30", wrap=at_b
+                )
+            )
+            for conductor, wrap in ((a, at_a), (b, at_b)):
+                tile = ("--tile", "a", "--conductor", conductor["address"], "--offscreen")
+                house.ready(house.start("tile", *parts, *tile, wrap=wrap))
+            desk = Desk(house, listen, mine)
+            heads: list[Head] = []
+
+            def followed() -> bool | None:
+                heads.append(desk.scene().head)
+                return heads[-1].position[0] > 100 or None
+
+            until(followed, "the head of the first site is at the second")
+            assert len({head.position for head in heads}) > 3
+            until(lambda: desk.figures().frames > 30 or None, "the second wall draws what the first one's tracker says")
+    except CannotPart as why:
+        pytest.skip(f"no network namespaces here ({why}); the same is tested over a slow TCP link above")
