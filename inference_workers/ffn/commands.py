@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from inference_workers.ffn.evaluate_command import evaluate
 from inference_workers.ffn.train_command import train
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _FAILED, _USAGE = 1, 2
 
 ffn = typer.Typer(add_completion=False)
 ffn.command()(train)
+ffn.command()(evaluate)
 
 
 @ffn.callback(invoke_without_command=True)
