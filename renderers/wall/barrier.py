@@ -11,118 +11,16 @@ newest that all live seats have; one that lags too far behind the others is put 
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable
 from math import inf
-from typing import Literal, NamedTuple
 
-State = Literal["out", "waiting", "guest", "live", "dead"]
-"""``out``: evicted, does not know yet; ``waiting``: wants in; ``guest``: draws, but nobody waits for it."""
-MOST_MARKS = 1024
+from renderers.wall.chairs import Act, At, Chair, Draw, Evict, Flight, Full, Look, Rules, Show, Span, State, choose
+from renderers.wall.marks import Marks
+
+__all__ = ["Act", "Barrier", "Draw", "Evict", "Full", "Look", "Rules", "Show", "Span", "State"]
 SETTLED_S = 5.0
 """A seat that kept up for so long is forgiven what it missed before."""
-
-
-class Rules(NamedTuple):
-    """How patient the wall is."""
-
-    deadline_s: float = 0.25
-    """From Draw to Show, at most."""
-    rate_hz: float = 60.0
-    """Frames are begun no faster."""
-    dead_s: float = 3.0
-    """A seat that is not heard for so long is dead."""
-    stale_s: float = 2.0
-    """A seat may hold the others back so long."""
-    stale_entries: int = 1000
-    """A seat may be so many entries behind the foremost."""
-    most_seats: int = 256
-    longest_pause_s: float = 10.0
-    """One that misses again and again is asked at least so often."""
-    most_step: int = 64
-    """Entries by which one frame may be ahead of the one before it."""
-
-
-class Span(NamedTuple):
-    """Positions in a log that a seat can draw: from what it has drawn (it cannot go back) to what it has got."""
-
-    epoch: str
-    floor: int
-    reached: int
-
-
-class Look(NamedTuple):
-    """A view by its number; what is behind it is not looked at here."""
-
-    number: int
-    content: object
-
-
-class Draw(NamedTuple):
-    """These seats draw this, each into its back buffer."""
-
-    seats: tuple[str, ...]
-    frame: int
-    look: Look
-    epoch: str
-    position: int
-
-
-class Show(NamedTuple):
-    """These seats show the frame, now."""
-
-    seats: tuple[str, ...]
-    frame: int
-
-
-class Evict(NamedTuple):
-    """This seat is out: it forgets what it has drawn."""
-
-    seat: str
-    turn: int
-    stale: bool
-    """It was behind in the log; else it was late with a frame."""
-    why: str
-
-
-Act = Draw | Show | Evict
-
-
-class Full(ValueError):
-    """There are as many seats as there may be."""
-
-
-class _Seat:
-    def __init__(self, name: str, now: float) -> None:
-        self.name = name
-        self.state: State = "waiting"
-        self.heard = now
-        self.turn = 0
-        self.spans: tuple[Span, ...] = ()
-        self.misses = 0
-        self.not_before = -inf
-        self.live_since = inf
-        self.trial = -1
-        """The frame that it draws as a guest."""
-        self.trial_until = inf
-        self.why = ""
-        self.stale = False
-
-    def span(self, epoch: str) -> Span | None:
-        return next((span for span in self.spans if span.epoch == epoch), None)
-
-    def can(self, epoch: str, position: int) -> bool:
-        span = self.span(epoch)
-        return span is not None and span.floor <= position <= span.reached
-
-
-class _Flight(NamedTuple):
-    frame: int
-    waited: set[str]
-    guests: set[str]
-    ready: set[str]
-    begun: float
-    moved: bool
 
 
 class Barrier:
@@ -139,14 +37,13 @@ class Barrier:
         self.took_s = 0.0
         """Of the frame shown last: from Draw to Show."""
         self._look = look
-        self._seats: dict[str, _Seat] = {}
-        self._flight: _Flight | None = None
+        self._seats: dict[str, Chair] = {}
+        self._flight: Flight | None = None
         self._first_ready = inf
         self._changed = True
         self._next_at = -inf
         self._step = 1
-        self._marks: deque[tuple[int, float]] = deque(maxlen=MOST_MARKS)
-        """How far the foremost live seat was, and since when."""
+        self._marks = Marks()
         self._switch_since = inf
 
     # ------------------------------------------------------------------ facts
@@ -159,7 +56,7 @@ class Barrier:
         if seat not in self._seats and len(self._seats) >= self.rules.most_seats:
             raise Full(f"the wall has {self.rules.most_seats} seats, and all are taken")
         acts = self._drop(seat, now)
-        self._seats[seat] = one = _Seat(seat, now)
+        self._seats[seat] = one = Chair(seat, now)
         one.spans = tuple(spans)
         # Numbers that another conductor has used are not used again.
         if self._flight is None:
@@ -264,7 +161,7 @@ class Barrier:
         acts += self._begin(now)
         return acts
 
-    def _live(self) -> list[_Seat]:
+    def _live(self) -> list[Chair]:
         return [seat for seat in self._seats.values() if seat.state == "live"]
 
     def _bury(self, now: float) -> list[Act]:
@@ -283,10 +180,7 @@ class Barrier:
         """Live seats that hold the others back, or cannot draw what the wall shows."""
         live, acts = self._live(), list[Act]()
         best = max((s.reached for seat in live if (s := seat.span(self.epoch))), default=-1)
-        while self._marks and self._marks[-1][0] > best:
-            self._marks.pop()  # whoever was foremost is not live any more
-        if best >= 0 and (not self._marks or best > self._marks[-1][0]):
-            self._marks.append((best, now))
+        self._marks.foremost(best, now)
         fresh = self._fresh(live)
         self._switch_since = min(self._switch_since, now) if fresh else inf
         for seat in live:
@@ -297,26 +191,21 @@ class Barrier:
                 acts += self._evict(seat, now, "it has lost what the wall shows", stale=True)
             elif best - span.reached > self.rules.stale_entries:
                 acts += self._evict(seat, now, f"it is {best - span.reached} entries behind", stale=True)
-            elif now >= self._since(span.reached) + self.rules.stale_s:
+            elif now >= self._marks.left(span.reached) + self.rules.stale_s:
                 acts += self._evict(seat, now, f"it is more than {self.rules.stale_s:g} s behind", stale=True)
             elif fresh and now >= self._switch_since + self.rules.stale_s and seat.spans[-1].epoch == self.epoch:
                 acts += self._evict(seat, now, "it follows an older log than the others", stale=True)
         lowest = min((s.reached for seat in self._live() if (s := seat.span(self.epoch))), default=best)
-        while self._marks and self._marks[0][0] <= lowest and len(self._marks) > 1:
-            self._marks.popleft()
+        self._marks.forget(lowest)
         return acts
 
-    def _fresh(self, live: list[_Seat]) -> bool:
+    def _fresh(self, live: list[Chair]) -> bool:
         """Whether some live seat has come to another log."""
         return any(seat.spans and seat.spans[-1].epoch != self.epoch for seat in live)
 
-    def _since(self, reached: int) -> float:
-        """When the foremost left this position behind."""
-        return next((at for number, at in self._marks if number > reached), inf)
-
     def _behind_since(self) -> float:
         spans = [span for seat in self._live() if (span := seat.span(self.epoch))]
-        return min((self._since(span.reached) for span in spans), default=inf)
+        return min((self._marks.left(span.reached) for span in spans), default=inf)
 
     def _land(self, now: float) -> list[Act]:
         """Shows the frame in flight, if it is time."""
@@ -372,7 +261,7 @@ class Barrier:
         for seat in entrants:
             seat.state, seat.trial, seat.trial_until = "guest", self.frame, now + self.rules.deadline_s
         waited, guests = {seat.name for seat in live}, {seat.name for seat in entrants}
-        self._flight = _Flight(self.frame, waited, guests, set(), now, moved)
+        self._flight = Flight(self.frame, waited, guests, set(), now, moved)
         return [Draw(tuple(sorted(waited | guests)), self.frame, self._look, epoch, position)]
 
     def _wants(self) -> bool:
@@ -380,7 +269,7 @@ class Barrier:
         live = self._live()
         return bool(live) and (self._changed or self._choose(live, []) != (self.epoch, self.position))
 
-    def _entrants(self) -> list[_Seat]:
+    def _entrants(self) -> list[Chair]:
         """Seats that wait and could draw what comes next."""
         waiting = [seat for seat in self._seats.values() if seat.state == "waiting"]
         if not waiting:
@@ -391,36 +280,17 @@ class Barrier:
             return [seat for seat in waiting if seat.can(*at)]
         return [seat for seat in waiting if seat.can(*self._choose([], [seat]))]
 
-    def _choose(self, live: list[_Seat], entrants: list[_Seat]) -> tuple[str, int]:
-        """Log and position of the next frame: never back within a log."""
-        seats = live or entrants
-        if not seats:
-            return self.epoch, self.position
-        newest = {seat.spans[-1].epoch for seat in seats if seat.spans}
-        if live:
-            epoch = next(iter(newest)) if len(newest) == 1 and all(seat.spans for seat in live) else self.epoch
-        else:
-            votes = Counter(seat.spans[-1].epoch for seat in seats if seat.spans)
-            epoch = max(votes, key=lambda one: (votes[one], one == self.epoch, one), default=self.epoch)
-        spans = [span for seat in seats if (span := seat.span(epoch)) is not None]
-        if not spans:
-            return self.epoch, self.position
-        floor = max(span.floor for span in spans)
-        if epoch != self.epoch:
-            if live and min(span.reached for span in spans) < floor:
-                return self.epoch, self.position
-            return epoch, floor
-        top = min((span.reached for span in spans), default=0) if live else floor
-        return epoch, max(self.position, min(top, self.position + self._step) if live else top)
+    def _choose(self, live: list[Chair], entrants: list[Chair]) -> tuple[str, int]:
+        return choose(At(self.epoch, self.position, self._step), live, entrants)
 
     # ------------------------------------------------------------------ seats
 
-    def _admit(self, seat: _Seat, now: float) -> None:
+    def _admit(self, seat: Chair, now: float) -> None:
         seat.state, seat.trial, seat.trial_until, seat.live_since = "live", -1, inf, now
         seat.why, seat.stale = "", False
         self.counts["admissions"] += 1
 
-    def _evict(self, seat: _Seat, now: float, why: str, *, stale: bool) -> list[Act]:
+    def _evict(self, seat: Chair, now: float, why: str, *, stale: bool) -> list[Act]:
         self._out_of_flight(seat.name)
         if seat.state == "live" and now - seat.live_since >= SETTLED_S:
             seat.misses = 0

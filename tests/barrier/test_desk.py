@@ -38,7 +38,8 @@ def x_server(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
-        process.stdout.close()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 class Hands:

@@ -156,7 +156,10 @@ def test_the_tracker_of_one_site_drives_the_wall_of_the_other(tmp_path: Path) ->
 
 @contextmanager
 def far_apart() -> Iterator[tuple[str, str, str]]:
-    """Two network namespaces, 4 ms apart each way where the kernel can do that: their names, and the first one's address.  Raises CannotPart."""
+    """Two network namespaces, 4 ms apart each way where the kernel can do that.
+
+    Gives their names and the first one's address.  Raises CannotPart.
+    """
     here, there = f"cava{os.getpid()}", f"cavb{os.getpid()}"
 
     def ip(*arguments: str) -> None:
