@@ -38,7 +38,7 @@ def test_the_tiles_are_those_of_this_hosts_node_unless_others_are_named() -> Non
 
 
 def test_what_is_not_part_of_the_wall_is_said_with_what_is() -> None:
-    with pytest.raises(LookupError, match="this host, elsewhere, is no node of wall flat.*west, east"):
+    with pytest.raises(LookupError, match=r"this host, elsewhere, is no node of wall flat.*west, east"):
         names((), "", "elsewhere")
     with pytest.raises(LookupError, match="no node 'north'; it has west, east"):
         names((), "north", "west")
