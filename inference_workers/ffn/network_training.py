@@ -131,7 +131,8 @@ class Learner:
     def _total(self, numbers: Any) -> Any:
         strategy = self._strategy
         assert strategy is not None, "one process has nobody to agree with"
-        return strategy.run(lambda own: self._over_all([own])[0], (numbers,))
+        # An argument of a graph has no device yet, and only what has one can be summed.
+        return strategy.run(lambda own: self._over_all([tf.identity(own)])[0], (numbers,))
 
     def _over_all(self, tensors: list[Any]) -> list[Any]:
         if self._strategy is None:

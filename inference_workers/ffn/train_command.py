@@ -84,6 +84,9 @@ def train(
     ] = 20,
     watch: Annotated[Literal["f1", "loss"], typer.Option(metavar="f1|loss", help="What is best.")] = "f1",
     validate_every: Annotated[int, typer.Option(metavar="N", min=1, help="Batches between validations.")] = 250,
+    validation_examples: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How many examples a validation takes.")
+    ] = 128,
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="Examples at a time, over all processes.")] = 16,
     learning_rate: Annotated[float, typer.Option(metavar="R", help="Of Adam.")] = 2e-3,
     object_weight: Annotated[
@@ -107,20 +110,17 @@ def train(
     """Train a network on a volume; what it was trained on is kept in the model."""
     import msgspec
 
-    from inference_workers.ffn.model import ModelError
     from inference_workers.ffn.training_loop import train as run
-    from inference_workers.ffn.training_state import TrainingError
-    from inference_workers.source import InputError
 
     given = {name: value for name, value in locals().items() if name not in ("msgspec", "run")}
     try:
         task = task_of(given)
-    except (InputError, ValueError) as why:  # of both kinds is all that a record or a room may complain of
+    except ValueError as why:  # what a record or a room complains of, InputError too
         _refuse(why, _USAGE)
     try:
         with Shown(task, quiet=json) as shown:
             result = run(task, shown)
-    except (TrainingError, ModelError, InputError, OSError, MemoryError) as why:
+    except (ValueError, OSError, MemoryError) as why:  # TrainingError, ModelError and InputError are of the first kind
         _refuse(why, _FAILED)
     except KeyboardInterrupt:
         _refuse(f"interrupted; go on with the same command and --resume ({task.folder} has the state)", 130)
@@ -156,6 +156,9 @@ def task_of(given: dict[str, Any]) -> Task:
         raise ValueError(f"{out} does not end in .keras, as a model file's name does")
     if given["resume"] and given["anew"]:
         raise ValueError("--resume goes on and --anew begins again: give one of them")
+    if given["connectivity"] not in (6, 18, 26):
+        raise ValueError(f"--connectivity is 6, 18 or 26, not {given['connectivity']}")
+    mirror = choice.mirrored(given["mirror"])
     if not given["steps"] and not given["minutes"] and not given["patience"]:
         raise ValueError("training would never end: give --steps, --minutes or --patience")
     fov, deltas = choice.whole_triple("--fov", given["fov"]), choice.whole_triple("--deltas", given["deltas"])
@@ -169,8 +172,6 @@ def task_of(given: dict[str, Any]) -> Task:
     box = choice.box(volume, given["interval"], given["region"])
     learned, validated = choice.parts(volume, box, given["validation"], flood.fov[0])
     if connect is not None:
-        if given["connectivity"] not in (6, 18, 26):
-            raise ValueError(f"--connectivity is 6, 18 or 26, not {given['connectivity']}")
         ground = data.connect_truth(
             found.source, volume, box, threshold=connect, connectivity=given["connectivity"],
             min_duration_h=given["min_duration_h"], short_lived=given["short_lived"],
@@ -179,10 +180,10 @@ def task_of(given: dict[str, Any]) -> Task:
         ground = data.stored_truth(found.source, volume, box, labels, given["labels_variable"])
     mean, std = choice.scale(_sample(ground), given["mean"], given["std"], connect)
     settings = TrainingSettings(
-        flood=flood, mean=mean, std=std, mirror=choice.mirrored(given["mirror"]),
+        flood=flood, mean=mean, std=std, mirror=mirror,
         **{name: given[name] for name in (
             "depth", "features", "batch", "learning_rate", "steps", "minutes", "patience", "watch", "validate_every",
-            "object_weight", "seed",
+            "validation_examples", "object_weight", "seed",
         )},
     )  # fmt: skip
     training = Training(
@@ -280,7 +281,7 @@ def _said(task: Task, result: Result) -> str:
     return (
         f"{task.out}: {result.why}; {result.step:,} steps, {result.examples:,} fields of view,"
         f" {result.minutes:.1f} minutes, {result.waiting:.1%} of learning spent waiting for examples; best validation"
-        f" {task.settings.watch} {abs(result.watch.best):.4f} at step {result.watch.best_step:,}"
+        f" {task.settings.watch} {abs(result.watch.best or 0):.4f} at step {result.watch.best_step:,}"
     )
 
 

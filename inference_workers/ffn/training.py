@@ -143,13 +143,13 @@ def score(canvases: FloatArray, targets: FloatArray, weights: FloatArray, segmen
 class Watch(msgspec.Struct):
     """The best validation so far, and how many have been since."""
 
-    best: float = -np.inf
+    best: float | None = None
     best_step: int = 0
     waited: int = 0
 
     def better(self, step: int, value: float) -> bool:
         """Takes a validation into account (more is better); whether it is the best so far."""
-        if value > self.best:
+        if self.best is None or value > self.best:
             self.best, self.best_step, self.waited = value, step, 0
             return True
         self.waited += 1

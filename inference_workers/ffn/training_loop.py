@@ -95,14 +95,14 @@ def train(task: Task, report: Callable[[Progress], None] = lambda _: None) -> Re
 
     Raises TrainingError, ModelError, InputError or OSError, each a sentence.
     """
-    # TensorFlow, and with many processes the waiting for the others, only when all else is known to be there.
-    from inference_workers.ffn.network_training import EventLog, Learner
-
     settings = task.settings
     blocks = Blocks(task.ground.source, task.ground.volume)
     try:
         learned = Examples(task.ground, task.learned, settings, blocks, settings.seed)
         judged = Examples(task.ground, task.validated, settings, blocks, settings.seed + 1)
+        # TensorFlow, and with many processes the waiting for the others, only when all else is known to be there.
+        from inference_workers.ffn.network_training import EventLog, Learner
+
         learner = Learner(
             settings.depth, settings.features, fresh(settings.depth, settings.features, settings.seed),
             clip=settings.clip, average=settings.average, threads=task.threads, many=task.many,

@@ -82,7 +82,8 @@ def load(folder: Path, process: int, processes: int) -> State:
         raise TrainingError(f"there is nothing to resume in {folder}: train without --resume")
     path = folder / f"state-{process}-{max(common)}.npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, because NumPy leaves a file open that it cannot read.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = msgspec.json.decode(arrays.pop("about").tobytes(), type=About)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, msgspec.DecodeError) as why:
