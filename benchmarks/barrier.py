@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -24,10 +25,11 @@ from renderers.wall import messages
 from renderers.wall.call import Call, host
 from renderers.wall.figures import WallFigures
 from renderers.wall.messages import Beat, Join, Reach, Ready, Shown, Tile
-from renderers.wall.records import Node, Place, Screen, Wall
+from renderers.wall.records import Node, Place, Screen, TrackerSource, Wall
 from renderers.wall.records import Tile as Output
 from renderers.wall.seat import Greet, Mark, Paint, Pulse, Quit, Seat, Swap
 from renderers.wall.seating import digest
+from renderers.wall.shelf import load_wall
 from renderers.wall.write import to_toml
 from streamer.wire.viewing import Placement, View
 
@@ -70,13 +72,21 @@ def plain_wall(tiles: int) -> Wall:
     return Wall("bench", screens, outputs, tuple(Node(name) for name in names))
 
 
-def measure(frames: int, tiles: int = TILES, rate_hz: float = 60.0) -> WallFigures:
-    """The figures of a wall after so many frames of an empty scene."""
+def measure(frames: int, tiles: int = TILES, rate_hz: float = 60.0, *, tracked: bool = False) -> WallFigures:
+    """The figures of a wall after so many frames of an empty scene, moved by its view or (``tracked``) by a head."""
+    sensor = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sensor.bind(("127.0.0.1", 0))
+    at = sensor.getsockname()
+    sensor.close()
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "wall.toml"
-        path.write_text(to_toml(plain_wall(tiles)))
-        wall = msgspec.structs.replace(plain_wall(tiles))
+        wall = plain_wall(tiles)
+        if tracked:
+            source = TrackerSource("dtrack", f"udp://{at[0]}:{at[1]}", head=0)
+            wall = msgspec.structs.replace(wall, trackers=(source,))
+        path.write_text(to_toml(wall))
+        wall = load_wall(path)
         listen = f"ipc://{folder}/conductor"
         conductor = subprocess.Popen(
             [CAVECAST, "conductor", "--wall", str(path), "--listen", listen, "--rate", str(2 * rate_hz)],
@@ -89,6 +99,7 @@ def measure(frames: int, tiles: int = TILES, rate_hz: float = 60.0) -> WallFigur
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         desk = context.socket(zmq.DEALER)
         desk.connect(address)
+        hand = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             for one in seats:
                 one.start()
@@ -100,9 +111,13 @@ def measure(frames: int, tiles: int = TILES, rate_hz: float = 60.0) -> WallFigur
             turn, first = 0, _figures(desk).frames
             while turn < frames or _figures(desk).frames < first + frames // 2:
                 turn += 1
-                view = View(placement=Placement((float(turn), 0.0, 0.0)))
-                desk.send_multipart([messages.encode(messages.SetView(turn)), messages.encode_view(view)])
-                desk.recv_multipart()
+                if tracked:
+                    body = f"6d 1 [0 1.000][{turn % 400}.0 100.0 500.0 0 0 0][1 0 0 0 1 0 0 0 1] "
+                    hand.sendto(f"fr {turn}\r\n6dcal 1\r\n{body}\r\n".encode(), at)
+                else:
+                    view = View(placement=Placement((float(turn), 0.0, 0.0)))
+                    desk.send_multipart([messages.encode(messages.SetView(turn)), messages.encode_view(view)])
+                    desk.recv_multipart()
                 time.sleep(1 / rate_hz)
             return _figures(desk)
         finally:
@@ -113,6 +128,7 @@ def measure(frames: int, tiles: int = TILES, rate_hz: float = 60.0) -> WallFigur
             conductor.send_signal(signal.SIGTERM)
             conductor.wait()
             conductor.stdout.close()
+            hand.close()
             desk.close(0)
             context.term()
 
@@ -127,10 +143,12 @@ def rows(*, quick: bool) -> list[Row]:
     """A row for each bar."""
     found = measure(300 if quick else 1000)
     lock, skew = found.draw_to_show, found.skew
+    sensed = measure(300 if quick else 1000, tracked=True).sensor_to_draw
     return [
         at_most("Draw to Show, eleven tiles, p50", f"{1000 * lock.p50_s:.2f} ms", 1000 * lock.p50_s / 3, 1),
         at_most("Draw to Show, eleven tiles, p99", f"{1000 * lock.p99_s:.2f} ms", 1000 * lock.p99_s / 10, 1),
         at_most("Show skew, eleven tiles, p99", f"{1000 * skew.p99_s:.2f} ms", 1000 * skew.p99_s / 4, 1),
+        at_most("sensor packet to Draw, p99", f"{1000 * sensed.p99_s:.2f} ms", 1000 * sensed.p99_s / 3, 1),
     ]
 
 

@@ -127,7 +127,8 @@ class Fit(msgspec.Struct, frozen=True):
     up: Literal["x", "y", "z"] = "z"
     """The scene's axis that points up: z is axis 0 of the volume (time, or depth)."""
     mm_per_step: float | None = None
-    """Of time; None: the box is as high as latitude is wide."""
+    """If given, one step of time is so long, and all of the scene is as large as follows from that; ``size_mm`` does not
+    count then."""
 
 
 class TrackerSource(msgspec.Struct, frozen=True):
