@@ -100,12 +100,15 @@ put(ENGINE, "inference_workers.ffn", "network file backend_openvino remarks")
 put(SHELL, "inference_workers.ffn", "__init__ loading segmenter")
 put(COMMAND, "inference_workers.ffn", "commands")
 put(DECISION, "inference_workers.ffn", "sampling augment training training_choice parts")
-put(ENGINE, "inference_workers.ffn", "network_training training_state")
+put(ENGINE, "inference_workers.ffn", "network_training training_state demo_model")
 put(SHELL, "inference_workers.ffn", "pipeline training_data training_loop")
 put(COMMAND, "inference_workers.ffn", "train_command")
 put(DECISION, "inference_workers.ffn", "measures lives scores domain pictures report report_style")
 put(SHELL, "inference_workers.ffn", "labelled evaluation report_pictures")
-put(COMMAND, "inference_workers.ffn", "evaluate_command")
+put(COMMAND, "inference_workers.ffn", "evaluate_command sweep_command")
+put(DECISION, "inference_workers.ffn", "sweep sweep_report")
+put(ENGINE, "inference_workers.ffn", "study")
+put(SHELL, "inference_workers.ffn", "sweep_trial sweep_work")
 put(ENGINE, "inference_workers", "samples")
 put(DECISION, "inference_workers.source", "records times cells pieces cf choose axes joined")
 put(ENGINE, "inference_workers.source", "address engine_array engine_netcdf engine_xarray")
@@ -169,6 +172,7 @@ def test_a_module_imports_only_what_lies_below_it(name: str) -> None:
     ("tensorflow", "inference_workers.ffn.network"),
     ("keras", "inference_workers.ffn.network"),
     ("openvino", "inference_workers.ffn.backend_openvino"),
+    ("optuna", "inference_workers.ffn.study"),
     ("xarray", "inference_workers.source streamer.archive renderers.notebook"),
     ("netCDF4", "inference_workers.source.engine_"),
     ("zarr", "inference_workers.source streamer.archive"),

@@ -11,7 +11,6 @@ The network is loaded with the first chunk: whoever only asks which parameters t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -22,6 +21,7 @@ from msgspec import Meta
 from inference_workers.ffn.batching import fill_together
 from inference_workers.ffn.canvas import Canvas, Filled, Predict
 from inference_workers.ffn.chunks import canvases, halo_of, labelling, prepare, two_fields, voxels_missing
+from inference_workers.ffn.demo_model import located
 from inference_workers.ffn.file import read_config
 from inference_workers.ffn.model import ModelConfig
 from inference_workers.segmenter import Block, Labelling
@@ -34,7 +34,13 @@ Share = Annotated[float, Meta(gt=0, lt=1)]
 class Flooding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What ``ffn`` takes.  What is not given is as the model says."""
 
-    model: Annotated[str, Meta(min_length=1, description="the model file, as cavecast ffn train or import writes it")]
+    model: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="the model file, as cavecast ffn train or import writes it; demo is the one that ships",
+        ),
+    ]
     seeds: Annotated[
         Literal["maxima", "peaks", "grid"] | None,
         Meta(description="where objects begin: maxima of the field, peaks between its edges, or a grid"),
@@ -80,7 +86,7 @@ class Flooding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         # Workers may be started in another folder.
-        msgspec.structs.force_setattr(self, "model", str(Path(self.model).expanduser().absolute()))
+        msgspec.structs.force_setattr(self, "model", str(located(self.model)))
 
 
 class Ffn:

@@ -15,16 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_workers.connect import components
 from inference_workers.ffn.augment import choose_mirrors, mirror
 from inference_workers.ffn.chunks import filled_up
+from inference_workers.ffn.measures import connected, lasting
 from inference_workers.ffn.pipeline import Blocks
 from inference_workers.ffn.sampling import NOWHERE, class_map, draw, sort_places
 from inference_workers.ffn.training import LIKELY, UNLIKELY, Example, TrainingSettings
 from inference_workers.source import InputError, InspectRequest, inspect, open_source
-from inference_workers.source.times import hours_per_unit
 from streamer.wire.grid import Box
-from streamer.wire.volume import Axis, Source, Volume
+from streamer.wire.volume import Source, Volume
 
 UNKNOWN = -1
 """In the truth: voxels that do not count."""
@@ -70,14 +69,11 @@ def connect_truth(
             here = slice(first - box.start[0], last - box.start[0])
             known[here] = np.isfinite(field)
             belongs[here] = field >= threshold
-    labels = components(belongs, connectivity).astype(np.int32)
-    if wraps:
-        labels = joined_at_seam(labels, connectivity)
-    truth = labels
+    labels = connected(belongs, connectivity, (False, False, wraps))
+    truth = labels.astype(np.int32)
     if volume.has_time and min_duration_h > 0:
-        short = durations_h(labels, volume.axes[0], box.start[0]) < min_duration_h - 1e-6
-        short[0] = False
-        truth = np.where(short[labels], UNKNOWN if short_lived == "ignore" else 0, labels).astype(np.int32)
+        kept = lasting(labels, volume.axes[0].widths[box.start[0] : box.stop[0]], min_duration_h)
+        truth[(labels > 0) & (kept == 0)] = UNKNOWN if short_lived == "ignore" else 0
     truth[~known] = UNKNOWN
     words = f"connect ≥ {threshold:g}, {connectivity} neighbours"
     if min_duration_h > 0:
@@ -108,46 +104,6 @@ def wraps_x(volume: Volume, box: Box) -> bool:
     axis = volume.axes[2]
     whole = box.start[2] == 0 and box.stop[2] == len(axis)
     return whole and axis.kind in ("longitude", "other") and axis.open_ends == (False, False)
-
-
-def joined_at_seam(labels: NDArray[np.int32], connectivity: int) -> NDArray[np.int32]:
-    """Labels of a box that closes along x: what touches across the seam is one object."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    nz, ny, _ = labels.shape
-    last, first = np.pad(labels[:, :, -1], 1), labels[:, :, 0]
-    reach = {6: 0, 18: 1, 26: 2}[connectivity]  # steps along z and y that go with the one along x
-    pairs = []
-    for dz in (-1, 0, 1):
-        for dy in (-1, 0, 1):
-            if abs(dz) + abs(dy) <= reach:
-                beside = last[1 + dz : 1 + dz + nz, 1 + dy : 1 + dy + ny]
-                both = (beside > 0) & (first > 0)
-                pairs.append(np.stack([beside[both], first[both]], axis=1))
-    a, b = np.unique(np.concatenate(pairs), axis=0).T
-    size = int(labels.max()) + 1
-    graph = coo_matrix((np.ones(len(a), np.int8), (a, b)), shape=(size, size))
-    _, groups = connected_components(graph, directed=False)  # 0 stands alone and is the first group
-    return np.asarray(groups.astype(np.int32)[labels], np.int32)
-
-
-def durations_h(labels: NDArray[np.int32], time: Axis, first: int) -> NDArray[np.float64]:
-    """How long each object lives, by its number; its first and its last step both count.  ``first``: of axis 0."""
-    size = int(labels.max()) + 1
-    begins, ends = np.full(size, len(labels)), np.full(size, -1)
-    for step, plane in enumerate(labels):
-        there = np.unique(plane)
-        begins[there] = np.minimum(begins[there], step)
-        ends[there] = step
-    ends = np.maximum(ends, 0)
-    begins = np.minimum(begins, ends)
-    hours = time.points * (hours_per_unit(time.units, time.calendar) or 1.0)
-    widths = time.widths
-    found: NDArray[np.float64] = (
-        hours[first + ends] - hours[first + begins] + (widths[first + ends] + widths[first + begins]) / 2
-    )
-    return found
 
 
 class Examples:

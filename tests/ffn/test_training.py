@@ -32,8 +32,11 @@ from tests.ffn import small_volume
 
 FLOOD = FloodFillSettings(fov=(3, 5, 5), deltas=(1, 2, 2))
 SETTINGS = TrainingSettings(flood=FLOOD, mean=5.0, std=2.0)
-SMALL = ["--connect", "5", "--min-duration-h", "12", "--fov", "3,5,5", "--deltas", "1,2,2", "--depth", "2",
-         "--features", "4", "--mean", "5", "--std", "2", "--validation", "18:24", "--threads", "1", "--validation-examples", "16"]  # fmt: skip
+SMALL = [
+    *("--connect", "5", "--min-duration-h", "12", "--validation", "18:24", "--mean", "5", "--std", "2"),
+    *("--fov", "3,5,5", "--deltas", "1,2,2", "--depth", "2", "--features", "4"),
+    *("--threads", "1", "--validation-examples", "16"),
+]
 
 
 @pytest.fixture(scope="module")
