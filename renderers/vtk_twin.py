@@ -72,7 +72,9 @@ class Twin:
                 copy.mapper.SetStatic(mapper.GetStatic())
             else:
                 copy.mapper.SetInputConnection(mapper.GetInputConnection(0, 0))
-                copy.mapper.SetClippingPlanes(mapper.GetClippingPlanes())
+                copy.mapper.RemoveAllClippingPlanes()
+                for plane in mapper.GetClippingPlanes() or ():
+                    copy.mapper.AddClippingPlane(plane)
                 copy.mapper.SetAutoAdjustSampleDistances(mapper.GetAutoAdjustSampleDistances())
                 copy.mapper.SetUseJittering(mapper.GetUseJittering())
                 copy.mapper.SetSampleDistance(mapper.GetSampleDistance())
