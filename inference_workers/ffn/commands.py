@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from inference_workers.ffn.evaluate_command import evaluate
+from inference_workers.ffn.sweep_command import sweep
 from inference_workers.ffn.train_command import train
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _FAILED, _USAGE = 1, 2
 ffn = typer.Typer(add_completion=False)
 ffn.command()(train)
 ffn.command()(evaluate)
+ffn.command()(sweep)
 
 
 @ffn.callback(invoke_without_command=True)
