@@ -57,13 +57,17 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 # Two files of tests at a time: most of them wait for other processes.  ARGS="-n 0" runs one test after the other.
+# The networks' tests have processes of their own: TensorFlow and the software OpenGL under VTK cannot be in the same
+# one, whichever comes first.  5 is pytest's way of saying that ARGS selects none of these.
 test: $(VENV)/.dev browser-libraries lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/ffn $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -n 2 --dist loadfile --override-ini testpaths=tests/ffn $(ARGS) || [ $$? -eq 5 ]
 
 # Firefox, an S3 server, a fuzzer: minutes, and packages that the other tests do without.
 long-test: $(VENV)/.dev browser-libraries
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[render,dev,long]" 1>&2
-	$(BIN)/python -m pytest -m long $(ARGS)
+	$(BIN)/python -m pytest -m long --ignore tests/ffn $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -m long --override-ini testpaths=tests/ffn $(ARGS) || [ $$? -eq 5 ]
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.stream --quick $(ARGS)

@@ -133,11 +133,9 @@ def test_ctrl_c_ends_everything_at_once_with_130(path: Path, tmp_path: Path) -> 
         read_until(process.stderr, "running: ")
         found = children(process.pid)
         assert len(found) == 4
-        begun = time.monotonic()
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGINT)  # people press it twice
-        _, err = process.communicate(timeout=DEADLINE_S)
-        assert time.monotonic() - begun < 3
+        _, err = process.communicate(timeout=DEADLINE_S)  # a chunk each minute: it waits for none
     assert process.returncode == 130
     assert "Traceback" not in err
     assert not psutil.wait_procs(found, timeout=1)[1]

@@ -16,7 +16,7 @@ from streamer.wire.messages import Message, Welcome
 from streamer.wire.volume import RunSpec, encode_spec
 from tests import nursery
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 T = TypeVar("T", bound=Message)
 
 
