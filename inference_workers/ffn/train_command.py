@@ -229,7 +229,7 @@ class Shown:
         self._steps, self._minutes = task.settings.steps, task.settings.minutes
         self._bar = (
             Progress(
-                TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+                BarColumn(bar_width=16), TimeElapsedColumn(), TimeRemainingColumn(),
                 TextColumn("{task.fields[said]}"), console=console,
             )
             if console.is_terminal and not quiet
@@ -247,7 +247,8 @@ class Shown:
     def __call__(self, progress: Progress) -> None:
         said = words(progress)
         if self._bar is not None:
-            self._bar.update(self._task, completed=share(progress, self._steps, self._minutes), said=said)
+            done = share(progress, self._steps, self._minutes)
+            self._bar.update(self._task, completed=done, said=said.partition(" (")[0])
         elif progress.last is not self._said_score:
             self._said_score = progress.last
             left = left_minutes(progress, self._steps, self._minutes)
@@ -261,9 +262,9 @@ class Shown:
 def words(progress: Progress) -> str:
     """How far a training is, in a line."""
     said = f"step {progress.step:,}, loss {progress.loss:.4f}, waiting {progress.waiting:.1%}"
-    if progress.last is not None:
-        said += f", validation F1 {progress.last.f1:.3f} (best at step {progress.watch.best_step:,})"
-    return said
+    return (
+        said if progress.last is None else f"{said}, F1 {progress.last.f1:.3f} (best at {progress.watch.best_step:,})"
+    )
 
 
 def share(progress: Progress, steps: int, minutes: float) -> float:

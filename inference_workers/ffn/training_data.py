@@ -95,6 +95,10 @@ def stored_truth(source: Source, volume: Volume, box: Box, labels: str, variable
             last = min(first + SLAB, box.stop[0])
             parts.append(np.nan_to_num(opened.read(Box((first, *box.start[1:]), (last, *box.stop[1:])))))
     names, truth = np.unique(np.maximum(np.concatenate(parts), 0), return_inverse=True)
+    if not np.array_equal(names, np.floor(names)):
+        raise InputError(
+            f"{found.volume.variable} of {labels} holds fractions, and labels are whole numbers: name them."
+        )
     numbers = np.arange(len(names), dtype=np.int32) + (0 if names[0] == 0 else 1)
     return Ground(source, volume, box, wraps_x(volume, box), numbers[truth.reshape(box.shape)], found.source.address)
 

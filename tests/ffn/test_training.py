@@ -238,6 +238,9 @@ def test_stored_labels_are_the_truth_as_they_are(volume: Path, tmp_path: Path) -
     np.testing.assert_array_equal(ground.truth == 2, labels[1:20] == 70_000_000_000)
     np.testing.assert_array_equal(ground.truth == 1, labels[1:20] == 5)
     np.save(tmp_path / "other.npy", labels[:5])
+    np.save(tmp_path / "field.npy", small_volume.warm_bodies())
+    with pytest.raises(InputError, match="holds fractions, and labels are whole numbers"):
+        stored_truth(found.source, found.volume, box, str(tmp_path / "field.npy"), None)
     with pytest.raises(InputError, match="give labels of the same volume"):
         stored_truth(found.source, found.volume, box, str(tmp_path / "other.npy"), None)
 
