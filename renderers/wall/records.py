@@ -127,8 +127,8 @@ class Fit(msgspec.Struct, frozen=True):
     up: Literal["x", "y", "z"] = "z"
     """The scene's axis that points up: z is axis 0 of the volume (time, or depth)."""
     mm_per_step: float | None = None
-    """If given, one step of time is so long, and all of the scene is as large as follows from that; ``size_mm`` does not
-    count then."""
+    """If given, one step of time is so long, and all of the scene as large as follows from that; ``size_mm`` does
+    not count then."""
 
 
 class TrackerSource(msgspec.Struct, frozen=True):

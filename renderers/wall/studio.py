@@ -14,12 +14,12 @@ import numpy as np
 import structlog
 
 from renderers.feed import Event
+from renderers.vtk_keys import WindowKeys
 from renderers.vtk_note import note
 from renderers.vtk_tile import TileWindow, window_for
 from renderers.vtk_window import Pixels, trial
 from renderers.wall.burn import Burned, blocks
 from renderers.wall.glass import Glass
-from renderers.vtk_keys import WindowKeys
 from renderers.wall.messages import Input, Pick, Picked, Scene
 from renderers.wall.records import Tile, Wall
 from renderers.wall.swap_group import handle, join_swap_group
