@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_workers.ffn.moves import FaceMoves
+from inference_workers.ffn.parts import separated
 from inference_workers.ffn.quantise import quantise, sigmoid
 from inference_workers.ffn.settings import FloodFillSettings, logit
 from streamer.wire.grid import Triple
@@ -123,7 +124,11 @@ class Canvas:
         self._trace: list[tuple[int, int, int, int]] = []
 
     def segment(self, seeds: NDArray[np.integer[Any]]) -> Filled:
-        """Fills from each seed (n, 3), in their order, one field of view at a time."""
+        """Fills from each seed (n, 3), in their order, one field of view at a time.
+
+        With ``separate`` in the settings, parts that do not touch get numbers beyond those of the origins, and parts
+        that are too small are dropped; ``steps`` leaves this to whoever drives it, who may join objects before.
+        """
         steps = self.steps(seeds)
         try:
             image, seed = next(steps)
@@ -131,7 +136,10 @@ class Canvas:
                 image, seed = steps.send(self._predict(image[None], seed[None])[0])
         except StopIteration as done:
             filled: Filled = done.value
+        if not self.settings.separate:
             return filled
+        labels = separated(filled.labels, self.settings.min_segment_size)
+        return filled._replace(labels=labels, probability=np.where(labels > 0, filled.probability, 0).astype(np.uint8))
 
     def steps(self, seeds: NDArray[np.integer[Any]]) -> Steps:
         """Yields an image and a seed map in logits (z, y, x) of the field of view, and is sent the new map.

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def separated(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+def separated(labels: NDArray[np.int32], least: int = 0) -> NDArray[np.int32]:
     """Labels (z, y, x) of which each is connected (26 neighbours): the largest part of an object keeps its number (the
-    first in C order of equal ones), the others get the next free ones."""
+    first in C order of equal ones), the others get the next free ones.  Parts of fewer than ``least`` voxels are 0."""
     parts = cc3d.connected_components(labels, connectivity=26, out_dtype=np.uint32)
     sizes = np.bincount(parts.reshape(-1))
     owner = np.zeros(len(sizes), np.int32)
     owner[parts.reshape(-1)] = labels.reshape(-1)
+    owner[sizes < least] = 0
     order = np.lexsort((np.arange(len(sizes)), -sizes, owner))
     is_first = np.append(True, owner[order][1:] != owner[order][:-1])
     names = owner.copy()
