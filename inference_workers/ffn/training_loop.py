@@ -27,7 +27,7 @@ from inference_workers.ffn.training import Row, Score, TrainingSettings, Watch, 
 from inference_workers.ffn.training_data import Examples, Ground, MakeExample, Range
 from inference_workers.ffn.training_state import About, State, TrainingError
 
-ASK_S = 10
+ASK = 10
 """Steps between two looks at the clock."""
 
 
@@ -133,7 +133,7 @@ class _Course:
         self.learned, self.judged, self.blocks = learned, judged, blocks
         self.size = self.settings.batch // learner.processes
         self.first = self.size * learner.process
-        self.step, self.minutes, self.watch = 0, 0.0, Watch()
+        self.step, self.minutes, self.clock, self.watch = 0, 0.0, 0.0, Watch()
         self.last: Score | None = None
         self.learning_s = 0.0
         self.validation: list[Any] = []
@@ -151,10 +151,11 @@ class _Course:
         ) as pipeline:
             rows = self._rows(pipeline)
             losses: list[float] = []
-            since = time.perf_counter()
+            since, asked = time.perf_counter(), False
             while True:
                 self.minutes = before + (time.monotonic() - began) / 60
-                why = self._why_stop() if self.step % ASK_S == 0 or self.step == settings.steps else None
+                asks = not asked or self.step % ASK == 0 or self.step == settings.steps
+                why, asked = self._why_stop() if asks else None, True
                 due = self.step % settings.validate_every == 0 and self.step > 0
                 if (why or due) and losses:
                     self.learning_s += time.perf_counter() - since
@@ -167,7 +168,7 @@ class _Course:
                 if why:
                     break
                 losses.append(self._learn(rows, pipeline))
-                if self.step % ASK_S == 0:
+                if self.step % ASK == 0:
                     self._tell(pipeline, losses, time.perf_counter() - since)
             return Result(
                 why, self.step, self._examples(), self._waiting(pipeline), self.minutes, self.watch, self.blocks.reads
@@ -188,7 +189,7 @@ class _Course:
             np.stack([row.example.target[box] for row, box in both]),
             np.stack([row.example.weight[box] for row, box in both]),
             self.step,
-            rate(self.settings, self.step, self.minutes),
+            rate(self.settings, self.step, self.clock),
         )
         if not np.isfinite(loss):
             raise TrainingError(
@@ -210,11 +211,10 @@ class _Course:
         return rows
 
     def _why_stop(self) -> str | None:
-        """The same in all processes: if one stops, all do."""
+        """The same in all processes: if one stops, all do.  The clock that the rate goes by is the first one's."""
         why = why_stop(self.settings, self.step, self.minutes, self.watch)
-        if self.learner.processes == 1:
-            return why
-        stopping = self.learner.total(np.array([why is not None], np.float32))[0] > 0
+        clock = self.minutes if self.learner.process == 0 else 0.0
+        stopping, self.clock = self.learner.total(np.array([why is not None, clock], np.float32)).tolist()
         return (why or "another process stopped") if stopping else None
 
     def _validate(self) -> None:
