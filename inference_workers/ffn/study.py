@@ -8,6 +8,7 @@ are at for bad ones, so that they do not all try the same.
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any
 
 import optuna
@@ -35,9 +36,7 @@ def open_storage(address: str) -> BaseStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         if scheme in ("redis", "rediss", "valkey", "valkeys"):
-            return JournalStorage(
-                JournalRedisBackend(f"{scheme.replace('valkey', 'redis')}://{rest}", prefix="cavecast")
-            )
+            return _journal(f"{scheme.replace('valkey', 'redis')}://{rest}")
         if scheme in ("postgresql", "postgres"):
             return RDBStorage(f"postgresql+psycopg://{rest}")
         if scheme == "sqlite" and separator:
@@ -49,6 +48,13 @@ def open_storage(address: str) -> BaseStorage:
         f"{said} is no place for a study: give sqlite:///FILE, redis://HOST:PORT, valkey://HOST:PORT or"
         " postgresql://USER@HOST/DATABASE"
     )
+
+
+def _journal(address: str) -> BaseStorage:
+    with warnings.catch_warnings():
+        # Its interface may change, which the versions that we are tested with do not.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return JournalStorage(JournalRedisBackend(address, prefix="cavecast"))
 
 
 class Study:

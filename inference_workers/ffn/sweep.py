@@ -225,9 +225,11 @@ def ranked(trials: Sequence[Trial], direction: str) -> list[Trial]:
 
 
 def settings_of(sweep: Sweep, chosen: Mapping[str, Value]) -> str:
-    """What a run takes to be filled as in a trial."""
-    flood, _ = sweep.complete(chosen)
-    return " ".join(f"--set {name}={_word(value)}" for name, value in flood.items() if name not in IN_MODEL)
+    """What a run takes to be filled as in a trial; then, in brackets, what the model has to be made with."""
+    flood, learned = sweep.complete(chosen)
+    run = " ".join(f"--set {name}={_word(value)}" for name, value in flood.items() if name not in IN_MODEL)
+    kept = [f"{name}={_word(value)}" for name, value in {**flood, **learned}.items() if name in (*IN_MODEL, *learned)]
+    return f"{run} (the model: {', '.join(kept)})".strip() if kept else run
 
 
 def _word(value: Value) -> str:

@@ -7,13 +7,14 @@ stay in the study, and the same command goes on.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
-    from inference_workers.ffn.sweep import Sweep, Trial
+    from inference_workers.ffn.sweep import Sweep, Trial, Value
 
 _FAILED, _USAGE = 1, 2
 
@@ -21,7 +22,7 @@ _FAILED, _USAGE = 1, 2
 def sweep(
     config: Annotated[
         Path,
-        typer.Argument(metavar="CONFIG.toml", help="What to try, on what, and by what to judge.", show_default=False),
+        typer.Argument(metavar="CONFIG", help="What to try, on what, and by what to judge.", show_default=False),
     ],
     trials: Annotated[
         int | None,
@@ -41,9 +42,11 @@ def sweep(
     """Try settings on parts of a volume; goes on where it was stopped, and with as many workers as you start."""
     import os
 
+    import structlog
+
     from inference_workers.ffn.model import ModelError
     from inference_workers.ffn.sweep import SweepError, read_sweep
-    from inference_workers.ffn.sweep_trial import NOT_FOR_SWEEPS, Trials, training_options
+    from inference_workers.ffn.sweep_trial import Trials
     from inference_workers.source import InputError
 
     try:
@@ -55,6 +58,8 @@ def sweep(
     from inference_workers.ffn.sweep_report import page
     from inference_workers.ffn.sweep_work import bury_dead, work
 
+    if not structlog.is_configured():  # as it comes, it would write into the JSON; the stream is looked up each time
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     if html is not None and not html.parent.is_dir():
         _refuse(f"there is no folder {html.parent} for the report", _USAGE)
     try:
@@ -62,10 +67,10 @@ def sweep(
     except OSError as why:
         _refuse(f"{config} cannot be read: {why.strerror}", _USAGE)
     try:
-        asked = read_sweep(raw, str(config), [n for n in training_options() if n not in NOT_FOR_SWEEPS])
+        asked = read_sweep(raw, str(config), options_of_training())
         target = asked.trials if trials is None else trials
         place = storage or f"sqlite:///{config.absolute().with_suffix('.study.db')}"
-        prepared = Trials(asked, config.absolute().parent) if target else None
+        prepared = Trials(asked, config.absolute().parent, trainer(asked, config.absolute().parent)) if target else None
         study = Study(open_storage(place), asked, salt=os.getpid() if storage else None)
     except (SweepError, InputError, ModelError) as why:
         _refuse(why, _USAGE)
@@ -88,6 +93,41 @@ def sweep(
         _show(asked, done, notes)
         if html is not None:
             typer.echo(f"report  {html}")
+
+
+NOT_FOR_SWEEPS = (
+    "volume", "variable", "out", "labels", "labels_variable", "connect", "connectivity", "min_duration_h", "resume",
+    "anew", "strategy", "json", "provenance", "periodic",
+)  # fmt: skip
+"""Options of a training that follow from ``[data]``, or make no sense in a trial."""
+
+
+def options_of_training() -> list[str]:
+    """What ``[training]`` may set."""
+    import inspect
+
+    from inference_workers.ffn.train_command import train
+
+    return [name for name in inspect.signature(train).parameters if name not in NOT_FOR_SWEEPS]
+
+
+def trainer(sweep: Sweep, folder: Path) -> Callable[[Mapping[str, Value], Path], object]:
+    """What trains the network of a trial, as ``cavecast ffn train`` would with the same options."""
+    import inspect
+
+    from inference_workers.ffn.sweep_trial import near
+    from inference_workers.ffn.train_command import train
+    from inference_workers.ffn.training_loop import train as run
+    from inference_workers.ffn.training_task import task_of
+
+    data, parameters = sweep.data, inspect.signature(train).parameters
+    usual = {name: None if p.default is p.empty else p.default for name, p in parameters.items()}
+    usual |= {
+        "volume": near(folder, data.volume), "variable": data.variable, "connect": data.connect,
+        "connectivity": data.connectivity, "min_duration_h": data.min_duration_h,
+        "labels": None if data.labels is None else near(folder, data.labels), "labels_variable": data.labels_variable,
+    }  # fmt: skip
+    return lambda options, out: run(task_of({**usual, **options, "out": out}))
 
 
 class _Shown:

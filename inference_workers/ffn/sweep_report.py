@@ -19,7 +19,9 @@ BEST = "#d55e00"
 _MORE = """
 .lines path{fill:none;stroke:#0072b2;stroke-width:1.4}.lines path:hover{stroke:#d55e00;stroke-width:4;opacity:1}
 .lines path.best{stroke:#d55e00;stroke-width:3.2;opacity:1}.lines line{stroke:var(--quiet);stroke-width:1.2}
-.lines text.name{font-weight:600;fill:var(--text)}code{background:var(--track);border-radius:6px;padding:8px 12px;
+.lines text{paint-order:stroke;stroke:var(--panel);stroke-width:4px}
+.lines text.name{font-weight:600;fill:var(--text)}
+code{background:var(--track);border-radius:6px;padding:8px 12px;
 display:block;overflow-x:auto;font-size:13px}
 @media (prefers-color-scheme:dark){.lines path{stroke:#56b4e9}}
 """

@@ -8,7 +8,7 @@ what a run does with the same settings.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,12 +30,9 @@ from inference_workers.source import InspectRequest, inspect, open_source
 from streamer.wire.grid import Box, Grid, Triple, triple
 from streamer.wire.volume import Volume
 
-Beat = Any
-NOT_FOR_SWEEPS = (
-    "volume", "variable", "out", "labels", "labels_variable", "connect", "connectivity", "min_duration_h", "resume",
-    "anew", "strategy", "json", "provenance", "periodic",
-)  # fmt: skip
-"""Options of a training that follow from ``[data]``, or make no sense in a trial."""
+Beat = Callable[[], None]
+Train = Callable[[Mapping[str, Value], Path], object]
+"""Trains a network with these options and writes it."""
 
 
 class Part(NamedTuple):
@@ -53,29 +50,29 @@ class Part(NamedTuple):
 class Trials:
     """All that trials of one process share.  Raises SweepError, InputError or ModelError, one sentence each."""
 
-    def __init__(self, sweep: Sweep, folder: Path) -> None:
-        """``folder``: from where names of files in the sweep are looked up."""
+    def __init__(self, sweep: Sweep, folder: Path, train: Train | None = None) -> None:
+        """``folder``: where names of files in the sweep are looked up; ``train``: for trials with a network each."""
         self.sweep, data = sweep, sweep.data
-        found = inspect(InspectRequest(_near(folder, data.volume), data.variable))
+        found = inspect(InspectRequest(near(folder, data.volume), data.variable))
         self._source, self._volume, self._periodic = found.source, found.volume, found.grid.periodic
         self.notes: list[str] = []
         truth: Labelled
         if data.connect is not None:
             truth = components_of(
-                _near(folder, data.volume), data.variable, data.connect, data.connectivity, data.min_duration_h
+                near(folder, data.volume), data.variable, data.connect, data.connectivity, data.min_duration_h
             )
         else:
-            truth = open_labels(_near(folder, str(data.labels)), data.labels_variable)
+            truth = open_labels(near(folder, str(data.labels)), data.labels_variable)
             check_same(_Field(found.volume, data.volume), truth)
         self._parts = [self._part(name, truth) for name in sweep.validation]
         self._opened = open_source(self._source, self._volume)
-        self._model = _near(folder, data.model) if data.model is not None else ""
+        self._model = near(folder, data.model) if data.model is not None else ""
         self._config: ModelConfig | None = None
         self._predict: Any = None
         if self._model:
             self._config = read_config(self._model)
             self._note_seen(self._config)
-        self._given = _near(folder, data.volume)
+        self._train = train
 
     def run(self, chosen: Mapping[str, Value], beat: Beat) -> dict[str, Scores]:
         """The scores of each part.  Raises ValueError if the values do not go together; ``beat`` is called often."""
@@ -86,7 +83,9 @@ class Trials:
                 self._predict = self._network(self._model)
             return self._judge(self._config, self._model, self._predict, flood, beat)
         with tempfile.TemporaryDirectory(prefix="cavecast-sweep-") as folder:
-            model = self._train(learned, Path(folder) / "model.keras", beat)
+            assert self._train is not None, "a sweep without a model trains"
+            model = Path(folder) / "model.keras"
+            self._train(learned, model)
             config = read_config(model)
             self._note_seen(config)
             return self._judge(config, str(model), self._network(str(model)), flood, beat)
@@ -138,20 +137,6 @@ class Trials:
 
         return load_network(model, self.sweep.data.precision, self.sweep.data.backend).predict
 
-    def _train(self, learned: dict[str, Value], out: Path, beat: Beat) -> Path:
-        """A network of this trial's own."""
-        from inference_workers.ffn.train_command import task_of
-        from inference_workers.ffn.training_loop import train
-
-        data = self.sweep.data
-        given = {
-            **training_options(), **learned, "volume": self._given, "variable": data.variable, "out": out,
-            "connect": data.connect, "connectivity": data.connectivity, "min_duration_h": data.min_duration_h,
-            "labels": data.labels, "labels_variable": data.labels_variable,
-        }  # fmt: skip
-        train(task_of(given), lambda _: beat())
-        return out
-
     def _judge(
         self, config: ModelConfig, model: str, predict: Any, flood: dict[str, Value], beat: Beat
     ) -> dict[str, Scores]:
@@ -193,18 +178,6 @@ class _Field(NamedTuple):
         return np.zeros((stop - first, *self.volume.shape[1:]), np.int64)
 
 
-def training_options() -> dict[str, Any]:
-    """What ``cavecast ffn train`` takes when nothing is said."""
-    import inspect as looking
-
-    from inference_workers.ffn.train_command import train
-
-    return {
-        name: None if p.default is looking.Parameter.empty else p.default
-        for name, p in looking.signature(train).parameters.items()
-    }
-
-
 def closed(labels: NDArray[np.unsignedinteger[Any]], shape: Triple, least: int) -> NDArray[np.uint32]:
     """The labels of a block's core (z, y, x): what its pad says to be one across the seam of x joined, as in a run, and
     without objects smaller than ``least`` as a whole."""
@@ -244,7 +217,7 @@ def _with(config: ModelConfig, flood: Mapping[str, Value]) -> ModelConfig:
     return config
 
 
-def _near(folder: Path, address: str) -> str:
+def near(folder: Path, address: str) -> str:
     """An address of the configuration, as seen from its folder."""
     if "://" in address or address.startswith("sample:") or Path(address).expanduser().is_absolute():
         return address

