@@ -14,13 +14,11 @@ from typer.testing import CliRunner
 from inference_workers.ffn.commands import ffn
 from inference_workers.ffn.domain import Region, cells_of, parts, seen
 from inference_workers.ffn.evaluation import Compared, Request, evaluate, opened
-from inference_workers.ffn.file import write_model
 from inference_workers.ffn.labelled import components_of
 from inference_workers.ffn.lives import gathered, lives, place
-from inference_workers.ffn.model import ModelConfig, ModelError, Training
-from inference_workers.ffn.settings import FloodFillSettings
-from inference_workers.ffn.structure import fresh
+from inference_workers.ffn.model import ModelError, Training
 from inference_workers.source import InputError, InspectRequest, inspect
+from tests.ffn.growing_model import write as write_model
 from tests.ffn.labelled_volumes import grid, truth, write, write_store
 
 
@@ -86,9 +84,7 @@ def test_intervals_and_regions_cut_what_is_compared(true: str) -> None:
 
 
 def model(path: Path, training: Training | None) -> str:
-    flood = FloodFillSettings(fov=(3, 3, 3), deltas=(1, 1, 1))
-    write_model(path, ModelConfig(depth=1, features=1, mean=0, std=1, flood=flood, training=training), fresh(1, 1, 0))
-    return str(path)
+    return write_model(path, mean=0.0, training=training)
 
 
 def test_what_the_model_was_trained_on_is_left_out_unless_asked_for(tmp_path: Path, true: str) -> None:
