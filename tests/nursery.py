@@ -117,7 +117,8 @@ class _Nursery:
         self._process = subprocess.Popen(
             [sys.executable, "-W", "error", "-m", "tests.nursery", str(there.fileno())],
             pass_fds=[there.fileno()], cwd=Path(__file__).parents[1],
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # threads do not survive a fork
+            # Threads do not survive a fork; the packages of whichever test comes first are not everybody's.
+            env={**{k: v for k, v in os.environ.items() if k != "PYTHONPATH"}, "OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
         there.close()
         atexit.register(self.close)
