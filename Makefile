@@ -31,10 +31,12 @@ $(BIN)/python:
 	done; \
 	echo "No Python 3.11, 3.12 or 3.13 found (TensorFlow has no package for newer ones): install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1
 
+# The demo's network runs on OpenVINO, which is smaller than TensorFlow; where it cannot be had the demo does without.
 # pip speaks to stderr, so that a recipe's stdout holds only what the command itself prints.
 $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
 	echo "Setting up .venv (once; a minute or two) …" >&2
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[render]" 1>&2
+	install() { $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable "$$1" 1>&2; }; \
+	  install ".[render,openvino]" || { echo "Once more without OpenVINO, which the demo can do without …" >&2; install ".[render]"; }
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.run | $(BIN)/python

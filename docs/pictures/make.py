@@ -63,7 +63,9 @@ def small(picture: bytes) -> bytes:
 def main() -> None:
     """Starts the demo, photographs it, ends it."""
     cavecast = Path(sys.executable).parent / "cavecast"
-    with subprocess.Popen([cavecast, "demo", "--sample", "rivers"], stderr=subprocess.PIPE, text=True) as demo:
+    with subprocess.Popen(
+        [cavecast, "demo", "--sample", "rivers", "--segmenter", "connect"], stderr=subprocess.PIPE, text=True
+    ) as demo:
         assert demo.stderr is not None
         try:
             found = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from streamer.durable import Policy
 from streamer.run.course import Wish, carry_out, check_opengl, say
 from streamer.run.given import WrongUse, absolute, finite, parameter, relay_of, three, two
+from streamer.run.showcase import BACKENDS, showing
 
 DEMO_PACE_S = 30.0
 SAMPLES = ("rivers", "flood2021", "blocking1980")
@@ -30,6 +32,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object about 
 
 def demo(
     sample: Annotated[str, typer.Option(metavar="|".join(SAMPLES), help="Which sample to segment.")] = "rivers",
+    segmenter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ffn|connect",
+            help="How to segment: with the network that ships, or by threshold and neighbours.",
+            show_default="ffn for rivers where a network can run, else connect",
+        ),
+    ] = None,
     workers: Workers = None,
     no_browser: NoBrowser = False,
     exit_when_complete: Annotated[
@@ -49,10 +59,14 @@ def demo(
     if sample not in SAMPLES:
         raise WrongUse(f"there is no sample {sample!r}; there are {', '.join(SAMPLES)}")
     finite({"--pace": pace})
+    shown = showing(sample, segmenter, backend=any(map(importlib.util.find_spec, BACKENDS)))
     check_opengl()
     if pace:
         say(f"The work is spread over about {pace:g} s, so there is something to watch; --pace 0 switches that off.")
+    if shown.said:
+        say(shown.said)
     request: dict[str, object] = {
+        **shown.request,
         "input": f"sample:{sample}",
         "workers": workers,
         "pace_s": pace,

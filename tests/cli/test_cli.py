@@ -95,6 +95,7 @@ def test_every_option_says_what_it_is_for(name: str) -> None:
         ),
         (["run", ""], "INPUT is empty"),
         (["demo", "--sample", "clouds"], "there is no sample 'clouds'; there are rivers, flood2021, blocking1980"),
+        (["demo", "--segmenter", "magic"], "the demo has no segmenter 'magic'; there are ffn and connect"),
         (["demo", "--workers", "0"], "Invalid value for '--workers'"),
     ],
 )
