@@ -79,6 +79,8 @@ def test_more_than_thirty_two_buttons_and_several_flysticks_keep_apart() -> None
     ("6d x", "number"),
     (f"6d 1 [0 1.0][1 2]{UNTURNED}", "number of values"),
     (f"6d 1 [0 1.0][1 2 zwei]{UNTURNED}", "value"),
+    (f"6d 1 [0_0 1.0][1 2 3]{UNTURNED}", "value"),
+    ("ts 1_0", "value"),
     (f"6d 1 [0 1.0][1 2 nan]{UNTURNED}", "not finite"),
     (f"6d 1 [0 1.0][1 2 1e9]{UNTURNED}", "far"),
     (f"6d 1 [-3 1.0][1 2 3]{UNTURNED}", "body"),

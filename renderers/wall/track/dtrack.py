@@ -93,9 +93,10 @@ class DTrack(Decoder):
         words = text.split()
         if len(words) != count:
             raise Malformed("number of values")
+        if b"_" in text:  # Python takes it within a number, DTrack does not
+            raise Malformed("value")
         try:
-            # Underscores are Python's, not DTrack's.
-            return [float(word) for word in words if b"_" not in word]
+            return [float(word) for word in words]
         except ValueError:
             raise Malformed("value") from None
 
