@@ -94,9 +94,17 @@ class Barrier:
                 self._first_ready = now
             flight.ready.add(seat)
         elif one.state == "guest" and one.trial == frame:
-            self._admit(one, now)  # too late for that frame, quick enough for the next
+            self._admit(one, now)  # too late for that frame, quick enough for the next, which there has to be
+            self._changed = True
         landed = self._land(now)
         return landed + self._turn(now) if landed or self._flight is None else landed
+
+    def missed(self, seat: str, frame: int, now: float) -> list[Act]:
+        """A seat has not carried out the Show of this frame, or did not get it: what it shows is old."""
+        one = self._seats.get(seat)
+        if one is None or one.state != "live":
+            return []
+        return self._evict(one, now, f"it came too late to show frame {frame}", stale=False) + self._turn(now)
 
     def leave(self, seat: str, now: float) -> list[Act]:
         """A seat's process has ended or gives up its place."""

@@ -39,6 +39,7 @@ from renderers.wall.messages import (
     Known,
     Leave,
     Message,
+    Missed,
     Picked,
     Play,
     Reach,
@@ -252,7 +253,7 @@ class Conductor:
                     else encode_scene(self._scenery.scene)
                 )
                 self._say(peer, Answer(request), said)
-            case Beat() | Ready() | Shown() | Run() | Picked() | Redraw() | Leave() | Input():
+            case Beat() | Ready() | Shown() | Missed() | Run() | Picked() | Redraw() | Leave() | Input():
                 name = self._names.get(peer)
                 if name is None:
                     if isinstance(message, Beat):
@@ -266,16 +267,19 @@ class Conductor:
         self,
         name: str,
         peer: bytes,
-        message: Beat | Ready | Shown | Run | Picked | Redraw | Leave | Input,
+        message: Beat | Ready | Shown | Missed | Run | Picked | Redraw | Leave | Input,
         now: float,
     ) -> None:
         match message:
             case Ready(frame, reach):
                 self._do(self._barrier.ready(name, frame, now, _spans(reach)), now)
             case Shown():
-                tiles = [(tile.name, tile.at) for tile in message.tiles]
+                mine = self._seats[name]
+                tiles = [(tile.name, tile.at) for tile in message.tiles if tile.name in mine]
                 self.tally.shown(message.frame, tiles, message.arrived_s)
                 self._scenery.gait.took(message.frame, message.draw_s)
+            case Missed(frame):
+                self._do(self._barrier.missed(name, frame, now), now)
             case Beat(turn, reach, at):
                 self._do(self._barrier.beat(name, turn, _spans(reach), now), now)
                 where = self._barrier.epoch, self._barrier.position
@@ -333,13 +337,14 @@ class Conductor:
                     self._draw(act, now)
                 case barrier.Show(seats, frame):
                     raw = encode(Show(frame, time.monotonic()))
-                    for seat in seats:
-                        self._send(seat, [raw])
+                    missed = [seat for seat in seats if not self._send(seat, [raw])]
                     tiles = sum(len(self._seats[seat]) for seat in seats)
                     self.tally.show(frame, tiles, self._fresh_sense, now)
                     self._fresh_sense = 0.0
                     self.tally.draw_to_show.add(self._barrier.took_s)
                     self.tally.ready_spread.add(self._barrier.spread_s)
+                    for seat in missed:
+                        self._do(self._barrier.missed(seat, frame, now), now)
                 case barrier.Evict(seat, turn, stale, why):
                     self._log.warning("left out", seat=seat, why=why)
                     self._send(seat, [encode(Evict(turn, stale, short(why)))])
@@ -367,14 +372,15 @@ class Conductor:
     def _say(self, peer: bytes, message: Message, payload: bytes = b"") -> None:
         self._post(peer, [encode(message), payload] if payload else [encode(message)])
 
-    def _send(self, seat: str, frames: list[bytes]) -> None:
-        if (peer := self._peers.get(seat)) is not None:
-            self._post(peer, frames)
+    def _send(self, seat: str, frames: list[bytes]) -> bool:
+        peer = self._peers.get(seat)
+        return peer is not None and self._post(peer, frames)
 
-    def _post(self, peer: bytes, frames: list[bytes]) -> None:
-        """Sends, or drops: a peer that does not read misses its deadline and is told again."""
+    def _post(self, peer: bytes, frames: list[bytes]) -> bool:
+        """Sends, or drops (False): a peer that does not read misses its deadline and is told again."""
         try:
             self._door.socket.send_multipart([peer, *frames], zmq.NOBLOCK)
+            return True
         except zmq.Again:
             self.counts["full"] += 1
         except zmq.ZMQError as why:
@@ -382,6 +388,7 @@ class Conductor:
                 raise
             self.counts["gone"] += 1
             self._followers.gone(peer)
+        return False
 
 
 def _spans(reach: tuple[Reach, ...]) -> tuple[Span, ...]:

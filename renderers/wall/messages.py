@@ -108,6 +108,12 @@ class Shown(Message, frozen=True):
     """Time for the drawing alone, without what was made of new entries."""
 
 
+class Missed(Message, frozen=True):
+    """The seat was ready, but Show came too late to be carried out: it shows what it showed before."""
+
+    frame: int
+
+
 class Run(Message, frozen=True):
     """What a seat knows of the run that it follows."""
 
@@ -274,8 +280,8 @@ class Answer(Message, frozen=True):
 
 
 Known = (
-    Join | Beat | Ready | Shown | Run | Picked | Input | Redraw | Leave | Welcome | Draw | Show | Evict | Beaten
-    | Refuse | Pick | SetView | Play | Follow | Ask | Seen | Answer
+    Join | Beat | Ready | Shown | Missed | Run | Picked | Input | Redraw | Leave | Welcome | Draw | Show | Evict
+    | Beaten | Refuse | Pick | SetView | Play | Follow | Ask | Seen | Answer
 )  # fmt: skip
 _NAMES = frozenset(kind.__name__ for kind in Known.__args__)
 _NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError)

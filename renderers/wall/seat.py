@@ -33,6 +33,12 @@ class Swap(NamedTuple):
     draw: Draw
 
 
+class Miss(NamedTuple):
+    """Say that a frame was not shown, so that it is not counted among those that are."""
+
+    frame: int
+
+
 class Mark(NamedTuple):
     """Show what was painted last once more, marked as old."""
 
@@ -53,7 +59,7 @@ class Quit(NamedTuple):
     why: str
 
 
-Step = Paint | Swap | Mark | Greet | Pulse | Quit
+Step = Paint | Swap | Miss | Mark | Greet | Pulse | Quit
 
 
 class Seat:
@@ -151,7 +157,7 @@ class Seat:
         back, self._back = self._back, None
         if back is None or back.frame != show.frame or there - show.at > self.deadline_s:
             self.passed_over += 1
-            return []
+            return [Miss(show.frame)]
         self.shown, self.live, self._marked = show.frame, True, False
         return [Swap(back)]
 

@@ -29,6 +29,7 @@ from renderers.wall.messages import (
     Draw,
     Join,
     Leave,
+    Missed,
     Pick,
     Picked,
     Ready,
@@ -40,7 +41,7 @@ from renderers.wall.messages import (
     Welcome,
     decode_scene,
 )
-from renderers.wall.seat import Greet, Mark, Paint, Pulse, Quit, Seat, Step, Swap
+from renderers.wall.seat import Greet, Mark, Miss, Paint, Pulse, Quit, Seat, Step, Swap
 from renderers.wall.sites import Clock, Exchange
 from renderers.wall.studio import Painter, Window
 from streamer.wire.header import Refused
@@ -177,6 +178,8 @@ class TileNode:
                     self._paint(draw, scene)
                 case Swap(draw):
                     self._swap(draw)
+                case Miss(frame):
+                    self._call.say(Missed(frame))
                 case Mark(why):
                     self._mark(why)
                 case Greet():

@@ -7,6 +7,10 @@ from itertools import pairwise
 import pytest
 
 from renderers.wall.barrier import Barrier, Draw, Evict, Full, Look, Rules, Show, Span
+from renderers.wall.messages import Draw as Drawn
+from renderers.wall.messages import Show as Shown
+from renderers.wall.messages import Welcome
+from renderers.wall.seat import Miss, Seat
 
 HERE = (Span("e", 0, 0),)
 
@@ -70,13 +74,32 @@ def test_one_that_was_out_draws_as_a_guest_before_anybody_waits_for_it() -> None
     assert isinstance(draw, Draw)
     assert draw.seats == ("a", "b")
     assert barrier.ready("a", draw.frame, 1.6) == [Show(("a",), draw.frame)]
-    # Too late for that frame, in time to be admitted: its back buffer is never shown.
-    assert barrier.ready("b", draw.frame, 1.65) == []
-    assert barrier.states()["b"] == "live"
-    (draw,) = barrier.want(Look(3, ""), 1.7)
+    # Too late for that frame, in time to be admitted: its back buffer is never shown, so there is another one.
+    (draw,) = barrier.ready("b", draw.frame, 1.65)
     assert isinstance(draw, Draw)
+    assert barrier.states()["b"] == "live"
     assert barrier.ready("a", draw.frame, 1.71) == []
     assert barrier.ready("b", draw.frame, 1.72) == [Show(("a", "b"), draw.frame)]
+
+
+def test_one_that_came_too_late_to_show_a_frame_draws_anew_although_nothing_changes() -> None:
+    barrier = wall("a", "b")
+    barrier.want(Look(2, ""), 1.1)
+    frame = barrier.frame
+    barrier.ready("a", frame, 1.11)
+    assert barrier.ready("b", frame, 1.12) == [Show(("a", "b"), frame)]
+    # b was stopped before it could, and says so.
+    seat = Seat(0.0)
+    seat.receive([(Welcome(1, 0.25, ""), b""), (Drawn(frame, 2, "e", 0), b"")], 1.1, 1.1)
+    seat.painted(Drawn(frame, 2, "e", 0))
+    assert Miss(frame) in seat.receive([(Shown(frame, 1.12), b"")], 1.5, 1.5)
+    assert barrier.missed("b", frame, 1.5) == [Evict("b", 1, False, f"it came too late to show frame {frame}")]
+    assert barrier.missed("b", frame, 1.5) == barrier.missed("nobody", frame, 1.5) == []
+    assert barrier.beat("b", 1, HERE, 1.51) == []
+    (draw,) = barrier.tick(barrier.deadline())
+    assert isinstance(draw, Draw)
+    assert draw.seats == ("a", "b")
+    assert draw.look == Look(2, "")
 
 
 def test_a_slow_seat_is_asked_ever_more_seldom() -> None:

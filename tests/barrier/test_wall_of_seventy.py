@@ -19,7 +19,7 @@ from renderers.wall.barrier import Draw as Drawn
 from renderers.wall.barrier import Evict as Out
 from renderers.wall.barrier import Show as Shows
 from renderers.wall.messages import Beaten, Draw, Evict, Known, Refuse, Show, Welcome
-from renderers.wall.seat import Greet, Mark, Paint, Pulse, Seat, Swap
+from renderers.wall.seat import Greet, Mark, Miss, Paint, Pulse, Seat, Swap
 
 RULES = Rules(deadline_s=0.25, rate_hz=60, dead_s=1.0, stale_s=0.5, stale_entries=200, longest_pause_s=1.0)
 LINK_S = 0.02
@@ -57,6 +57,8 @@ class World:
         self.lines: dict[object, float] = {}
         self.numbers = count(1)
         self.processes: dict[str, Process] = {}
+        self.quiet = False
+        """Whether views and entries have ended."""
         self.at_desk: dict[str, int] = {}
         """Which process has a seat at the conductor."""
         self.shown: dict[int, tuple[int, int]] = {}
@@ -103,6 +105,8 @@ class World:
                 case Swap(draw):
                     assert process.painting is None
                     self.seen(process, draw)
+                case Miss(frame):
+                    self.send("missed", (process.name, process.number, frame))
                 case Mark():
                     pass
                 case Greet():
@@ -160,6 +164,8 @@ class World:
         if kind == "beat":
             self.send("to", (name, number, Beaten(0, 0, 0, "e", self.barrier.position)))
             self.carry_out(self.barrier.beat(name, what[2], what[3], self.now))  # type: ignore[arg-type]
+        elif kind == "missed":
+            self.carry_out(self.barrier.missed(name, what[2], self.now))  # type: ignore[arg-type]
         else:
             self.carry_out(self.barrier.ready(name, what[2], self.now, what[3]))  # type: ignore[arg-type]
 
@@ -177,7 +183,7 @@ class World:
             self.processes[name].draw_s = self.random.choice([0.005, 0.4])
 
     def grow(self) -> None:
-        self.head += 1
+        self.head += not self.quiet
         for process in self.processes.values():
             if self.now >= process.stopped_until and self.random.random() < 0.9:
                 before = process.reached
@@ -203,6 +209,8 @@ class World:
                     self.carry_out(self.barrier.tick(self.now))
                     assert self.barrier.deadline() > self.now, "time goes on"
                     deadline = self.barrier.deadline()
+                case "view", _ if self.quiet:
+                    pass
                 case "grow", _:
                     self.grow()
                     self.later("grow", None, 0.03)
@@ -265,6 +273,11 @@ def test_no_mixed_frame_and_no_standstill_whatever_happens_to_seats(
     assert len(world.shown) - before > 50
     assert set(world.barrier.states().values()) <= {"live", "guest"}, world.barrier.states()
     assert world.barrier.position >= head
+    # Then nothing changes any more, and all show the same last picture: nobody is left with an older one.
+    world.quiet = True
+    world.run(4.0)
+    last = world.look.number, world.barrier.position
+    assert {world.shown[process.seat.shown] for process in world.processes.values()} == {last}
 
 
 def test_a_wall_of_seventy_goes_on_within_the_deadline_while_one_seat_lives() -> None:
