@@ -81,16 +81,19 @@ def record_head(number: int, kind: str, sizes: Sequence[int], crcs: Sequence[int
 def unpack(whole: memoryview) -> tuple[str, list[memoryview]]:
     """The kind and the payloads of a record.
 
-    Raises LogDamaged if it is no chunk and its bytes are not those that were written: a chunk's header carries the
-    checksums of its parts to whoever reads it, the others' payloads are believed.
+    Raises LogDamaged if its bytes are not those that were written, except for the parts of a chunk: the chunk's header,
+    their first, carries their checksums to whoever reads them.
     """
-    _, _, number, _, place, parts, _ = HEAD.unpack_from(whole)
+    crc, table_crc, number, _, place, parts, _ = HEAD.unpack_from(whole)
+    if crc32c(whole[4 : HEAD.size]) != crc or crc32c(whole[HEAD.size : HEAD_SIZES[parts]]) != table_crc:
+        raise LogDamaged("the head of an entry has been damaged on the disk: start again, which cuts the log there")
     at, payloads, kind = HEAD_SIZES[parts], [], KINDS[place]
     table = TABLES[parts].unpack_from(whole, HEAD.size)
     for size in table[::2]:
         payloads.append(whole[at : at + size])
         at += size
-    if place in _BELIEVED and any(crc32c(raw) != crc for raw, crc in zip(payloads, table[1::2], strict=True)):
+    believed = len(payloads) if place in _BELIEVED else 1
+    if any(crc32c(raw) != crc for raw, crc in zip(payloads[:believed], table[1::2], strict=False)):
         raise LogDamaged(f"entry {number} ({kind}) has been damaged on the disk: start again, which cuts the log there")
     return kind, payloads
 

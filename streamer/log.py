@@ -220,7 +220,7 @@ class Log:
 
     def copy_of(self, epoch: str) -> None:
         """Empties the log, to be filled with the entries of another one, whose epoch it takes.  Raises OSError."""
-        for segment in self._segments:
+        for segment in reversed(self._segments):  # whoever is killed in between leaves a beginning, which can be opened
             segment.close()
             segment.path.unlink()
         (self.folder / _STORE).unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from streamer.record import BadLog, LogFull, LogLike
 from streamer.wire.batch import Sent
 from streamer.wire.block import PARTS
 from streamer.wire.codec import Buffer, crc32c
-from streamer.wire.header import Refused, decode
+from streamer.wire.header import MAX_NAME, Refused, brief, decode
 from streamer.wire.messages import (
     Archived,
     AskIndex,
@@ -46,6 +46,8 @@ from streamer.wire.volume import RunSpec, encode_spec
 
 MOST_ASKED = 256
 """Questions that are on their way to the source."""
+_ROWS = {"merges": 16, "verdicts": 16, "failed": 4, "end": 1}
+"""Bytes of a row of an entry that is no chunk."""
 ASIDE_S = 60.0
 """A peer that sent three bad messages in a row is not heard for so long."""
 
@@ -264,7 +266,10 @@ class Relay:
 def damage(kind: str, payloads: Sequence[Buffer]) -> str:
     """What is wrong with an entry that has all of its payloads, in words; empty if nothing is."""
     if kind not in CHUNKS:
-        return ""
+        row = _ROWS.get(kind, 0)
+        if not row:
+            return f"an entry of kind {brief(kind, MAX_NAME)!r} is not known here: update CaveCast on this side"
+        return "" if payloads and not len(payloads[0]) % row else f"an entry of {kind} that is not made of rows"
     try:
         commit, _ = decode([memoryview(payloads[0])]) if payloads else (None, ())
     except Refused as why:

@@ -97,9 +97,10 @@ def _copy(folder: Path, segment_bytes: int) -> Log:
         if not (folder / COPY_FILE).exists() or not isinstance(why.__context__, LogDamaged):
             raise
         structlog.get_logger("relay").warning("copy damaged", why=f"{why}; all of it is fetched again")
-        (folder / COPY_FILE).unlink()
-        for path in (*folder.glob(f"*{FULL}"), *folder.glob(f"*{LEAN}")):
+        # The beginning goes last, and then what says whose copy it was: a crash meanwhile brings us here again.
+        for path in sorted((*folder.glob(f"*{FULL}"), *folder.glob(f"*{LEAN}")), reverse=True):
             path.unlink()
+        (folder / COPY_FILE).unlink()
         log = log_in(folder, segment_bytes, copy=True)
     if log.cut:
         structlog.get_logger("relay").warning("log cut", what=log.cut)

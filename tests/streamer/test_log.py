@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamer.layout import FILE_SIZE, HEAD
 from streamer.log import OPEN_FILES, Log, LogDamaged, LogInUse
+from streamer.recent import RECENT_BYTES, Recent
 from streamer.record import LogFull
 
 ENTRIES = [("chunk", [b"head", b"", b"labels" * 50]), ("merges", [bytes(32)]), ("end", [b"complete"])]
@@ -138,6 +140,55 @@ def test_a_byte_that_is_damaged_under_an_open_log_is_not_believed(tmp_path: Path
     assert contents(log) == ENTRIES[:number]
     assert log.cut
     log.close()
+
+
+@pytest.mark.parametrize("at", [0, 8, 20, 21, HEAD.size, HEAD.size + 4, HEAD.size + 3 * 8])
+def test_a_head_that_is_damaged_under_an_open_log_is_not_believed(tmp_path: Path, at: int) -> None:
+    fill(tmp_path, ENTRIES)
+    log = Log.open(tmp_path)
+    raw = bytearray(segment(tmp_path).read_bytes())
+    raw[FILE_SIZE + at] ^= 3  # of the kind, for one: a chunk would become a verdict
+    with segment(tmp_path).open("r+b") as file:
+        file.write(raw)
+    with pytest.raises(LogDamaged, match="start again, which cuts the log there"):
+        log.read(0)
+    log.close()
+
+
+def test_a_copy_that_is_left_while_it_is_emptied_can_be_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = in_segments(tmp_path)
+    log.close()
+    log = Log.open(tmp_path, SMALL, copy=True)
+    unlink, left = Path.unlink, [2]
+
+    def dying(path: Path, missing_ok: bool = False) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as here:
+        here.setattr(Path, "unlink", dying)
+        with pytest.raises(KeyboardInterrupt):
+            log.copy_of("ab" * 16)
+    log.close()
+    again = Log.open(tmp_path, SMALL, copy=True)
+    assert contents(again) == MANY[: again.head]
+    assert 0 < again.head < len(MANY)
+    again.copy_of("ab" * 16)
+    assert (again.head, again.epoch) == (0, "ab" * 16)
+    again.close()
+
+
+def test_a_million_small_entries_do_not_stay_in_memory() -> None:
+    recent = Recent()
+    for number in range(RECENT_BYTES >> 9):
+        recent.keep(number, ("merges", [memoryview(bytes(16))]))
+    found = [number for number in range(RECENT_BYTES >> 9) if recent.get(number)]
+    assert found[-1] == (RECENT_BYTES >> 9) - 1
+    assert 1000 < len(found) < RECENT_BYTES >> 10
 
 
 def test_a_file_that_is_no_log_is_left_alone(tmp_path: Path) -> None:

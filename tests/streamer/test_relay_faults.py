@@ -15,10 +15,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streamer import relay_main
 from streamer.log import Log
-from streamer.relay import CopyDamaged, Relay
+from streamer.relay import CopyDamaged, Relay, damage
 from streamer.relay_disk import Flusher
 from streamer.relay_figures import RelayFigures
+from streamer.relay_main import COPY_FILE
 from streamer.wire.messages import AskFigures, Figures
 from tests.streamer.runs import PLENTY, MemoryLog, hub_of, subscriber_hello, under, worker_hello
 from tests.streamer.test_process import DEADLINE_S, MADE, SPEC, Lines, Peer, Streamer, Worker, lines, streamer
@@ -268,3 +270,44 @@ def test_a_relay_does_not_take_the_folder_of_a_streamers_own_log(streamer: Strea
     with pytest.raises(AssertionError, match="has a streamer's own log, which a relay would overwrite"):
         relay.start()
     relay.stop()
+
+
+def test_a_relay_that_dies_while_it_throws_its_damaged_copy_away_does_so_when_it_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log.open(tmp_path, 100)
+    for _ in range(9):
+        log.append("merges", [bytes(32)])
+    log.close()
+    (tmp_path / COPY_FILE).write_text("{}")
+    first = min(tmp_path.glob("*.log"))
+    first.write_bytes(b"?" * 100)
+    unlink, left = Path.unlink, [2]
+
+    def dying(path: Path, missing_ok: bool = False) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as here:
+        here.setattr(Path, "unlink", dying)
+        with pytest.raises(KeyboardInterrupt):
+            relay_main._copy(tmp_path, 100)
+    again = relay_main._copy(tmp_path, 100)
+    assert again.head == 0
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "payloads", "why"),
+    [
+        ("merges", [bytes(16)], ""),
+        ("failed", [bytes(4), b"a reason"], ""),
+        ("merges", [bytes(15)], "an entry of merges that is not made of rows"),
+        ("end", [], "an entry of end that is not made of rows"),
+        ("song", [bytes(16)], "an entry of kind 'song' is not known here: update CaveCast on this side"),
+    ],
+)
+def test_what_a_log_cannot_hold_is_refused_in_words(kind: str, payloads: list[bytes], why: str) -> None:
+    assert damage(kind, payloads) == why
