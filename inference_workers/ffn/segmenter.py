@@ -22,7 +22,7 @@ from inference_workers.ffn.batching import fill_together
 from inference_workers.ffn.canvas import Canvas, Filled, Predict
 from inference_workers.ffn.chunks import canvases, halo_of, labelling, prepare, two_fields, voxels_missing
 from inference_workers.ffn.demo_model import located
-from inference_workers.ffn.file import read_config
+from inference_workers.ffn.file import read_model
 from inference_workers.ffn.model import ModelConfig
 from inference_workers.segmenter import Block, Labelling
 from streamer.wire.grid import Triple
@@ -99,7 +99,8 @@ class Ffn:
         """``config`` and ``predict``: of a network that is loaded already.  Raises ModelError, or ValueError where the
         parameters do not fit the model."""
         self.parameters = parameters
-        self.config = as_asked(config or read_config(parameters.model), parameters)
+        # The weights are looked at as well, so that a file that cannot be used is refused before a run begins.
+        self.config = as_asked(config or read_model(parameters.model).config, parameters)
         self._predict = predict
         self._log = structlog.get_logger()
         self._warned = False
