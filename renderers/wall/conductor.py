@@ -119,6 +119,7 @@ class Conductor:
         self._sensed_at = 0.0
         self._fresh_sense = 0.0
         self._figures_at = inf
+        self._said_at = -inf
         with ExitStack() as undo:
             self._context = zmq.Context()
             undo.callback(self._context.term)
@@ -198,8 +199,13 @@ class Conductor:
     def _sensed(self, records: list[Record], now: float) -> None:
         """What trackers say, and what is done at windows."""
         if self._recorder is not None:
-            for record in records:
-                self._recorder.write(record, now)
+            try:
+                for record in records:
+                    self._recorder.write(record, now)
+            except OSError as why:
+                # The wall goes on; what was recorded so far can be played.
+                self._recorder = None
+                self._log.warning("the session is recorded no further", why=str(why))
         self._changed(self._scenery.sense(records, now), now)
 
     def _changed(self, changed: bool, now: float) -> None:
@@ -231,7 +237,11 @@ class Conductor:
                     self._answer(peer, message, payload, now)
             except Refused as why:
                 self.counts["garbage"] += 1
-                self._log.warning("no message", peer=peer.hex(), why=str(why))
+                if now >= self._said_at + LONGEST_S:  # a flood of it is no flood of lines
+                    self._said_at = now
+                    self._log.warning(
+                        "no message", peer=peer.hex(), why=short(str(why)), garbage=self.counts["garbage"]
+                    )
                 self._say(peer, Refuse(short(str(why)), again=peer in self._names))
 
     def _answer(self, peer: bytes, message: Known, payload: bytes, now: float) -> None:

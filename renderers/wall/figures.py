@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
+from math import inf, isfinite
 
 import msgspec
 import numpy as np
@@ -96,13 +97,13 @@ class WallTally:
             self._close(next(iter(self._frames)))
 
     def shown(self, frame: int, tiles: Iterable[tuple[str, float]], arrived_s: float) -> None:
-        """A seat reports when its tiles showed it."""
-        if arrived_s >= 0:
+        """A seat reports when its tiles showed it; times that are none are passed over."""
+        if 0 <= arrived_s < inf:
             self.chunk_to_show.add(arrived_s)
         there = self._frames.get(frame)
         if there is None:
             return
-        there.extend(tiles)
+        there.extend((name, at) for name, at in tiles if isfinite(at))
         if len(there) >= self._expected[frame]:
             self._close(frame)
 

@@ -30,7 +30,7 @@ from renderers.wall.schema import (
     TrackerTable,
     WallFile,
 )
-from streamer.wire.viewing import Head, Vec3
+from streamer.wire.viewing import FARTHEST, Head, Vec3, near
 
 SINGLE: dict[str, type[Table]] = {"head": HeadTable, "fit": FitTable, "selector": SelectorTable}
 MANY: dict[str, type[Table]] = {
@@ -55,8 +55,10 @@ def read_wall(text: str, source: str) -> Wall:
     """The wall that a TOML text describes; ``source`` is what complaints call it.  Raises WallError."""
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as why:
+    except ValueError as why:  # also where a number has thousands of digits
         raise WallError(f"{source} is not TOML: {why}") from None
+    except RecursionError:
+        raise WallError(f"{source} is no wall file: its lists lie in each other too deep") from None
     written = _tables(raw, source)
     try:
         room = _Room(axes_matrix(written.axes), 1000.0 if written.units == "m" else 1.0)
@@ -100,6 +102,8 @@ def _finite(raw: object, where: str) -> None:
             _finite(value, where)
     elif isinstance(raw, float) and not math.isfinite(raw):
         raise WallError(f"{where}: {raw} is no number that a wall can use: give a finite one")
+    elif isinstance(raw, (int, float)) and not near((raw,)):
+        raise WallError(f"{where} has a number beyond {FARTHEST:g}: no wall is so large")
 
 
 def _assemble(written: WallFile, room: _Room, source: str) -> Wall:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import inf
+from math import inf, isfinite
 
 import numpy as np
 
 from renderers.wall.projection import rotation
 from renderers.wall.records import Fit, Screen
 from renderers.wall.track.wand import Ray
-from streamer.wire.viewing import Placement, Quaternion, Vec3
+from streamer.wire.viewing import LARGEST, SMALLEST, Placement, Quaternion, Vec3
 
 BALL: Vec3 = (1.0, 1.0, 1.0)
 """While nothing is known of a run, its box may be as large as the sphere around it."""
@@ -27,11 +27,14 @@ def placed(fit: Fit, half: Vec3 = BALL, steps: int = 0) -> Placement:
     """Where a wall wants the data: its box has half the sides ``half`` (x, y, z) in the scene, and so many steps.
 
     The longest side becomes ``fit.size_mm`` long.  A scene keeps its proportions, so where ``fit.mm_per_step`` is
-    given, that says how large all of it is.
+    given, that says how large all of it is.  Sides that are none are those of ``BALL``.
     """
+    if not all(isfinite(side) and side > 0 for side in half):
+        half = BALL
+    size = fit.size_mm / (2 * max(half))
     if fit.mm_per_step is not None and steps > 0 and half is not BALL:
-        return Placement(fit.centre, _UPRIGHT[fit.up], fit.mm_per_step * steps / (2 * half[2]))
-    return Placement(fit.centre, _UPRIGHT[fit.up], fit.size_mm / (2 * max(half)))
+        size = fit.mm_per_step * steps / (2 * half[2])
+    return Placement(fit.centre, _UPRIGHT[fit.up], min(LARGEST, max(SMALLEST, size)))
 
 
 def noted_screen(screens: Iterable[Screen], placement: Placement, ray: Ray) -> str:

@@ -15,6 +15,8 @@ from renderers.wall.records import Bezel, Node, Place, Screen, Stereo, Tile
 from renderers.wall.schema import GridTable
 from streamer.wire.viewing import Vec3
 
+MOST_PANELS = 4096
+
 
 class GridError(ValueError):
     """A grid that cannot be laid out; the message lacks the file's name."""
@@ -22,6 +24,10 @@ class GridError(ValueError):
 
 def node_names(grid: GridTable) -> list[str]:
     """The nodes of a grid, in order."""
+    if grid.rows * grid.columns > MOST_PANELS:
+        raise GridError(
+            f"{grid.rows} rows of {grid.columns} panels; {MOST_PANELS} panels are the most that there can be"
+        )
     names = {
         "one": [grid.name],
         "row": [f"{grid.name}-row-{row}" for row in range(grid.rows)],

@@ -6,7 +6,7 @@ them and never old ones.
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, isfinite
 
 import structlog
 import zmq
@@ -64,7 +64,7 @@ class Leader:
         self.heard_at = now
         if message.sent_at:
             self.clock.exchange(Exchange(message.sent_at, message.came_at, message.left_at, now))
-        if not payload:
+        if not payload or not isfinite(message.at):
             return
         self._credit += 1
         try:

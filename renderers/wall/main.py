@@ -104,9 +104,9 @@ def conductor(
                 raise WrongUse(f"--record {record}: wall {here.name} has no trackers that could be recorded")
             try:
                 out = stack.enter_context(record.open("xb", buffering=0))
+                recorder = Recorder(out, listener.sources, time.monotonic())
             except OSError as why:
                 raise CannotShow(f"{record} cannot be written: {why.strerror}") from None
-            recorder = Recorder(out, listener.sources, time.monotonic())
         endpoint = stack.enter_context(_endpoint(metrics_port))
         node = stack.enter_context(closing(Conductor(plan, mine, listener, recorder, endpoint)))
         ready = {"ready": "conductor", "address": node.address, "wall": here.name, "tiles": len(here.tiles)}

@@ -8,17 +8,21 @@ payload.  Times are seconds of the conductor's clock unless something else is sa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from streamer.wire.header import MAX_HEADER, Refused, brief
-from streamer.wire.viewing import Head, Vec3, View
+from streamer.wire.viewing import Head, Vec3, View, head_flaw, near, view_flaw
 
 VERSION = 1
 MAX_SCENE = 1 << 16
 """Bytes of a payload."""
-MAX_NAME = 64
+MAX_NAME, MAX_NOTE = 64, 500
+Number = Annotated[int, Meta(ge=0, le=2**53)]
+"""A frame, a position of a log, a count."""
+Epoch = Annotated[str, Meta(max_length=MAX_NAME)]
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -28,9 +32,9 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
 class Reach(msgspec.Struct, frozen=True, array_like=True):
     """Positions in a log that can be drawn: from ``floor`` (there is no way back) to ``reached``."""
 
-    epoch: str
-    floor: int
-    reached: int
+    epoch: Epoch
+    floor: Number
+    reached: Number
 
 
 class Scene(msgspec.Struct, frozen=True, array_like=True):
@@ -62,7 +66,7 @@ class Join(Message, frozen=True):
     wall: str
     """A digest of the wall: all of them must have the same one."""
     reach: tuple[Reach, ...] = ()
-    shown: int = 0
+    shown: Number = 0
     """The last frame that it has shown."""
     host: str = ""
     """Which start of which machine: on the same one, clocks are the same."""
@@ -117,8 +121,8 @@ class Missed(Message, frozen=True):
 class Run(Message, frozen=True):
     """What a seat knows of the run that it follows."""
 
-    epoch: str
-    steps: int
+    epoch: Epoch
+    steps: Number
     """Of axis 0."""
     half: Vec3
     """Half the sides of the volume's box in the scene (x, y, z)."""
@@ -337,11 +341,18 @@ def encode_scene(scene: Scene) -> bytes:
 
 
 def decode_scene(raw: bytes) -> Scene:
-    """The scene in a payload.  Raises Refused."""
+    """The scene in a payload, one that can be drawn.  Raises Refused."""
     try:
-        return _scenes.decode(raw)
+        scene = _scenes.decode(raw)
     except _NOT_DECODED as why:
         raise Refused(f"a payload that is no scene: {why}") from None
+    if flaw := view_flaw(scene.view) or head_flaw(scene.head):
+        raise Refused(f"a scene with {flaw}")
+    if not near((scene.separation_mm, scene.sensed_at)) or not 0 <= scene.level <= 1:
+        raise Refused("a scene with a number that is none")
+    if len(scene.note) > MAX_NOTE:
+        raise Refused(f"a scene with a note of {len(scene.note)} letters; {MAX_NOTE} are allowed")
+    return scene
 
 
 def encode_view(view: View) -> bytes:
@@ -350,11 +361,14 @@ def encode_view(view: View) -> bytes:
 
 
 def decode_view(raw: bytes) -> View:
-    """The view in a payload.  Raises Refused."""
+    """The view in a payload, one that can be drawn.  Raises Refused."""
     try:
-        return _views.decode(raw)
+        view = _views.decode(raw)
     except _NOT_DECODED as why:
         raise Refused(f"a payload that is no view: {why}") from None
+    if flaw := view_flaw(view):
+        raise Refused(f"a view with {flaw}")
+    return view
 
 
 def short(reason: str) -> str:

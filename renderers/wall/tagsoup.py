@@ -66,6 +66,7 @@ def parse(text: str, closes_itself: frozenset[str] = frozenset()) -> Soup:
 class _Reader:
     def __init__(self, text: str, closes_itself: frozenset[str]) -> None:
         self.text, self.at = text, 0
+        self.counted, self.lines = 0, 1
         self.root = Element("", children=[])
         self.stack = [self.root]
         self.mended: list[str] = []
@@ -106,7 +107,10 @@ class _Reader:
         self.at = len(self.text) if found < 0 else found + len(end)
 
     def line(self) -> int:
-        return self.text.count("\n", 0, self.at) + 1
+        # From where it was asked last: a file of many elements is not counted through for each.
+        self.lines += self.text.count("\n", self.counted, self.at)
+        self.counted = self.at
+        return self.lines
 
     def mend(self, line: int, what: str) -> None:
         self.mended.append(f"line {line}: {what}")
@@ -198,6 +202,7 @@ def unescape(text: str) -> str:
         if not name.startswith("#"):
             return ENTITIES.get(name, found[0])
         code = int(name[2:], 16) if name[1] in "xX" else int(name[1:])
-        return chr(code) if 0 < code < 0x110000 else found[0]
+        # Half of a surrogate pair is no letter, and could not be written.
+        return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else found[0]
 
     return re.sub(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|\w{1,8});", replaced, text)

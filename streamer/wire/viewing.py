@@ -7,6 +7,8 @@ which the volume's box has its centre at the origin and the sphere around it the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from math import hypot
 from typing import Literal
 
 import msgspec
@@ -80,4 +82,42 @@ class View(msgspec.Struct, frozen=True, array_like=True):
     """Show the test pattern instead of the scene."""
 
 
-MOST_SELECTED, MOST_PLANES, MOST_POINTS = 64, 6, 16
+MOST_SELECTED, MOST_PLANES, MOST_POINTS, MOST_LETTERS = 64, 6, 16, 64
+FARTHEST = 1e12
+"""No coordinate, step or value of a view is further from 0."""
+SMALLEST, LARGEST = 1e-3, 1e7
+"""Of ``Placement.size``: beyond, an eye could not be told from the screen that it looks through."""
+
+
+def head_flaw(head: Head) -> str:
+    """Why nothing can be drawn for a head, as the end of a sentence; empty if something can."""
+    if not near(head.position):
+        return "a head that is nowhere"
+    return "" if _turns(head.turn) else "a head whose turn is none"
+
+
+def view_flaw(view: View) -> str:
+    """Why a view cannot be drawn, as the end of a sentence; empty if it can."""
+    place, field = view.placement, view.field
+    if not (near(place.centre) and _turns(place.turn) and SMALLEST <= place.size <= LARGEST):
+        return f"a scene that stands nowhere: its size is from {SMALLEST:g} to {LARGEST:g} mm"
+    if not near(n for n in (view.time, *(view.window or ()), field.low, field.high) if n is not None):
+        return "a time, window or range that is no number"
+    if not (0 <= view.opacity <= 1 and 0 <= field.opacity <= 1):
+        return "an opacity that is not from 0 to 1"
+    if len(view.selected) > MOST_SELECTED or len(view.planes) > MOST_PLANES:
+        return f"more than {MOST_SELECTED} selected objects or {MOST_PLANES} planes"
+    if not all(near((*plane.point, *plane.normal)) and hypot(*plane.normal) > 1e-9 for plane in view.planes):
+        return "a plane that is none"
+    if len(field.opacity_points) > MOST_POINTS or not all(near(point) for point in field.opacity_points):
+        return f"a transfer function that is none, or has more than {MOST_POINTS} points"
+    return "" if len(field.colours) <= MOST_LETTERS else f"a colour map's name of more than {MOST_LETTERS} letters"
+
+
+def near(numbers: Iterable[float]) -> bool:
+    """Whether all of them are numbers, and none is too large to reckon with."""
+    return all(-FARTHEST <= number <= FARTHEST for number in numbers)
+
+
+def _turns(turn: Quaternion) -> bool:
+    return 0.5 < hypot(*turn) < 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,15 +14,20 @@ from renderers.wall.messages import (
     Draw,
     Join,
     Reach,
+    Run,
     Scene,
     Show,
     decode,
     decode_scene,
+    decode_view,
     encode,
     encode_scene,
+    encode_view,
 )
+from renderers.wall.shelf import PRESETS, load_wall
+from renderers.wall.sight import sights
 from streamer.wire.header import Refused
-from streamer.wire.viewing import Head, View
+from streamer.wire.viewing import LARGEST, SMALLEST, FieldLook, Head, Placement, Plane, View
 
 
 def test_a_message_comes_out_as_it_went_in() -> None:
@@ -58,3 +64,65 @@ def test_burned_numbers_are_read_back(numbers: tuple[int, int, int]) -> None:
     picture[19, 19] = 255 - picture[19, 19]
     assert read_blocks(picture) in (numbers, None)
     assert read_blocks(picture[:5]) is None
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("view", [
+    View(placement=Placement((NAN, 0.0, 0.0))),
+    View(placement=Placement(size=0.0)),
+    View(placement=Placement(size=1e12)),
+    View(placement=Placement(turn=(0.0, 0.0, 0.0, 0.0))),
+    View(time=INF),
+    View(window=(0.0, NAN)),
+    View(selected=tuple(range(7000))),
+    View(planes=(Plane((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),)),
+    View(planes=(Plane((0.0, NAN, 0.0), (0.0, 0.0, 1.0)),)),
+    View(opacity=NAN),
+    View(field=FieldLook("slice", low=-INF)),
+    View(field=FieldLook("slice", colours="x" * 65)),
+    View(field=FieldLook("slice", opacity_points=((0.0, NAN),))),
+])  # fmt: skip
+def test_a_view_that_nobody_can_draw_is_refused_before_it_reaches_a_tile(view: View) -> None:
+    with pytest.raises(Refused, match="a view with "):
+        decode_view(encode_view(view))
+    with pytest.raises(Refused, match="a scene with "):
+        decode_scene(encode_scene(Scene(view)))
+
+
+@pytest.mark.parametrize("scene", [
+    Scene(head=Head((INF, 0.0, 0.0))),
+    Scene(head=Head(turn=(NAN, 0.0, 0.0, 1.0))),
+    Scene(separation_mm=NAN),
+    Scene(level=2),
+    Scene(note="x" * 501),
+])  # fmt: skip
+def test_a_scene_that_nobody_can_draw_is_refused(scene: Scene) -> None:
+    with pytest.raises(Refused, match="a scene with "):
+        decode_scene(encode_scene(scene))
+
+
+@pytest.mark.parametrize("scene", [
+    Scene(View(placement=Placement(size=LARGEST)), Head((0.0, 0.0, 1e9))),
+    Scene(View(placement=Placement(size=SMALLEST)), Head((0.0, 0.0, -1e9))),
+    Scene(View(placement=Placement((1e9, 0.0, 0.0), size=LARGEST)), Head((1e9, 1e9, -5e3))),
+])  # fmt: skip
+def test_whatever_is_let_in_can_be_drawn_on_every_tile(scene: Scene) -> None:
+    let_in = decode_scene(encode_scene(scene))
+    for name in PRESETS:
+        wall = load_wall(name)
+        for tile in wall.tiles:
+            for look in sights(wall, tile, let_in.view.placement, let_in.head, let_in.separation_mm):
+                assert np.isfinite(look.frustum.matrix).all()
+
+
+def test_numbers_and_names_that_would_not_fit_into_an_answer_are_refused() -> None:
+    for said in (
+        Join(1, "a", ("a",), "w", shown=1 << 63),
+        Beat(0, (Reach("e" * 65, 0, 0),)),
+        Beat(0, (Reach("e", 0, 1 << 60),)),
+        Run("e", -1, (1.0, 1.0, 1.0)),
+    ):
+        with pytest.raises(Refused):
+            decode([encode(said)])

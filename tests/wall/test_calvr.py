@@ -17,7 +17,7 @@ from renderers.wall.check import check
 from renderers.wall.complaint import WallError
 from renderers.wall.file import read_wall
 from renderers.wall.records import Node, Place, Stereo
-from renderers.wall.tagsoup import TagSoupError, parse
+from renderers.wall.tagsoup import TagSoupError, parse, unescape
 from renderers.wall.write import to_toml
 from tests.wall.test_file import calvr_rotation
 from tests.wall.walls import turns
@@ -358,3 +358,9 @@ def test_numbers_as_people_write_them(text: str, value: float | None) -> None:
     found, remark = number(text)
     assert found == (None if value is None else pytest.approx(value))
     assert bool(remark) == (text.strip() not in ("12", "-12.5", "1e3"))
+
+
+def test_half_of_a_pair_of_surrogates_is_no_letter_and_many_elements_are_read_in_one_go() -> None:
+    assert unescape("&#xD800;&#233;") == "&#xD800;é"
+    last = parse("<a/>\n" * 200_000).children[-1]
+    assert last.line == 200_000

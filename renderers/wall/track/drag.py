@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 from msgspec.structs import replace
@@ -50,7 +51,8 @@ class Drag:
                 view = replace(view, placement=panned(view.placement, screen, head, last, pointer))
         let_go = before & ~pointer.buttons
         if let_go & (LEFT | RIGHT) and self._pressed is not None and near(self._pressed, pointer):
-            return Step(view, ray(view.placement, pointing(screen, head.position, pointer.x, pointer.y)))
+            with suppress(ValueError):  # an eye on that very place of the screen points nowhere
+                return Step(view, ray(view.placement, pointing(screen, head.position, pointer.x, pointer.y)))
         return Step(view)
 
 

@@ -9,9 +9,12 @@ connection to it, for ``DEVICE@tcp://HOST`` and for networks in which the old on
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
+import queue
 import selectors
 import socket
+import threading
 from collections import Counter
 
 from renderers.wall.records import TrackerSource
@@ -21,6 +24,41 @@ from renderers.wall.track.vrpn import Client, NotVrpn, parse_address
 
 PATIENCE_S = 3.0
 """For a server to connect to us, or to take our connection."""
+LOOK_S = 0.02
+"""So often it is asked whether a name has been found."""
+
+
+class Name:
+    """A host's name, looked up in a thread: a name server that is silent for seconds holds no frame back."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._found: queue.SimpleQueue[str | OSError] | None = None
+
+    def address(self) -> str | None:
+        """Its IPv4 address, once; None: not known yet, ask again.  Raises OSError where there is none."""
+        with contextlib.suppress(ValueError):
+            return str(ipaddress.IPv4Address(self._host))
+        if self._found is None:
+            self._found = queue.SimpleQueue()
+            threading.Thread(target=_look_up, args=(self._host, self._found), name="names", daemon=True).start()
+        try:
+            found = self._found.get_nowait()
+        except queue.Empty:
+            return None
+        self._found = None
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+
+def _look_up(host: str, found: queue.SimpleQueue[str | OSError]) -> None:
+    try:
+        found.put(str(socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)[0][4][0]))
+    except OSError as why:
+        found.put(why)
+    except UnicodeError:
+        found.put(OSError(0, "it is no name of a host"))
 
 
 class VrpnPort:
@@ -28,6 +66,7 @@ class VrpnPort:
 
     def __init__(self, selector: selectors.BaseSelector, source: TrackerSource, number: int, now: float) -> None:
         self.device, self.host, self.port, self.tcp_only = parse_address(source.address)
+        self._name = Name(self.host)
         self.packets = 0
         self.garbage: Counter[str] = Counter()
         self.trouble = "not connected yet"
@@ -70,6 +109,15 @@ class VrpnPort:
             self._call()
             return []
         try:
+            # For each attempt, since a server may have moved.
+            server = self._name.address()
+            if server is None:
+                self._again_at = now + LOOK_S
+                return []
+            self._server = server
+        except OSError as error:
+            return self._end(f"{self.host} cannot be found: {error.strerror or error}", now)
+        try:
             if self._call_next:
                 self._open_door(now)
             else:
@@ -97,13 +145,8 @@ class VrpnPort:
         self._stream = self._udp = self._door = self._client = None
         self._unsent, self._connecting, self._announced = b"", False, False
 
-    def _resolved(self) -> str:
-        # A name is looked up for each attempt, since a server may have moved; addresses cost nothing.
-        return str(socket.getaddrinfo(self.host, self.port, socket.AF_INET, socket.SOCK_STREAM)[0][4][0])
-
     def _open_door(self, now: float) -> None:
         """The old way: wait for the server to connect to us, and ask it to."""
-        self._server = self._resolved()
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._udp.setblocking(False)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -127,7 +170,6 @@ class VrpnPort:
 
     def _connect(self, now: float) -> None:
         """The plain way."""
-        self._server = self._resolved()
         self._stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._stream.setblocking(False)
         self._stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
