@@ -32,6 +32,7 @@ from streamer.archive.layout import (
     run_attributes,
     write_array,
 )
+from streamer.archive.left import Told, check_cut, remains
 from streamer.archive.place import NEW, ArchiveError, Folder, Place, Wait, patiently, place_of
 from streamer.archive.shards import Shards
 from streamer.archive.tables import Column
@@ -134,14 +135,14 @@ class Store:
         there = examine(place)
         if there is not None:
             there.refuse_other(place.label, spec, attributes[DIGEST])
+        self._left: tuple[int, ...] | None = None
         self.progress = self._resumable(epoch)
         self._texts: dict[str, bytes] = {}
         """Digests of the text files that were written."""
         with place.spoken():
             self._group = open_group(place.zarr, {**attributes, STATE: UNFINISHED})
-            if not self.progress.next:
+            if not self.progress.next and not self.left:
                 self._empty()
-            self._states = {name: self._group[name] for name in ("chunk_state", "chunk_crc32c", "chunk_labels")}
         self._wait = wait
 
     def _empty(self) -> None:
@@ -153,7 +154,36 @@ class Store:
                 self.place.clear(name)
         create_arrays(self._group, self.spec, self.shards)
         self._consolidate()
+        self._texts.clear()
         self.put_progress(0)
+
+    @property
+    def label(self) -> str:
+        """How to call it in a sentence."""
+        return self.place.label
+
+    @property
+    def left(self) -> bool:
+        """Whether all that is there is of another log, or cut otherwise: ``keep`` says what stays of it."""
+        return self._left is not None
+
+    def keep(self, told: Told, number: int) -> None:
+        """Of what is ``left`` only these chunks stay, which are among the entries before ``number``.
+
+        Raises ArchiveError, and they stay for another attempt, if they cannot be used.
+        """
+        assert self._left is not None, "there is something to be kept"
+        if told:
+            check_cut(self.label, self._left, self.shards)
+            for array, shard, parts in remains(self, ("local", "labels", *self.layers), told):
+                self.put_shard(array, shard, parts)
+            for array in ("local", *self.layers):
+                self.insist(partial(self.place.clear, f"{STAGING}/{array}"))
+            self._left = None
+            self.put_progress(number)
+        else:
+            self._left = None
+            self.insist(self._empty)
 
     def insist(self, act: Callable[[], Done]) -> Done:
         """Does something to the place until that takes it."""
@@ -170,13 +200,15 @@ class Store:
             found = json.loads(self.place.get(_PROGRESS) or b"")
             if found["epoch"] == epoch and tuple(found["shard"]) == self.shards.shape:
                 return Progress(epoch, int(found["next"]))
+            if int(found["next"]):
+                self._left = tuple(int(n) for n in found["shard"])
         except (ValueError, KeyError, TypeError):
             pass
         return Progress(epoch, 0)
 
     def put_progress(self, number: int) -> None:
         """All chunks among the entries before ``number`` are in the store, also after a power cut."""
-        if 0 < number <= self.progress.next:
+        if self.left or 0 < number <= self.progress.next:
             return  # an earlier process came further
         told = {"epoch": self.progress.epoch, "next": number, "shard": self.shards.shape}
 
@@ -215,6 +247,8 @@ class Store:
 
     def waiting(self) -> list[int]:
         """The chunks that an earlier process kept."""
+        if self.left:
+            return []
         return sorted(int(name) for name in self.place.names(f"{STAGING}/local") if name.isdigit())
 
     def shard(self, array: str, shard: int) -> list[bytes | None]:
@@ -229,6 +263,8 @@ class Store:
         if any(raw is not None for raw in parts):
             packed = self.shards.pack(parts)
             self.insist(lambda: self.place.set(self.key(array, shard), packed))
+        else:
+            self.insist(lambda: self.place.delete(self.key(array, shard)))
 
     def key(self, array: str, shard: int) -> str:
         """The name of a shard's file."""
@@ -257,7 +293,7 @@ class Store:
 
         def put() -> None:
             for name, values in named.items():
-                self._states[name][...] = values.reshape(self.grid.counts)
+                self._group[name][...] = values.reshape(self.grid.counts)
 
         self.insist(put)
 

@@ -68,6 +68,8 @@ class Writer:
         """By shard: the chunks that are not in its file yet, and the numbers of their entries."""
         for chunk in store.waiting():
             self._aside.setdefault(store.shards.of(chunk)[0], {})[chunk] = 0
+        self._kept: dict[int, dict[str, int]] = {}
+        """Chunks whose labels are in the store alone, and the CRC-32C of their bytes in some of its arrays."""
 
     @property
     def next(self) -> int:
@@ -91,13 +93,17 @@ class Writer:
         if it contradicts the run.
         """
         done = None
+        if self._store.left and kind in ("chunk", "end"):
+            # Labels leave the oldest entries first: which ones have is known now.
+            self._store.keep(self._kept, self._next)
+            self._kept.clear()
         if kind in ("chunk", "evicted"):
-            if kind == "evicted" and "labels" in self.wants:
+            if kind == "evicted" and "labels" in self.wants and not self._store.left:
                 raise ArchiveError(
                     f"the log does not hold the labels of entry {self._next} any more: they are in the store that was"
                     " archived before; start the archive with that store as --out"
                 )
-            self._chunk(payloads)
+            self._chunk(payloads, emptied=kind == "evicted")
         elif kind == "failed":
             for chunk in np.frombuffer(payloads[0], "<u4").tolist():
                 self._assembly.fail(chunk)
@@ -123,22 +129,26 @@ class Writer:
         self._put_csv(*self._tables())
         self._refreshed = self._next
 
-    def _chunk(self, payloads: Sequence[Buffer]) -> None:
+    def _chunk(self, payloads: Sequence[Buffer], *, emptied: bool) -> None:
         commit, _ = decode([memoryview(payloads[0])])
         if not isinstance(commit, Commit):
             raise Refused("a chunk's entry without a commit")
         check_header(self._grid, commit, len(commit.parts), self._spec.layers)
-        part = _parts(commit, self.wants, payloads[1:])
+        part = _parts(commit, self.wants, payloads[1:], emptied=emptied)
         self._assembly.commit(commit, [part.get(name, b"") for name in PARTS])
         chunk = commit.chunk
         constant = self._filled(commit.constant) if commit.constant >= 0 else b""
         self._crc[chunk] = crc32c(constant) if constant else commit.parts[0].crc
         self._own[chunk], self._states[chunk] = commit.own, COMMITTED
+        if emptied and "labels" in self.wants:
+            layers = {info.name: info.crc for info in commit.parts if info.name in self._store.layers}
+            self._kept[chunk] = {"local": int(self._crc[chunk]), **layers}
         if "labels" in part:
             store, (shard, _) = self._store, self._store.shards.of(chunk)
             if store.shards.plain:
                 for name in store.layers:
-                    store.put_shard(name, shard, [bytes(part[name]) or None])
+                    if len(part[name]):
+                        store.put_shard(name, shard, [bytes(part[name])])
                 local = constant or bytes(part["labels"])
                 store.put_shard("local", shard, [local])
                 store.put_shard("labels", shard, [self._translated(chunk, local)])
@@ -245,12 +255,15 @@ def _digest(ids: NDArray[np.uint64]) -> np.void:
     return np.void(blake2b(ids.tobytes(), digest_size=16).digest())
 
 
-def _parts(commit: Commit, names: Sequence[str], payloads: Sequence[Buffer]) -> Mapping[str, Buffer]:
-    """The payloads by name.  Raises Refused unless they are what the commit announces."""
+def _parts(commit: Commit, names: Sequence[str], payloads: Sequence[Buffer], *, emptied: bool) -> Mapping[str, Buffer]:
+    """The payloads by name; only those that stay in the log if it was ``emptied``.
+
+    Raises Refused unless they are what the commit announces.
+    """
     told = {info.name: info for info in commit.parts}
     if len(names) != len(payloads):
         raise Refused(f"chunk {commit.chunk}: {len(payloads)} payloads for the {len(names)} parts that were asked for")
-    part = dict(zip(names, payloads, strict=True))
+    part = {name: raw for name, raw in zip(names, payloads, strict=True) if name in _LIGHT or not emptied}
     for name, raw in part.items():
         if len(raw) != told[name].size or (len(raw) and crc32c(raw) != told[name].crc):
             raise Refused(f"chunk {commit.chunk}: part {name} arrived damaged (CRC-32C differs)")

@@ -115,6 +115,28 @@ def test_a_log_that_loses_its_labels_to_the_archive_ends_in_the_same_store(
             assert np.array_equal(*same), name
 
 
+def test_after_a_power_cut_the_store_keeps_the_labels_that_have_left_the_log(
+    site: Streamer, undisturbed: xarray.Dataset
+) -> None:
+    spec, chunks = run_of_blobs()
+    out = site.folder / "run.zarr"
+    site.start(*RETAIN)
+    with part(*archive(site.feed, out)) as process:
+        assert line_of(process) == {"ready": "archive"}
+        work(site.ingest, chunks, count=20)
+        wait_until(lambda: lean(site) > 1, "labels leave the log")
+        site.stop(signal.SIGKILL)
+    (site.folder / "log" / "lock").write_bytes(b"another start of the machine")
+    site.start(*RETAIN)
+    with part(*archive(site.feed, out)) as process:
+        assert line_of(process) == {"ready": "archive"}
+        work(site.ingest, chunks)
+        assert line_of(process)["chunks"] == spec.grid.size
+        assert process.wait(DEADLINE_S) == 0
+    assert check_store(Folder(out)) == ("complete", len(undisturbed["object_id"]), spec.grid.size)
+    assert np.array_equal(opened(out)["labels"].values, undisturbed["labels"].values)
+
+
 def test_a_run_that_was_archived_in_one_go_leaves_the_log_too(site: Streamer, monkeypatch: pytest.MonkeyPatch) -> None:
     spec, chunks = run_of_blobs()
     monkeypatch.chdir(site.folder)

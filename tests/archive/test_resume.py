@@ -75,7 +75,7 @@ def follow(place: Folder, spec: RunSpec, shard: Triple, entries: list[tuple[str,
     store = Store(place, spec, "cavecast test", Shards(spec.grid, shard), "e")
     writer, without = Writer(store, spec), 0
     for number, (kind, payloads) in enumerate(entries):
-        sent = light(payloads, writer.wants) if kind == "chunk" else payloads
+        sent = light(payloads, writer.wants) if kind in ("chunk", "evicted") else payloads
         without += kind == "chunk" and "labels" not in writer.wants
         done = writer.entry(kind, sent)
         if done is not None:
@@ -157,6 +157,81 @@ def test_another_log_or_another_cut_starts_over(tmp_path: Path, change: str) -> 
     _, without = follow(Folder(path), spec, shard, entries)
     assert without == 0
     assert check_store(Folder(path)).chunks == spec.grid.size
+
+
+def left_behind(path: Path, spec: RunSpec, shard: Triple, entries: list[tuple[str, list[bytes]]], count: int) -> None:
+    """What an archive of another log has done of its first entries."""
+    store = Store(Folder(path), spec, "cavecast test", Shards(spec.grid, shard), "an older log")
+    writer = Writer(store, spec)
+    for kind, payloads in entries[:count]:
+        writer.entry(kind, payloads)
+    writer.refresh()
+    store.put_progress(writer.next)
+
+
+def without_labels(entry: tuple[str, list[bytes]]) -> tuple[str, list[bytes]]:
+    """A chunk's entry after its labels have left the log."""
+    header, _, *others = entry[1]
+    return "evicted", [header, b"", *others]
+
+
+@given(st.integers(0, 200), st.sampled_from(SHARDS), st.integers(0, 8))
+@settings(max_examples=25, deadline=None)
+def test_labels_that_a_store_alone_has_stay_in_it_when_the_log_gets_a_new_epoch(
+    tmp_path_factory: pytest.TempPathFactory, changes: int, shard: Triple, gone: int
+) -> None:
+    spec, chunks, field = small()
+    path, entries = tmp_path_factory.mktemp("epoch") / "run.zarr", log_of(chunks, 1)
+    left_behind(path, spec, shard, entries, 10)
+    # The tail of the log was lost: what follows comes in another order.
+    now = [*map(without_labels, entries[:gone]), *reversed(entries[gone:-1]), entries[-1]]
+    try:
+        follow(MortalFolder(path, changes), spec, shard, now)
+    except Killed:
+        follow(Folder(path), spec, shard, now)
+    whole = label_whole(field, 1.0, 26, spec.grid.periodic)
+    assert check_store(Folder(path)).chunks == spec.grid.size
+    with xarray.open_zarr(path) as store:
+        assert np.array_equal(store["labels"].values, whole.astype(np.int64))
+
+
+@pytest.mark.parametrize("shard", SHARDS)
+def test_of_an_older_log_nothing_stays_but_what_has_left_this_one(tmp_path: Path, shard: Triple) -> None:
+    spec, chunks, _ = small()
+    path, entries = tmp_path / "run.zarr", log_of(chunks, 1)
+    left_behind(path, spec, shard, entries, 10)
+    store = Store(Folder(path), spec, "t", Shards(spec.grid, shard), "e")
+    writer = Writer(store, spec)
+    for entry in map(without_labels, entries[:4]):
+        writer.entry(*entry)
+        store.put_progress(writer.next)
+    assert store.progress.next == 0, "what stays is not decided yet"
+    writer.entry(*entries[11])
+    store.put_progress(writer.next)
+    assert store.progress.next == writer.next == 5
+    done = writer.entry("end", [b"cancelled"])
+    assert done is not None
+    assert (done.state, done.chunks) == ("cancelled", 5)
+    assert check_store(Folder(path)).chunks == 5
+
+
+def test_a_store_whose_chunks_are_not_those_that_left_the_log_is_not_touched(tmp_path: Path) -> None:
+    spec, chunks, _ = small()
+    path, entries = tmp_path / "run.zarr", log_of(chunks, 1)
+    left_behind(path, spec, (1, 1, 1), entries, 4)
+    missing = Store(Folder(path), spec, "t", Shards(spec.grid, (1, 1, 1)), "e")
+    cut = Store(Folder(path), spec, "t", Shards(spec.grid, (2, 2, 2)), "e")
+    before = {file: file.read_bytes() for file in path.glob("*/c/**/*") if file.is_file()}
+    for store, why in (
+        (missing, "is not the one that has left the log"),
+        (cut, "start the archive with --shard 1,1,1"),
+    ):
+        writer = Writer(store, spec)
+        for entry in map(without_labels, entries[:5]):
+            writer.entry(*entry)
+        with pytest.raises(ArchiveError, match=why):
+            writer.entry(*entries[5])
+        assert all(file.read_bytes() == raw for file, raw in before.items() if "chunk_" not in str(file))
 
 
 def test_the_bytes_in_a_shard_are_the_payloads_and_readers_see_them_while_it_fills(tmp_path: Path) -> None:
