@@ -22,6 +22,7 @@ LISTS = ("pipe", "window", "channel", "screen")
 CLOSES_ITSELF = frozenset(("local", "global", *LISTS, *(f"{one}config" for one in LISTS)))
 MOST_FILES = 100
 UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4, "deg": 1.0, "°": 1.0, "px": 1.0, "": 1.0}
+TOO_LARGE = "is no number that a wall can use; ignored"
 _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
 }  # fmt: skip
@@ -87,18 +88,22 @@ class Lookup:
         self._document = document
         self._remarks = remarks
         self._roots: list[list[Element]] = []
-        self._load(next(iter(document.files)), ())
+        self._loaded: set[str] = set()
+        self._load(next(iter(document.files)))
 
-    def _load(self, name: str, above: tuple[str, ...]) -> None:
-        """A file's elements, then those of the files that it includes, each with its own after it."""
+    def _load(self, name: str) -> None:
+        """A file's elements, then those of the files that it includes, each with its own after it.
+
+        A file that is included once more says nothing that has not been said before it.
+        """
+        self._loaded.add(name)
         paths: list[str] = []
         root = self._spliced(self._document.files[name], paths, top=True)
         self._roots.append(root)
         for path in paths:
             meant = self._document.included.get((name, path))
-            if meant in self._document.files and meant not in (*above, name):
-                assert meant is not None
-                self._load(meant, (*above, name))
+            if meant is not None and meant in self._document.files and meant not in self._loaded:
+                self._load(meant)
 
     def _spliced(self, elements: Sequence[Element], paths: list[str], top: bool = False) -> list[Element]:
         found: list[Element] = []
@@ -177,17 +182,19 @@ def number(text: str) -> tuple[float | None, str]:
     except ValueError:
         pass
     else:
-        return (value, "") if abs(value) < 1e12 else (None, "is no number that a wall can use; ignored")
+        return (value, "") if abs(value) < 1e12 else (None, TOO_LARGE)
     if re.fullmatch(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?", plain):
         return float(plain.replace(",", "")), "was read with a comma between thousands"
     found = re.fullmatch(r"([-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?)\s*(mm|cm|m|in|deg|°|px)?;?", plain)
     if found:
         value = float(found[1].replace(",", ".")) * UNITS[found[2] or ""]
-        return value, f"was read as {value:g}"
+        return (value, f"was read as {value:g}") if abs(value) < 1e12 else (None, TOO_LARGE)
     try:
         value = _reckon(ast.parse(plain.replace(",", "."), mode="eval").body)
     except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
         return None, "is no number; ignored"
+    if not abs(value) < 1e12:
+        return None, TOO_LARGE
     return value, f"was reckoned as {value:g} (CalVR itself reads only the first number)"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from renderers.wall.axes import CALVR_AXES, FROM_CALVR
 from renderers.wall.calvr import STEREO, Imported, import_calvr
-from renderers.wall.calvr_lookup import number
+from renderers.wall.calvr_lookup import Lookup, number, read_document
 from renderers.wall.check import check
 from renderers.wall.complaint import WallError
 from renderers.wall.file import read_wall
@@ -353,6 +353,7 @@ def test_no_text_makes_the_reader_fail_in_other_words(text: str) -> None:
     ("12", 12), ("-12.5", -12.5), (" 1e3 ", 1000), ("12,5", 12.5), ("1,018", 1018), ("1,018.5", 1018.5), ("10 mm", 10),
     ("1.2m", 1200), ("2 in", 50.8), ("45°", 45), ("90 deg", 90), ("2*(3+4)-1", 13), ("-1390+10", -1380),
     ("nan", None), ("inf", None), ("", None), ("wide", None), ("2**9999", None), ("1/0", None), ("().__class__", None),
+    ("1e400 mm", None), ("9e9*9e9", None),
 ])  # fmt: skip
 def test_numbers_as_people_write_them(text: str, value: float | None) -> None:
     found, remark = number(text)
@@ -364,3 +365,15 @@ def test_half_of_a_pair_of_surrogates_is_no_letter_and_many_elements_are_read_in
     assert unescape("&#xD800;&#233;") == "&#xD800;é"
     last = parse("<a/>\n" * 200_000).children[-1]
     assert last.line == 200_000
+
+
+def test_files_that_include_each_other_in_many_ways_are_read_once_each() -> None:
+    last = 60
+    files = {f"{i}.xml": f"<A/><INCLUDE>{i + 1}.xml</INCLUDE><INCLUDE>./{i + 1}.xml</INCLUDE>" for i in range(last)}
+    files[f"{last}.xml"] = '<Stereo separation="61"/>'
+
+    def include(path: str, _: str) -> tuple[str, str]:
+        return path.removeprefix("./"), files[path.removeprefix("./")]
+
+    lookup = Lookup(read_document("0.xml", files["0.xml"], include), "localhost", {})
+    assert lookup.number("Stereo", "separation", 64.0) == 61
