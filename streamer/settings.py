@@ -63,7 +63,10 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=256, description="Workers of a run that does not say how many.")] = 2
     max_workers: Annotated[int, Field(ge=1, le=256, description="The most workers that one run may ask for.")] = 32
     max_runs: Annotated[
-        int, Field(ge=1, le=1000, description="Runs that may be at work at a time; as many that are over may still be served.")
+        int,
+        Field(
+            ge=1, le=1000, description="Runs that may be at work at a time; as many that are over may still be served."
+        ),
     ] = 8
     ready_s: Annotated[float, Field(gt=0, le=600, description="Seconds in which a part must say that it is ready.")] = (
         60.0
