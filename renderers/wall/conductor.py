@@ -310,15 +310,15 @@ class Conductor:
 
     def _join(self, peer: bytes, join: Join, now: float) -> None:
         wall = self._plan.wall
-        if self._seats.get(join.seat) != join.tiles:
+        mine = self._seats.get(join.seat)
+        if mine is None or join.tiles not in ((), mine):
             self._say(peer, Refuse(short(f"wall {wall.name} has no tile or node {join.seat!r} with these tiles")))
             return
         if join.wall != self._digest:
             why = f"the tile has another description of wall {wall.name} than the conductor: give both the same file"
-            self._say(peer, Refuse(why))
+            self._say(peer, Refuse(short(why)))
             return
-        mine = set(join.tiles)
-        for other in [one for one in self._peers if one != join.seat and mine & set(self._seats[one])]:
+        for other in [one for one in self._peers if one != join.seat and not set(mine).isdisjoint(self._seats[one])]:
             self._turn_out(other, now)
         if (before := self._peers.get(join.seat)) not in (None, peer):
             self._turn_out(join.seat, now)
@@ -335,7 +335,7 @@ class Conductor:
         """Another process has come for a tile."""
         peer = self._peers.pop(name)
         self._names.pop(peer, None)
-        self._say(peer, Refuse(f"another process shows {name} now"))
+        self._say(peer, Refuse(short(f"another process shows {name} now")))
         self._do(self._barrier.leave(name, now), now)
 
     # ------------------------------------------------------------------ what is said

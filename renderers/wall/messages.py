@@ -20,6 +20,8 @@ VERSION = 1
 MAX_SCENE = 1 << 16
 """Bytes of a payload."""
 MAX_NAME, MAX_NOTE = 64, 500
+MAX_TILES = 350
+"""Bytes of a header that tiles may take."""
 Number = Annotated[int, Meta(ge=0, le=2**53)]
 """A frame, a position of a log, a count."""
 Epoch = Annotated[str, Meta(max_length=MAX_NAME)]
@@ -63,6 +65,7 @@ class Join(Message, frozen=True):
     seat: str
     """The name of its one tile, or of its node."""
     tiles: tuple[str, ...]
+    """Empty where they are too many for a header: the digest of the wall tells them."""
     wall: str
     """A digest of the wall: all of them must have the same one."""
     reach: tuple[Reach, ...] = ()
@@ -369,6 +372,24 @@ def decode_view(raw: bytes) -> View:
     if flaw := view_flaw(view):
         raise Refused(f"a view with {flaw}")
     return view
+
+
+def fitting(tiles: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of tiles as Join says them: all, or none where they are too many for a header."""
+    return tiles if len(_encoder.encode(tiles)) <= MAX_TILES // 2 else ()
+
+
+def few(tiles: Sequence[Tile]) -> list[tuple[Tile, ...]]:
+    """Tiles in portions that fit into a header each."""
+    portions: list[tuple[Tile, ...]] = []
+    room = 0
+    for tile in tiles:
+        size = len(_encoder.encode(tile))
+        if size > room or not portions:
+            portions, room = [*portions, ()], MAX_TILES
+        portions[-1] += (tile,)
+        room -= size
+    return portions
 
 
 def short(reason: str) -> str:

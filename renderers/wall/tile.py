@@ -40,6 +40,8 @@ from renderers.wall.messages import (
     Tile,
     Welcome,
     decode_scene,
+    few,
+    fitting,
 )
 from renderers.wall.seat import Greet, Mark, Miss, Paint, Pulse, Quit, Seat, Step, Swap
 from renderers.wall.sites import Clock, Exchange
@@ -185,8 +187,8 @@ class TileNode:
                 case Greet():
                     self._call.say(
                         Join(
-                            VERSION, self._place.seat, self._place.tiles, self._place.digest, self._held.reach(),
-                            self._seat.shown, host(),
+                            VERSION, self._place.seat, fitting(self._place.tiles), self._place.digest,
+                            self._held.reach(), self._seat.shown, host(),
                         )
                     )  # fmt: skip
                 case Pulse():
@@ -246,8 +248,7 @@ class TileNode:
         took_s = self._painted[2] if self._painted is not None else 0.0
         tiles = tuple(Tile(name, at, burned.get(name, ())) for name, at in swapped.items())
         # A node may have more tiles than a header holds.
-        for i in range(0, len(tiles), 4):
-            some = tiles[i : i + 4]
+        for some in few(tiles):
             self._call.say(Shown(draw.frame, draw.view, draw.epoch, draw.position, some, arrived_s, took_s))
             arrived_s = -1.0
 

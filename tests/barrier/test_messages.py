@@ -17,12 +17,16 @@ from renderers.wall.messages import (
     Run,
     Scene,
     Show,
+    Shown,
+    Tile,
     decode,
     decode_scene,
     decode_view,
     encode,
     encode_scene,
     encode_view,
+    few,
+    fitting,
 )
 from renderers.wall.shelf import PRESETS, load_wall
 from renderers.wall.sight import sights
@@ -126,3 +130,19 @@ def test_numbers_and_names_that_would_not_fit_into_an_answer_are_refused() -> No
     ):
         with pytest.raises(Refused):
             decode([encode(said)])
+
+
+@pytest.mark.parametrize("letters", [9, 120])
+def test_a_node_may_have_any_number_of_tiles(letters: int) -> None:
+    names = tuple(f"{i}".rjust(letters, "é") for i in range(70))
+    reach = (Reach("e" * 64, 1 << 53, 1 << 53),)
+    said = encode(Join(1, "node".rjust(60, "é"), fitting(names), "12345678", reach, 1 << 53, "h" * 70))
+    assert isinstance(decode([said]).message, Join)
+    tiles = [Tile(name, 1.5, (1 << 31, 1 << 31, 1 << 31)) for name in names]
+    portions = few(tiles)
+    assert [tile for some in portions for tile in some] == tiles
+    for some in portions:
+        assert encode(Shown(1 << 53, 1 << 53, "e" * 64, 1 << 53, some, 0.5, 0.5))
+    assert fitting(("a", "b")) == ("a", "b")
+    assert fitting(names) == ()
+    assert few(()) == []
