@@ -93,10 +93,16 @@ class Feed:
         self._turn.append(peer)
         head = max(self._log.head, subscriber.cursor.next)
         welcome = Welcome(VERSION, self._log.epoch, head, self._log.largest())
-        sends = [Send("feed", peer, welcome, [self._spec])]
-        if subscriber.cursor.next < self._log.evicted:
-            sends.append(Send("feed", peer, Snapshot(self._log.evicted, self._log.store)))
-        return sends
+        return [Send("feed", peer, welcome, [self._spec]), *self._elsewhere(peer)]
+
+    def elsewhere(self) -> list[Send]:
+        """Tells those who will miss labels where these are: it has become known only now."""
+        return [send for peer in self._subscribers for send in self._elsewhere(peer)]
+
+    def _elsewhere(self, peer: bytes) -> list[Send]:
+        if self._subscribers[peer].cursor.next >= self._log.evicted:
+            return []
+        return [Send("feed", peer, Snapshot(self._log.evicted, self._log.store))]
 
     def role(self, peer: bytes) -> str:
         """What a subscriber said that it is; empty if it is none."""

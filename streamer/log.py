@@ -14,6 +14,7 @@ import os
 import secrets
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from streamer.layout import NO_ROOM, LogDamaged, sync_folder, write_again
@@ -228,6 +229,13 @@ class Log:
         self.store, self.head, self._safe, self._finished_bytes = "", 0, 0, 0
         self._recent.clear()
         self._roll(epoch)
+
+    def labels_in(self, store: str) -> None:
+        """Notes, for a copy, where labels are that its source does not hold any more."""
+        if store != self.store:
+            self.store = store
+            with suppress(OSError):  # a disk that is full has other worries; the source says it again
+                _note(self.folder / _STORE, store)
 
     # ------------------------------------------------------------ durable
 

@@ -71,6 +71,8 @@ class _Checked:
 
     def __init__(self, log: LogLike) -> None:
         self._log = log
+        self.gone = 0
+        """Before this entry labels had left the source's log already: the copy never had them."""
 
     @property
     def epoch(self) -> str:
@@ -86,7 +88,7 @@ class _Checked:
 
     @property
     def evicted(self) -> int:
-        return self._log.evicted
+        return max(self._log.evicted, self.gone)
 
     @property
     def store(self) -> str:
@@ -122,7 +124,10 @@ class Relay:
         self._index = Index(spec.grid, PARTS + spec.layers)
         try:
             for number in range(log.head):
-                self._index.note(number, *log.read(number))
+                kind, payloads = log.read(number)
+                self._index.note(number, kind, payloads)
+                if kind == "evicted":
+                    log.gone = number + 1
         except (Refused, ValueError, IndexError) as why:
             raise BadLog(f"the log is not of this run: {why}") from why
         self._feed = Feed(
@@ -155,6 +160,11 @@ class Relay:
         self.full = ""
         self._index.note(number, sent.entry.kind, sent.payloads)
         return True
+
+    def elsewhere(self, number: int) -> list[Send]:
+        """Labels of entries before this one have left the source's log, and lie where the log says."""
+        self._log.gone = max(self._log.gone, number)
+        return self._feed.elsewhere()
 
     def answered(self, message: Message, payloads: Sequence[Buffer]) -> list[Send]:
         """The source answers a question: so does the relay."""

@@ -143,6 +143,11 @@ class RelayNode:
         assert self._relay is not None, "entries come after the run's specification"
         return "" if self._relay.copy(sent) else self._relay.full
 
+    def elsewhere(self, number: int) -> None:
+        """Labels of entries before this one are in the store that the log names now."""
+        assert self._relay is not None, "this is said after the run's specification"
+        self._send(self._relay.elsewhere(number))
+
     def answered(self, message: Message, payloads: Sequence[Buffer]) -> None:
         """The source has said something that is no part of the log."""
         if self._relay is not None:

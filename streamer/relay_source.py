@@ -26,7 +26,7 @@ from streamer.relay_figures import SourceMarks
 from streamer.wire.batch import BATCH_BYTES, Sent
 from streamer.wire.block import EXTRA, PARTS
 from streamer.wire.codec import Buffer
-from streamer.wire.follow import ANEW_S, Anew, Ask, Begin, Follower, Step, Take, Tell, Wants
+from streamer.wire.follow import ANEW_S, Anew, Ask, Begin, Elsewhere, Follower, Step, Take, Tell, Wants
 from streamer.wire.header import MAX_PAYLOAD_BYTES, Refused, decode, encode
 from streamer.wire.keys import Keys
 from streamer.wire.messages import AskStatus, Message, Status
@@ -51,6 +51,9 @@ class Copies(Protocol):
 
     def copy(self, sent: Sent) -> str:
         """The next entry; returns why it is not in the log, in a sentence, or nothing."""
+
+    def elsewhere(self, number: int) -> None:
+        """Labels of entries before this one are in the store that the log names now."""
 
     def answered(self, message: Message, payloads: Sequence[Buffer]) -> None:
         """What the source said that is no part of the log."""
@@ -215,6 +218,9 @@ class Source:
                     self._copy()
                 case Begin(spec):
                     todo.extendleft(reversed(self._begin(spec)))
+                case Elsewhere(number, store):
+                    self._log.labels_in(store)
+                    self._copies.elsewhere(number)
                 case Tell(sentence):
                     if sentence:
                         self._say.warning("source", said=sentence)

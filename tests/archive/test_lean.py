@@ -180,6 +180,41 @@ def test_another_store_cannot_take_the_place_of_the_one_that_has_the_labels(site
         assert "they are in the store that was archived before" in err
 
 
+def test_a_relay_says_too_where_the_labels_are_that_it_never_had(site: Streamer) -> None:
+    _, chunks = run_of_blobs()
+    out = site.folder / "run.zarr"
+    site.start(*RETAIN)
+    with part(*archive(site.feed, out)) as process:
+        assert line_of(process) == {"ready": "archive"}
+        work(site.ingest, chunks)
+        assert process.wait(DEADLINE_S) == 0
+    log = site.folder / "log"
+    wait_until(lambda: len(list(log.glob("*.log"))) == 1 < lean(site), "all labels that can have left the log")
+    snapshot, entries = late_reader(site.feed)
+    relay = RelayProcess(site.folder, "r", site.feed)
+    try:
+        with peer(relay.feed) as early:
+            early.say(Hello(VERSION, "notebook", "early", parts=PARTS))
+            relay.start()
+            assert isinstance(early.hear(), Welcome)
+            assert early.hear() == snapshot, "also to those who came before it knew"
+        with peer(relay.feed) as reader:
+            reader.say(Hello(VERSION, "notebook", "all", parts=PARTS))
+            reader.say(Credit(1 << 28, 1 << 14))
+            while True:
+                message, _ = reader.listen()
+                if isinstance(message, Entry) and message.number == len(entries) - 1:
+                    break
+        for signalled in (signal.SIGKILL, signal.SIGTERM):
+            told, found = late_reader(relay.feed)
+            assert (told.store, found) == (snapshot.store, entries)
+            assert "evicted" not in {kind for kind, _ in found[told.number :]}
+            relay.stop(signalled)
+            relay.start()
+    finally:
+        relay.stop()
+
+
 def test_an_archive_behind_a_relay_is_heard_at_the_streamer(site: Streamer) -> None:
     spec, chunks = run_of_blobs()
     site.start(*RETAIN)
