@@ -119,7 +119,7 @@ class Log:
         if self._lock < 0:
             return
         try:
-            self.flush()()
+            self._sync(self._safe)
             self._mark(CLOSED)
         except OSError:
             pass  # it is opened as one that was not closed
@@ -313,13 +313,21 @@ class Log:
         if self._segments[-1].lean:
             self._roll(self.epoch)
             sync_folder(self.folder)
+        self._sync(0 if left != CLOSED else self.head)
         for segment in self._segments[:-1]:
-            if left != CLOSED and not segment.lean:
-                os.fdatasync(segment.reopen())
             segment.close()
-        os.fdatasync(self._segments[-1].file)
         self._safe = self.head
         self._mark(boot)
+
+    def _sync(self, safe: int) -> None:
+        """Flushes the segments with entries from ``safe`` on, one by one: there may be more than files may be open."""
+        for segment in self._segments:
+            newest = segment is self._segments[-1]
+            if newest or (segment.stop > safe and not segment.lean):
+                os.fdatasync(segment.reopen())
+                if not newest:
+                    segment.close()
+        sync_folder(self.folder)
 
     def _mark(self, word: bytes) -> None:
         """Says in the lock's file how the log was left: by a machine that still runs, or closed."""

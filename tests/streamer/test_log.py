@@ -428,3 +428,17 @@ def test_a_log_of_more_segments_than_files_may_be_open_is_read_throughout(tmp_pa
         log.close()
         log = Log.open(tmp_path, 200)
     log.close()
+
+
+def test_a_log_of_more_segments_than_files_may_be_open_is_closed_in_order(tmp_path: Path) -> None:
+    log = Log.open(tmp_path, 100)
+    for _ in range(3 * OPEN_FILES):
+        log.append("merges", [bytes(128)])
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(int(file.name) for file in Path("/proc/self/fd").iterdir()) + OPEN_FILES
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, before[1]))
+    try:
+        log.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert (tmp_path / "lock").read_bytes() == b"closed"
