@@ -77,7 +77,8 @@ def decompress(raw: Buffer, size: int, what: str) -> bytes:
         stated = zstandard.frame_content_size(raw)
         if stated != size:
             raise Refused(f"{what}: the frame states {stated} bytes where {size} belong")
-        return _zstd.decompressor.decompress(raw, max_output_size=size)
+        # The frame's own statement, which has just been compared, is what the library takes memory by.
+        return _zstd.decompressor.decompress(raw)
     except zstandard.ZstdError as why:
         raise Refused(f"{what}: not a zstd frame ({why})") from None
 
