@@ -8,14 +8,12 @@ is answered soon whatever else there is to do.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack
 from math import ceil, inf
-from types import FrameType
 from typing import Any
 
 import structlog
@@ -30,6 +28,7 @@ from renderers.frames import QUALITY_STILL, Kind, Window, next_viewer
 from renderers.look import Looks
 from renderers.picture import SHIFTS, Blend, jpeg, png
 from renderers.show import Show
+from renderers.signals import signals
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
 from streamer.wire.view import (
@@ -88,7 +87,7 @@ class Node:
     def run(self) -> int:
         """Serves until SIGTERM (returns 0) or SIGINT (returns 130).  To be called from the main thread."""
         self._feed.start()
-        with _signals() as (wake, caught):
+        with signals() as (wake, caught):
             poller = zmq.Poller()
             for source in (wake, self._views, self._feed.wake, *self._door.others):
                 poller.register(source, zmq.POLLIN)
@@ -277,25 +276,3 @@ class Node:
                 return
         while time.monotonic() < until and self._show.tidy(time.monotonic()):
             pass
-
-
-@contextmanager
-def _signals() -> Iterator[tuple[int, list[int]]]:
-    """A descriptor that becomes readable at SIGTERM or SIGINT, and the signals that came."""
-    caught: list[int] = []
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-
-    def note(number: int, _: FrameType | None) -> None:
-        caught.append(number)
-        with suppress(BlockingIOError):
-            os.write(write, b"\0")
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield read, caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        os.close(read)
-        os.close(write)

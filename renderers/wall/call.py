@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 import structlog
 import zmq
@@ -102,25 +98,3 @@ def host() -> str:
         return f"{boot}/{Path('/proc/self/ns/time').readlink()}"[:100]
     except OSError:
         return ""
-
-
-@contextmanager
-def signals() -> Iterator[tuple[int, list[int]]]:
-    """A descriptor that becomes readable at SIGTERM or SIGINT, and the signals that came."""
-    caught: list[int] = []
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-
-    def note(number: int, _: FrameType | None) -> None:
-        caught.append(number)
-        with suppress(BlockingIOError):
-            os.write(write, b"\0")
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield read, caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        os.close(read)
-        os.close(write)

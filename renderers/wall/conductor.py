@@ -18,9 +18,10 @@ import structlog
 import zmq
 
 from renderers.door import ViewsDoor
+from renderers.signals import signals
 from renderers.wall import barrier, messages
 from renderers.wall.barrier import Act, Barrier, Full, Rules, Span
-from renderers.wall.call import host, signals
+from renderers.wall.call import host
 from renderers.wall.exposition import Endpoint
 from renderers.wall.figures import WallFigures, WallTally, wall_figures
 from renderers.wall.followers import Followers, Say

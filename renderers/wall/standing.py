@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from renderers.picture import png
+from renderers.signals import signals
 from renderers.vtk_tile import TileWindow, window_for
 from renderers.vtk_window import open_window
-from renderers.wall.call import signals
 from renderers.wall.glass import Glass
 from renderers.wall.records import Tile, Wall
 from streamer.wire.viewing import View

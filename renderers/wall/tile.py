@@ -19,8 +19,9 @@ import zmq
 from renderers.feed import Arrived, Event, FeedLine, Started, hush
 from renderers.geometry import room_of
 from renderers.picture import png
+from renderers.signals import signals
 from renderers.wall.burn import Burned, read_blocks
-from renderers.wall.call import Call, host, signals
+from renderers.wall.call import Call, host
 from renderers.wall.held import Due, Held
 from renderers.wall.messages import (
     VERSION,
