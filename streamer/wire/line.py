@@ -38,6 +38,8 @@ class Line:
         self._told: tuple[str, float] = "", -inf
         self._dial_at = inf
         self._hung_up = 0
+        self._certain = False
+        """Whether what was said last is known, so that a guess does not take its place."""
         self._up = False
         self.key = 0
         """Which of the server's keys to use for the next connection."""
@@ -52,29 +54,26 @@ class Line:
             case "HANDSHAKE_SUCCEEDED":
                 self.connections += 1
                 self._up = True
-                self._hung_up, self.said, self._dial_at = 0, "", inf
+                self._hung_up, self._certain, self.said, self._dial_at = 0, False, "", inf
             case "HANDSHAKE_FAILED_AUTH":
-                self._dial_at = now + self.DIAL_S
+                self._dial_at, self._certain = now + self.DIAL_S, True
                 return self._tell(f"{self._place} does not know this {self._who}'s key: {_MAKE}", now)
             case "HANDSHAKE_FAILED_PROTOCOL" if self._up:
                 # What came could not be decrypted.  ZeroMQ reads no further, and does not end the connection either.
                 self._up, self._dial_at = False, now
                 return f"a message from {self._place} was damaged on its way: connecting anew"
             case "HANDSHAKE_FAILED_PROTOCOL":
-                self._dial_at = now + self.DIAL_S
+                self._dial_at, self._certain = now + self.DIAL_S, True
                 return self._tell(self._protocol(value), now)
-            case "HANDSHAKE_FAILED_NO_DETAIL" if self._keys:
-                # The server does not answer what it cannot decrypt.  It may have one of its other keys; or it was
-                # just being stopped, so that one time is none.
+            case "HANDSHAKE_FAILED_NO_DETAIL":
+                # The server does not answer what it cannot decrypt, and where only one side uses keys either may see
+                # it first and hang up.  It may have one of its other keys; or it was just being stopped, so that one
+                # time is none.
                 self._hung_up += 1
                 if self._keys > 1:
                     self.key, self._dial_at = (self.key + 1) % self._keys, now
-                if self._hung_up > self._keys:
-                    return self._tell(
-                        f"{self._place} hung up on this {self._who}: its key is another than the one known here, "
-                        f"or it is being stopped; {_MAKE}",
-                        now,
-                    )
+                if self._hung_up > max(1, self._keys) and not self._certain:
+                    return self._tell(self._hanging_up, now)
             case "DISCONNECTED":
                 self._up = False
                 self._dial_at = min(self._dial_at, now + self.DIAL_S)
@@ -98,6 +97,18 @@ class Line:
     @property
     def _place(self) -> str:
         return f"the {self._server} at {self._address}"
+
+    @property
+    def _hanging_up(self) -> str:
+        if self._keys:
+            return (
+                f"{self._place} hung up on this {self._who}: its key is another than the one known here, "
+                f"or it uses no keys, or it is being stopped; {_MAKE}"
+            )
+        return (
+            f"{self._place} hung up on this {self._who}: it is being stopped, "
+            f"or it asks for keys, and this {self._who} has none: give it --keys ({_MAKE})"
+        )
 
     def _protocol(self, value: int) -> str:
         if value == MISMATCH and self._keys:
@@ -128,6 +139,8 @@ class Gate:
     """
 
     TELL_S = 10.0
+    LEFT_S = 5.0
+    """A peer that hangs up before it is let in is worth a word if another one did so shortly before."""
     MOST = 64
     """Sentences, and connections without a handshake, that are remembered."""
     EVENTS = ("ACCEPTED", "HANDSHAKE_SUCCEEDED", "HANDSHAKE_FAILED_AUTH", "HANDSHAKE_FAILED_NO_DETAIL", "DISCONNECTED")
@@ -142,6 +155,7 @@ class Gate:
         self._done = 0
         """How many of them are through: the event does not say which."""
         self._explained = False
+        self._left_at = -inf
         self._told: dict[str, tuple[float, int]] = {}
 
     def event(self, name: str, value: int, now: float) -> str:
@@ -157,8 +171,11 @@ class Gate:
             case "HANDSHAKE_FAILED_AUTH":  # whoever judged the key has said why
                 self.refused += 1
                 self._explained = True
-            case "HANDSHAKE_FAILED_NO_DETAIL":  # a peer that left, or said nothing for too long
-                self._explained = True
+            case "HANDSHAKE_FAILED_NO_DETAIL":
+                # Somebody only looked whether the port is open, or was ended; or, as often as the scheduler has it, a
+                # side with other keys saw so first and hung up.  Who does the latter comes again after a second.
+                self._explained = now - self._left_at > self.LEFT_S
+                self._left_at = now
             case "DISCONNECTED":
                 explained, self._explained = self._explained, False
                 if value in self._young:

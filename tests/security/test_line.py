@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +59,21 @@ def test_each_of_a_servers_keys_is_tried_before_anything_is_said() -> None:
     assert "its key is another than the one known here" in said[2]
 
 
+@pytest.mark.parametrize(("keys", "guess", "known"), [
+    (0, "or it asks for keys, and this worker has none", "asks for keys, and this worker has none"),
+    (1, "or it uses no keys", "uses no keys, and this worker does"),
+])  # fmt: skip
+def test_a_server_that_sees_first_that_one_side_has_no_keys_is_told_of_until_more_is_known(
+    keys: int, guess: str, known: str
+) -> None:
+    one = line(keys)
+    assert not one.event(FAILED + "NO_DETAIL", 0, 0), "it may have been stopped just then"
+    assert guess in one.event(FAILED + "NO_DETAIL", 0, 1)
+    assert known in one.event(FAILED + "PROTOCOL", MISMATCH, 2)
+    assert not one.event(FAILED + "NO_DETAIL", 0, 30)
+    assert known in one.said, "what is known is not replaced by a guess"
+
+
 def test_a_message_that_was_damaged_on_its_way_is_no_wrong_key() -> None:
     one = line()
     one.event("HANDSHAKE_SUCCEEDED", 0, 0)
@@ -94,6 +110,20 @@ def test_a_gate_says_nothing_of_peers_that_only_left_or_that_the_judge_has_expla
         gate.event(FAILED + how, 400, 0)
         assert gate.event("DISCONNECTED", fd, 0) == ""
         assert gate.refused == counted
+
+
+@pytest.mark.parametrize(("locked", "why"), [(True, "it has no keys"), (False, "it uses keys and this side does not")])
+def test_a_gate_tells_of_peers_that_leave_again_and_again(locked: bool, why: str) -> None:
+    gate = Gate("feed", locked=locked)
+
+    def leave(fd: int, now: float) -> str:
+        gate.event("ACCEPTED", fd, now)
+        gate.event(FAILED + "NO_DETAIL", 32, now)
+        return gate.event("DISCONNECTED", fd, now)
+
+    assert [leave(9, now) for now in (0.0, 10.0, 20.0)] == ["", "", ""], "somebody who asks whether the port is open"
+    assert why in leave(9, 21.0)
+    assert gate.refused == 1
 
 
 @given(st.lists(st.tuples(st.sampled_from(Gate.EVENTS), st.integers(0, 200), st.floats(0, 100)), max_size=300))
