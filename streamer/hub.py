@@ -123,8 +123,10 @@ class Hub:
 
     @property
     def state(self) -> str:
-        """``waiting``, ``running``, ``complete`` or ``cancelled``."""
-        return self._record.end or ("waiting" if self._workers.held_back else "running")
+        """``waiting``, ``running``, ``paused``, ``complete`` or ``cancelled``."""
+        if self._record.end or self._workers.paused:
+            return self._record.end or "paused"
+        return "waiting" if self._workers.held_back else "running"
 
     def worked_s(self, now: float) -> float:
         """For how long the run has been at work; stands still once it has ended."""
@@ -254,10 +256,14 @@ class Hub:
                 return [Send("feed", peer, Table(message.request), [msgspec.msgpack.encode(page)])]
             case Command(what="start"):
                 return self._start(now)
+            case Command(what="pause"):
+                return self._pause(now)
+            case Command(what="resume"):
+                return self._resume(now)
             case Command(what="cancel"):
                 return [] if self._record.end else self._workers.finish("cancelled", now)
             case Command():
-                why = f"the command {message.what[:64]!r} is unknown; there are start and cancel"
+                why = f"the command {message.what[:64]!r} is unknown; there are start, pause, resume and cancel"
                 return [Send("feed", peer, Refuse(brief(why)))]
         return self._strike("feed", peer, f"a {type(message).__name__} has no meaning at this door", -1, now)
 
@@ -266,6 +272,19 @@ class Hub:
             return []
         self._progress.begin(now)
         return self._workers.start(now)
+
+    def _pause(self, now: float) -> list[Send]:
+        if not self._record.end and not self._workers.paused:
+            self._workers.paused = True
+            if not self._workers.held_back:
+                self._progress.pause(now)
+        return []
+
+    def _resume(self, now: float) -> list[Send]:
+        if self._record.end or not self._workers.paused:
+            return []
+        self._progress.resume(now)
+        return self._workers.resume(now)
 
     def drain_feed(self, now: float) -> Iterator[Send]:
         """Entries that credit allows, one to each subscriber in turn.  What is given counts as sent (see ``stuck``)."""

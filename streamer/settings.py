@@ -44,6 +44,14 @@ class Settings(BaseSettings):
         Path | None,
         Field(description="Folder for the logs of runs; without it a private temporary one, removed at the end."),
     ] = None
+    database: Annotated[
+        str | None,
+        Field(
+            max_length=1024,
+            description="Where runs are written down, `sqlite:///PATH` or `postgresql+psycopg://USER@HOST/NAME` "
+            "(extra `[postgresql]`); without it a SQLite file `cavecast.db` in `dir`.",
+        ),
+    ] = None
     parts_host: Annotated[
         str | None,
         Field(

@@ -51,13 +51,14 @@ class Progress:
 
     def __init__(self, now: float, before_s: float = 0.0) -> None:
         """``before_s``: so long the run went before the streamer was started again."""
-        self.start, self.stop = now - before_s, None
+        self.start, self.stop, self._paused_at = now - before_s, None, None
         self._rate = Rate(now)
         self._voxels, self._all = 0, before_s > 0
         self.failures: dict[int, str] = {}
 
     start: float
     stop: float | None
+    _paused_at: float | None
 
     def begin(self, now: float) -> None:
         """The run starts now."""
@@ -67,14 +68,25 @@ class Progress:
         """The run has ended."""
         self.stop = now
 
+    def pause(self, now: float) -> None:
+        """The run stands still from now on."""
+        self._paused_at = now
+
+    def resume(self, now: float) -> None:
+        """It goes on: the time in between does not count."""
+        if self._paused_at is not None:
+            self.start += now - self._paused_at
+            self._paused_at, self._rate = None, Rate(now)
+
     def done(self, voxels: int, now: float) -> None:
         """So many voxels have been committed."""
         self._rate.add(voxels, now)
         self._voxels += voxels
 
     def worked_s(self, now: float) -> float:
-        """Seconds since the start; stands still once the run has ended."""
-        return (now if self.stop is None else self.stop) - self.start
+        """Seconds since the start; stands still during a pause and once the run has ended."""
+        stop = self._paused_at if self.stop is None else self.stop
+        return (now if stop is None else stop) - self.start
 
     def gave_up(self, chunk: int, reason: str) -> None:
         """A chunk has failed for good."""
@@ -86,7 +98,7 @@ class Progress:
     ) -> RunStatus:
         """The whole of it."""
         waiting = state == "waiting"
-        rate = 0.0 if waiting or self.stop is not None else self._rate.per_s(now)
+        rate = 0.0 if waiting or state == "paused" or self.stop is not None else self._rate.per_s(now)
         voxels = record.grid.voxels
         left = voxels - record.voxels_done
         seconds = 0.0 if waiting else self.worked_s(now)

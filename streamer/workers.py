@@ -36,7 +36,7 @@ class _Worker:
 
 
 class Workers:
-    """Decides for the ingest door; ``held_back`` keeps leases back until the run is started."""
+    """Decides for the ingest door; ``held_back`` keeps leases back until the run is started, ``paused`` for a while."""
 
     def __init__(
         self, record: Record, leases: Leases, progress: Progress, durable: Durable, *,
@@ -52,7 +52,7 @@ class Workers:
         """Who is to be told once a chunk is in the log."""
         self._put_off: dict[int, bytes] = {}
         """Who brought a chunk that was not taken because the disk is full."""
-        self.held_back = held_back
+        self.held_back, self.paused = held_back, False
         self._pace = Pace.resumed(record.grid.size, pace_s, now, leases.started)
         self.next_grant = inf
         """When the pace allows the next lease."""
@@ -65,6 +65,12 @@ class Workers:
     def start(self, now: float) -> list[Send]:
         """A run that was held back begins."""
         self.held_back = False
+        self._pace = Pace.resumed(self._record.grid.size, self._pace_s, now, self._leases.started)
+        return self.grant(now)
+
+    def resume(self, now: float) -> list[Send]:
+        """A run that was paused goes on."""
+        self.paused = False
         self._pace = Pace.resumed(self._record.grid.size, self._pace_s, now, self._leases.started)
         return self.grant(now)
 
@@ -232,7 +238,7 @@ class Workers:
         """Leases for the workers that want some, one each in turn, as far as the run allows."""
         sends: list[Send] = []
         self.next_grant = inf
-        if self.held_back or self._record.end or self._record.full or self._durable.pressed:
+        if self.held_back or self.paused or self._record.end or self._record.full or self._durable.pressed:
             return sends
         fruitless = 0
         while fruitless < len(self._hungry) and self._leases.pending:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 import msgspec
 from starlette.responses import Response
 
-from streamer.control.local import LocalRun
+from streamer.control.registry import AnyRun
 
 SOONEST_S = 0.2
 """Between two events of a run."""
@@ -28,7 +28,7 @@ def problem(status: int, detail: str) -> Response:
     return Response(msgspec.json.encode(body), status, None, "application/problem+json")
 
 
-async def course(run: LocalRun, closing: asyncio.Event) -> AsyncIterator[bytes]:
+async def course(run: AnyRun, closing: asyncio.Event) -> AsyncIterator[bytes]:
     """A run's record whenever it has changed, five times a second at most; then ``end``."""
     version = -1
     ending = asyncio.create_task(closing.wait())

@@ -9,36 +9,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 from importlib.metadata import version
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import structlog
-from fastapi import FastAPI, Path, Query, Request, WebSocket
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, HTMLResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, HTMLResponse, Response
 
 from streamer.control import metrics, pages
-from streamer.control.answers import as_json, course, problem
-from streamer.control.link import NoAnswer, StreamerLink
-from streamer.control.local import LocalRun, NoView
-from streamer.control.openapi import Chunks, Health, answers, document
+from streamer.control.answers import as_json, problem
+from streamer.control.link import NoAnswer
+from streamer.control.local import NoView
+from streamer.control.object_routes import add_objects
+from streamer.control.openapi import Health, answers, document
 from streamer.control.registry import Registry
 from streamer.control.relay import NO_VIEW, RENDERER_GONE, VIEW_OVER, hang_up, relay
-from streamer.control.runs import Run
-from streamer.control.schema import Problem, ProblemBody, RunRequest, sentence
+from streamer.control.run_routes import API, add_runs
+from streamer.control.schema import Problem, ProblemBody, sentence
 from streamer.control.security import Gate
 from streamer.figures import RunFigures
 from streamer.relay_figures import RelayFigures
-from streamer.wire.status import ObjectPage
 
 MAX_BODY = 64 << 10
 FIGURES_S = 2.0
 """A streamer that does not answer for so long is left out of the metrics."""
-API = "/api/v1"
 log = structlog.get_logger()
 Record = TypeVar("Record")
-RunId = Annotated[str, Path(max_length=64, description="The run's name.", examples=["rivers-3f9a02c1"])]
 
 
 def make_app(registry: Registry) -> FastAPI:
@@ -53,82 +51,12 @@ def make_app(registry: Registry) -> FastAPI:
     )
     app.add_middleware(Gate, max_body=MAX_BODY)
     _refusals(app)
-    _runs(app, registry)
+    add_runs(app, registry)
+    add_objects(app, registry)
     _view(app, registry)
     _about(app, registry)
     _pages(app)
     return app
-
-
-def _runs(app: FastAPI, registry: Registry) -> None:
-    @app.post(f"{API}/runs", status_code=201, responses=answers(Run, 409, 411, 413, 422, 503, 504, status=201))
-    async def start_run(request: RunRequest) -> Response:
-        """Start a run. Its input is looked at first; what is wrong with it is the answer, and nothing is started."""
-        run = await registry.start(request)
-        return as_json(run.record, 201, {"location": f"{API}/runs/{run.record.run_id}"})
-
-    @app.get(f"{API}/runs", responses=answers(Run, many=True))
-    async def list_runs() -> Response:
-        """All runs, newest first."""
-        return as_json([run.record for run in reversed(registry.all())])
-
-    @app.get(f"{API}/runs/{{run_id}}", responses=answers(Run, 404, 422))
-    async def get_run(run_id: RunId) -> Response:
-        """One run, as it stands."""
-        return as_json(registry.find(run_id).record)
-
-    @app.get(
-        f"{API}/runs/{{run_id}}/events",
-        response_class=StreamingResponse,
-        responses={
-            200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}},
-            **answers(None, 404, 422),
-        },
-    )
-    async def watch_run(run_id: RunId) -> Response:
-        """Its course as server-sent events: `run` with the record as it changes, at most five a second, then `end`."""
-        stream = course(registry.find(run_id), registry.closing)
-        return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
-
-    @app.post(f"{API}/runs/{{run_id}}/cancel", responses=answers(Run, 404, 422))
-    async def cancel_run(run_id: RunId) -> Response:
-        """Stop a run and end its processes; what is committed stays. A run that is over only loses its processes."""
-        run = registry.find(run_id)
-        await run.cancel()
-        return as_json(run.record)
-
-    @app.get(f"{API}/runs/{{run_id}}/objects", responses=answers(ObjectPage, 404, 409, 422, 503))
-    async def list_objects(
-        run_id: RunId, limit: Annotated[int, Query(ge=1, le=10_000, description="How many, the largest first.")] = 1000
-    ) -> Response:
-        """The run's objects as they are now."""
-        return as_json(await _link(registry.find(run_id)).table(limit))
-
-    @app.get(f"{API}/runs/{{run_id}}/objects/{{object_id}}", responses=answers(ObjectPage, 404, 409, 422, 503))
-    async def get_object(
-        run_id: RunId, object_id: Annotated[int, Path(ge=1, lt=1 << 63, description="The object's run-wide id.")]
-    ) -> Response:
-        """One object and its life, step by step."""
-        page = await _link(registry.find(run_id)).table(1, object_id)
-        if not page.objects:
-            raise Problem(404, f"run {run_id} has no object {object_id}; it may have merged into another")
-        return as_json(page)
-
-    @app.get(f"{API}/runs/{{run_id}}/chunks", responses=answers(Chunks, 404, 409, 422, 503))
-    async def list_chunks(run_id: RunId) -> Response:
-        """The state of every chunk, in C order, and how many there are along each axis."""
-        run = registry.find(run_id)
-        _, states = await _link(run).status(with_chunks=True)
-        return as_json(Chunks(run.record.counts, list(states)))
-
-
-def _link(run: LocalRun) -> StreamerLink:
-    if run.link is None:
-        state = run.record.state
-        raise Problem(
-            409, f"run {run.record.run_id} is {state} and its streamer does not run" + " yet" * (state == "starting")
-        )
-    return run.link
 
 
 def _view(app: FastAPI, registry: Registry) -> None:
@@ -136,12 +64,11 @@ def _view(app: FastAPI, registry: Registry) -> None:
     async def view(browser: WebSocket, run_id: str) -> None:
         await browser.accept()
         try:
-            run = registry.find(run_id)
+            if (await registry.find(run_id)).record.view_url is None:
+                raise Problem(404, f"run {run_id} was started without a view")
+            run = await registry.serve(run_id)
         except Problem as why:
             await hang_up(browser, NO_VIEW, why.detail)
-            return
-        if run.record.view_url is None:
-            await hang_up(browser, NO_VIEW, f"run {run_id} was started without a view")
             return
         run.viewer_came()
         try:

@@ -12,13 +12,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import shutil
 import tempfile
 import time
 from pathlib import Path
 
 PREFIX = "cavecast-"
-LOCK, TEMPORARY_LOCK = "lock", "temporary.lock"
+LOCK, TEMPORARY_LOCK, PLACE = "lock", "temporary.lock", "place"
 LONGEST_SOCKET = 100
 _YOUNG_S = 60.0
 
@@ -49,6 +50,21 @@ class Folder:
         if not _take(self._lock):
             os.close(self._lock)
             raise InUse(f"{self.path} is in use by another cavecast serve: end it, or give another --dir")
+
+    def place(self) -> str:
+        """The name of this place, as the books know it: made up once and kept in the folder.
+
+        Raises OSError, ValueError if what is kept there is no name.
+        """
+        path = self.path / PLACE
+        if not path.exists():
+            fresh = path.with_name(f"{PLACE}.new")
+            fresh.write_text(secrets.token_hex(8))
+            fresh.replace(path)
+        name = path.read_text(errors="replace").strip()
+        if not (0 < len(name) <= 64 and name.isalnum()):
+            raise ValueError(f"{path} holds {name[:80]!r}, which is no name of a place: put its old content back")
+        return name
 
     def run(self, run_id: str) -> Path:
         """The folder of a run, made if it is not there."""

@@ -15,7 +15,7 @@ import json
 import os
 import signal
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import structlog
 
@@ -38,8 +38,14 @@ class Silent(RuntimeError):
 class Part:
     """One child process.  ``start`` it; ``ended`` is set to its exit code when it has gone."""
 
-    def __init__(self, name: str, arguments: Sequence[str], lifeline: Lifeline, facts: Mapping[str, str]) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, arguments: Sequence[str], lifeline: Lifeline, facts: Mapping[str, str],
+        hear: Callable[[str, str, str], None] | None = None,
+    ) -> None:  # fmt: skip
+        """``hear`` is told all that it says besides: its name, the line's level, and the line."""
+        self.name, self._hear = name, hear or _deaf
+        self.gone = asyncio.Event()
+        """Set once it has ended."""
         self.ready: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
         self._arguments = list(arguments)
         self._lifeline = lifeline
@@ -68,7 +74,7 @@ class Part:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=_environment(self._lifeline),
+            env={**_environment(self._lifeline), **_talkative()},
             pass_fds=(self._lifeline.fd,),
             start_new_session=True,  # Ctrl-C on the terminal is for the command in front, which ends us in order
         )
@@ -79,6 +85,7 @@ class Part:
             return await self._process.wait()
         finally:
             self.signal(signal.SIGKILL)
+            self.gone.set()
             if not self.ready.done():
                 self.ready.cancel()
 
@@ -103,6 +110,7 @@ class Part:
             if announced is not None and "ready" in announced and not self.ready.done():
                 self.ready.set_result(announced)
             else:
+                self._hear(self.name, "info", line)
                 log.info(line, part=self.name, **self._facts)
 
     async def _relay(self, stderr: asyncio.StreamReader) -> None:
@@ -110,15 +118,27 @@ class Part:
             record = _record(line)
             if record is None:
                 self._words.append(line)
+                self._hear(self.name, "info", line)
                 log.info(line, part=self.name, **self._facts)
                 continue
             event = str(record.pop("event", ""))
             level = str(record.pop("level", "info"))
             record.pop("timestamp", None)
+            self._hear(self.name, level, " ".join([event, *(f"{name}={value}" for name, value in record.items())]))
             if level not in ("debug", "info"):
                 self._words.append(event)
             say = {"debug": log.debug, "warning": log.warning, "error": log.error, "critical": log.error}
             say.get(level, log.info)(event, **{**self._facts, "part": self.name, **record})
+
+
+def _talkative() -> dict[str, str]:
+    """Parts say what they do, also where this process's own log shows less: it is kept beside the run's log."""
+    name = "CAVECAST_LOG_LEVEL"
+    return {name: "debug" if os.environ.get(name) == "debug" else "info"}
+
+
+def _deaf(part: str, level: str, text: str) -> None:
+    del part, level, text
 
 
 def _environment(lifeline: Lifeline) -> dict[str, str]:

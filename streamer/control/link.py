@@ -90,7 +90,7 @@ class StreamerLink:
         return _page.decode((await self._ask(AskTable(number, limit, object_id), Table(number), deadline_s))[0])
 
     async def command(self, what: str, *, deadline_s: float = DEADLINE_S) -> RunStatus:
-        """``start`` or ``cancel``; returns the status after it.  Raises NoAnswer."""
+        """``start``, ``pause``, ``resume`` or ``cancel``; returns the status after it.  Raises NoAnswer."""
         number = next(self._requests)
         questions = (Command(what), AskStatus(number))  # in order on one line, so the answer follows the deed
         return _status.decode((await self._ask(questions, Status(number), deadline_s))[0])

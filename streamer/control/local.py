@@ -23,6 +23,7 @@ from streamer.control.launcher import NotReady, Part
 from streamer.control.link import NoAnswer, StreamerLink
 from streamer.control.parts import Addresses, Plan, arguments, dialled
 from streamer.control.runs import Run
+from streamer.control.said import Said
 from streamer.lifeline import Lifeline
 from streamer.settings import Settings
 from streamer.wire.keys import Keys
@@ -30,6 +31,8 @@ from streamer.wire.status import RunStatus
 
 POLL_S = 0.2
 POLL_AFTER_S = 1.0
+LEAVE_S = 60.0
+"""A worker that is not wanted any more may take so long to come to a point where its work can be left."""
 ARCHIVE_S = 20.0
 """How long a cancelled run waits for what is committed to be written."""
 log = structlog.get_logger()
@@ -59,16 +62,26 @@ class LocalRun:
         lifeline: Lifeline,
         context: zmq.asyncio.Context,
         keys: Keys | None = None,
+        said: Said | None = None,
+        *,
+        over: bool = False,
     ) -> None:
+        """``over``: the run has ended before, and is only served once more."""
         self.plan, self.version, self.keys = plan, 0, keys
+        self.said = Said(None) if said is None else said
+        """What its parts say."""
         self.closed = asyncio.Event()
         """Set once no process is left."""
         self._record, self._at, self._settings, self._lifeline = record, at, settings, lifeline
         self._context = context
-        self._life = runs.new(plan.parts, archive=plan.out is not None)
+        self._life = (
+            runs.opened(plan.parts, record.state) if over else runs.new(plan.parts, archive=plan.out is not None)
+        )
         self._status = record.status
         self._viewers = 0
-        self._cancelling = False
+        self._tasks: asyncio.TaskGroup | None = None
+        self._keepers: set[asyncio.Task[None]] = set()
+        self._wish = asyncio.Event()
         self._parts: dict[str, Part] = {}
         self._news = asyncio.Event()
         self._closing = asyncio.Event()
@@ -88,7 +101,7 @@ class LocalRun:
         return msgspec.structs.replace(
             self._record,
             state=self._life.state,
-            error=self._life.error,
+            error=self._life.error or self._record.error,
             remarks=(*self._record.remarks, *self._life.remarks),
             status=self._status,
             restarts=self._life.restarted,
@@ -139,9 +152,18 @@ class LocalRun:
         self._viewers -= 1
         self._publish()
 
+    def want(self, wanted: Run) -> None:
+        """Sees to what is wanted of the run from now on (see ``runs.wanted``)."""
+        self._record = msgspec.structs.replace(
+            self._record, workers=wanted.workers, paused=wanted.paused, cancelling=wanted.cancelling,
+            generation=wanted.generation,
+        )  # fmt: skip
+        self._staff()
+        self._wish.set()
+        self._publish()
+
     async def cancel(self) -> None:
-        """Stops the run in order: no more work, what is committed is written, all processes end."""
-        self._cancelling = True
+        """Stops the run in order, once that is wanted: no more work, what is committed is written, all parts end."""
         if not self._life.over and self.link is not None:
             try:
                 self._status = await self.link.command("cancel", deadline_s=2.0)
@@ -154,9 +176,10 @@ class LocalRun:
         self.close()
         await self.closed.wait()
 
-    def close(self) -> None:
-        """Ends all processes now; a run that is not over is cancelled by it."""
-        self._life = runs.cancelled(self._life)
+    def close(self, *, for_good: bool = True) -> None:
+        """Ends all processes now.  A run that is not over is cancelled by it, unless it is to go on another time."""
+        if for_good:
+            self._life = runs.cancelled(self._life)
         self._closing.set()
         self._publish()
 
@@ -171,16 +194,21 @@ class LocalRun:
         """Starts all parts and stays until they have been ended."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                keepers = [tasks.create_task(self._keep(name)) for name in self.plan.parts]
-                watching = tasks.create_task(self._watch())
+                self._tasks = tasks
+                for name, role in self.plan.parts.items():
+                    self._keep_up(name, role)
+                others = [tasks.create_task(self._watch()), tasks.create_task(self.said.keep())]
                 await self._closing.wait()
-                watching.cancel()
+                for other in others:
+                    other.cancel()
                 for part in self._parts.values():
                     part.signal(signal.SIGTERM)
-                await asyncio.wait(keepers, timeout=self._settings.stop_s)
-                for keeper in keepers:
+                if self._keepers:
+                    await asyncio.wait(self._keepers, timeout=self._settings.stop_s)
+                for keeper in tuple(self._keepers):
                     keeper.cancel()
         finally:
+            self.said.close()
             for link in (*([self._link] if self._link else []), *self._relays.values()):
                 link.close()
             self._renderer_gone()
@@ -188,14 +216,49 @@ class LocalRun:
             self.closed.set()
             self._publish()
 
-    async def _keep(self, name: str) -> None:
+    def _keep_up(self, name: str, role: runs.Role) -> None:
+        assert self._tasks is not None, "live has begun"
+        keeper = self._tasks.create_task(self._keep(name, role))
+        self._keepers.add(keeper)
+        keeper.add_done_callback(self._keepers.discard)
+
+    def _staff(self) -> None:
+        """Starts the workers that are missing, and asks those that are too many to leave: the last come first."""
+        if self._tasks is None or self._closing.is_set() or self._life.over:
+            return
+        self.plan = self.plan._replace(workers=self._record.workers)
+        come, go = runs.staffing(self._life, self._record.workers)
+        for name in come:
+            self._life = runs.joined(self._life, name)
+            self._keep_up(name, "worker")
+        for name in go:
+            self._life = runs.dismissed(self._life, name)
+            if (part := self._parts.get(name)) is not None:
+                self._tasks.create_task(self._let_go(part))
+
+    async def _let_go(self, part: Part) -> None:
+        """A worker hands back its leases and leaves; one that does not is ended."""
+        part.signal(signal.SIGTERM)
+        async with asyncio.TaskGroup() as waiting:
+            gone, closing = waiting.create_task(part.gone.wait()), waiting.create_task(self._closing.wait())
+            await asyncio.wait([gone, closing], timeout=LEAVE_S, return_when=asyncio.FIRST_COMPLETED)
+            gone.cancel()
+            closing.cancel()
+        part.signal(signal.SIGKILL)
+
+    async def _keep(self, name: str, role: runs.Role) -> None:
         """Starts a part, and again if its end was not meant."""
-        role = self.plan.parts[name]
         if source := self.plan.source(name):
             await self._met[source].wait()
-        while not self._closing.is_set():
+        while not self._closing.is_set() and name in self._life.parts:
+            if self._life.parts[name].dismissed:
+                self._life = runs.left(self._life, name)
+                self._publish()
+                return
             facts = {"run": self._record.run_id}
-            part = self._parts[name] = Part(name, arguments(name, role, self.plan, self._at), self._lifeline, facts)
+            part = self._parts[name] = Part(
+                name, arguments(name, role, self.plan, self._at), self._lifeline, facts, self.said.add
+            )
             async with asyncio.TaskGroup() as tasks:
                 running = tasks.create_task(part.run())
                 tasks.create_task(self._greet(part, role))
@@ -205,11 +268,15 @@ class LocalRun:
                 await self._hear()  # a worker may leave before the news of the end has come here
             if self._closing.is_set():
                 return
+            before = self._life.state
             self._life, verdict = runs.exited(self._life, name, code, words, time.monotonic())
             self._publish()
             if role == "renderer":
                 self._renderer_gone()
-            if self._life.state == "failed" and not self._closing.is_set():
+            if name not in self._life.parts:
+                del self._parts[name]
+                return
+            if self._life.state == "failed" and before != "failed" and not self._closing.is_set():
                 log.error("run failed", run=self._record.run_id, why=self._life.error)
                 self._closing.set()
             if verdict is None:
@@ -260,18 +327,16 @@ class LocalRun:
         await self._met["streamer"].wait()
         while True:
             link = self._link
+            self._wish.clear()
             if link is not None:
+                order = runs.due(self._record, self._status.state, begins=bool(self._viewers and self.plan.hold))
                 try:
-                    if self._cancelling and self._status.state in ("waiting", "running"):
-                        status = await link.command("cancel")  # once more: a streamer that was killed may have lost it
-                    elif self._status.state == "waiting" and self._viewers and self.plan.hold:
-                        status = await link.command("start")
-                    else:
-                        status, _ = await link.status()
-                    self._told(status)
+                    self._told(await link.command(order) if order else (await link.status())[0])
                 except NoAnswer as why:
                     log.warning("no answer", run=self._record.run_id, why=str(why))
-            await asyncio.sleep(POLL_AFTER_S if self._life.over else POLL_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_AFTER_S if self._life.over else POLL_S):
+                    await self._wish.wait()
 
     async def _hear(self) -> None:
         """Asks the streamer how the run stands, out of turn; what does not answer tells nothing."""

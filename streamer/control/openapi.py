@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from streamer.control.runs import Run
+from streamer.control.said import Line
 from streamer.wire.grid import Triple
 from streamer.wire.status import ObjectPage, RunStatus
 
@@ -35,7 +36,7 @@ class Health(msgspec.Struct, frozen=True):
     version: str
 
 
-RECORDS: tuple[type, ...] = (Run, RunStatus, ObjectPage, Chunks, Health)
+RECORDS: tuple[type, ...] = (Run, RunStatus, ObjectPage, Chunks, Health, Line)
 
 
 def answers(record: type | None, *refusals: int, status: int = 200, many: bool = False) -> dict[int | str, Any]:
@@ -50,6 +51,7 @@ def answers(record: type | None, *refusals: int, status: int = 200, many: bool =
         403: "A foreign Host or Origin.",
         404: "There is no such thing.",
         409: "There is no room for it, or it is not the time.",
+        412: "The run has been changed since it was looked at.",
         411: "The body has no length.",
         413: "The body is too large.",
         422: "The request cannot be carried out as it is.",

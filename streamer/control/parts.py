@@ -73,6 +73,10 @@ class Plan(NamedTuple):
     """The folder with a file of keys for each role, if the parts use keys."""
     kept: Kept = Kept()
 
+    def to_look_at(self) -> Plan:
+        """What serves a run that is over: its log, and a renderer if it had one."""
+        return self._replace(workers=0, out=None, hold=False, pace_s=0.0, relays=(), behind="", kept=Kept())
+
     @property
     def parts(self) -> dict[str, Role]:
         """The parts' names and roles, in the order of starting."""

@@ -1,67 +1,58 @@
 """All runs of this control plane: what is asked for becomes a run, and every run has an owner.
 
-A request is answered with a run only after ``cavecast inspect`` has found the input to be usable;
-whatever it says against it is the answer otherwise, and nothing has been started or written then.
+A request is answered with a run only after ``cavecast inspect`` has found the input to be usable and the run has been
+written down; whatever is said against it is the answer otherwise, and nothing has been started then.  Runs that had
+not ended when the control plane did are made again when it is started; runs that are over are read from the books.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+import hashlib
 import secrets
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import msgspec
 import structlog
 import zmq.asyncio
+from pydantic import ValidationError
 
-from streamer.control import launcher, runs
+from streamer.control import booking, runs, scrutiny
+from streamer.control.booking import Booking
+from streamer.control.books import Books, KeyTaken, NoBooks
+from streamer.control.desk import Desk
 from streamer.control.folder import Folder, address
 from streamer.control.local import LocalRun
 from streamer.control.metrics import Totals
-from streamer.control.parts import SPEC_FILE, Addresses, Kept, Plan, RelayPlan
+from streamer.control.parts import SPEC_FILE, Addresses
+from streamer.control.past import PastRun
 from streamer.control.roles import keys_of
-from streamer.control.runs import Run
-from streamer.control.schema import Problem, RunRequest
+from streamer.control.runs import Page, Run, State
+from streamer.control.said import Said
+from streamer.control.schema import Problem, RunRequest, sentence
 from streamer.lifeline import Lifeline
 from streamer.settings import Settings
-from streamer.wire.grid import Grid
-from streamer.wire.keys import beyond_loopback, read
-from streamer.wire.volume import Joins, Keep, Parameter, RunSpec, Source, Volume
+from streamer.wire.keys import read
 
-INSPECT_S = 120.0
-"""So long may the look at an input stay silent; one of many files says how far it is."""
-INSPECT_LONGEST_S = 3600.0
-BUCKET_S = 120.0
-"""So long may it take to find out whether a bucket can be written."""
+WITH_STORE = ("out", "shard", "retain_gb")
+"""What of a request concerns its store, which another run cannot write as well."""
 KEPT_RECORDS = 1000
 log = structlog.get_logger()
-
-
-class Inspection(msgspec.Struct, frozen=True):
-    """What ``cavecast inspect --json`` prints."""
-
-    source: Source
-    volume: Volume
-    grid: Grid
-    notes: tuple[str, ...] = ()
-    parameters: dict[str, Parameter] = {}
-    title: str = ""
-    field_range: tuple[float, float] | None = None
-    joins: Joins = "voxel"
-    min_voxels: int = 0
+AnyRun = LocalRun | PastRun
+Answer = TypeVar("Answer")
+BOOKS = "cavecast.db"
+"""The database in the folder, where no other is set."""
 
 
 class Registry:
     """The runs, newest last.  Made by ``open_registry``."""
 
-    def __init__(self, settings: Settings, folder: Folder, tasks: asyncio.TaskGroup) -> None:
-        self.settings, self.folder = settings, folder
+    def __init__(self, settings: Settings, folder: Folder, tasks: asyncio.TaskGroup, desk: Desk) -> None:
+        self.settings, self.folder, self.desk = settings, folder, desk
         self.context = zmq.asyncio.Context()
         self.context.set(zmq.MAX_SOCKETS, 4096)
         self.closing = asyncio.Event()
@@ -70,42 +61,161 @@ class Registry:
         self.forgotten = Totals()
         """What past runs that are not listed any more have done."""
         self._starting = 0
+        self._wishes = asyncio.Lock()
 
     def all(self) -> list[LocalRun]:
-        """Every run, oldest first."""
+        """Every run that has processes, or had since the control plane was started; oldest first."""
         return list(self._runs.values())
 
-    def find(self, run_id: str) -> LocalRun:
-        """A run.  Raises Problem 404."""
-        try:
+    async def find(self, run_id: str) -> AnyRun:
+        """A run.  Raises Problem 404, or 503 if the books cannot be read."""
+        if run_id in self._runs:
             return self._runs[run_id]
-        except KeyError:
-            raise Problem(404, f"there is no run {run_id}") from None
+        written = await self._ask(lambda books: books.find(run_id))
+        if written is None:
+            raise Problem(404, f"there is no run {run_id}")
+        return self._runs.get(run_id) or PastRun(written)
 
-    async def start(self, request: RunRequest) -> LocalRun:
-        """A new run, its parts being started.  Raises Problem with a sentence; then nothing is left of it."""
+    async def page(self, states: Collection[State], words: str, before: str, limit: int) -> Page:
+        """Some of the runs, newest first (see ``runs.page``); ``before`` names a run.  Raises Problem 404, 503."""
+        last = (await self.find(before)).record if before else None
+        older_than = (last.created, last.run_id) if last else None
+        here = {run.record.run_id: run.record for run in self.all()}
+        old = await self._ask(lambda books: books.ended(states, words, older_than, limit, tuple(here)))
+        return runs.page([*here.values(), *old.runs], states, words, older_than, limit, more=old.more)
+
+    async def start(self, request: RunRequest, key: str | None = None) -> AnyRun:
+        """A new run, its parts being started, or the one that came with the same key before.
+
+        Raises Problem with a sentence; then nothing is left of it.
+        """
         self._check_open()
-        workers = request.workers or self.settings.workers
-        if workers > self.settings.max_workers:
-            raise Problem(422, f"{workers} workers; this server allows {self.settings.max_workers} (max_workers)")
-        if request.start == "first_viewer" and not request.view:
-            raise Problem(422, "start is first_viewer, but the run has no view: nobody could ever start it")
+        digest = hashlib.sha256(msgspec.json.encode(_plainly(request), order="sorted")).hexdigest()
+        if key is not None and (known := await self._ask(lambda books: books.known(key, digest))) is not None:
+            return self._runs.get(known.booking.run_id) or PastRun(known)
+        workers = scrutiny.allowed(request, self.settings)
         if request.out is not None:
-            await self._check_store(request.out)
-        for relay in request.relays:
-            if relay.listen and beyond_loopback(relay.listen) and not self.settings.run_keys:
-                raise Problem(
-                    422, f"relay {relay.name} is to listen at {relay.listen}, which other machines can reach, so the "
-                    "parts need keys: start cavecast serve with --keys auto, or let it listen at 127.0.0.1",
-                )  # fmt: skip
+            await scrutiny.check_store(request.out, self._lifeline)
         self._make_room()
         self._starting += 1
         try:
-            found = await self._inspect(request)
+            found = await scrutiny.inspect(request, self._lifeline)
             self._check_open()
-            return self._begin(request, found, workers)
+            run_id, created = f"{booking.slug(request.input)}-{secrets.token_hex(4)}", _now()
+            booked = booking.book(request, found, workers, run_id, created)
+            record = booking.record(booked)
+            known = await self._ask(lambda books: books.add(booked, record, key, digest))
+            if known is not None:
+                return self._runs.get(known.booking.run_id) or PastRun(known)
+            run = self._live(booked, record)
+            log.info("run starts", run=run_id, input=request.input, chunks=found.grid.size, workers=workers)
+            return run
         finally:
             self._starting -= 1
+
+    async def want(self, run_id: str, change: Callable[[Run], Run], generation: int | None = None) -> AnyRun:
+        """What is wanted of a run from now on, written down before anything is done about it.
+
+        Raises Problem: 404, 409 if it cannot be had, 412 if the run is not of that ``generation``, 503.
+        """
+        async with self._wishes:
+            run = await self.find(run_id)
+            before = run.record
+            if generation is not None and generation != before.generation:
+                raise Problem(
+                    412, f"run {run_id} is of generation {before.generation}, not {generation}: "
+                    "somebody else has changed it; look at it again",
+                )  # fmt: skip
+            try:
+                after = change(before)
+            except runs.NotNow as why:
+                raise Problem(409, str(why)) from None
+            if after is before:
+                return run
+            if not isinstance(run, LocalRun):
+                raise Problem(409, f"run {run_id} is {before.state}: nothing can be changed any more")
+            await self._ask(lambda books: books.put([after]))
+            run.want(after)
+            return run
+
+    async def cancel(self, run_id: str, generation: int | None = None) -> AnyRun:
+        """Ends a run in order; of one that is over only the processes.  Raises Problem."""
+        run = await self.find(run_id)
+        if run.record.state not in runs.ENDED and not run.record.cancelling:
+            run = await self.want(run_id, lambda record: runs.wanted(record, cancelling=True), generation)
+        await run.cancel()
+        return run
+
+    async def remove(self, run_id: str) -> None:
+        """Forgets a run that is over, with its log; its store stays.  Raises Problem."""
+        run = await self.find(run_id)
+        if run.record.state not in runs.ENDED:
+            raise Problem(409, f"run {run_id} is {run.record.state}: cancel it first, then remove it")
+        await run.cancel()
+        await self._ask(lambda books: books.remove(run_id))
+        self.desk.forget(run_id)
+        self._runs.pop(run_id, None)
+        await asyncio.to_thread(shutil.rmtree, self.folder.run(run_id), ignore_errors=True)
+
+    async def serve(self, run_id: str) -> LocalRun:
+        """A run whose parts are there: one that is over and was put away is served again, from its log.
+
+        Raises Problem 404, 409 if its log is gone, 503.
+        """
+        run = await self.find(run_id)
+        if isinstance(run, LocalRun) and not run.closing.is_set():
+            return run
+        if isinstance(run, LocalRun):
+            await run.closed.wait()
+        written = await self._ask(lambda books: books.find(run_id))
+        again = self._runs.get(run_id)
+        if again is not None and not again.closing.is_set():
+            return again  # somebody else was quicker
+        if written is None or not (self.folder.path / run_id / "log").is_dir():
+            raise Problem(
+                409, f"run {run_id} is {run.record.state} and its streamer does not run: its log is not there any more"
+            )
+        self._check_open()
+        self._make_room()
+        log.info("served again", run=run_id)
+        return self._live(written.booking, run.record, over=True)
+
+    async def again(self, run_id: str, changes: Mapping[str, object]) -> RunRequest:
+        """The request of a run once more, with some of its fields changed, and no store.  Raises Problem."""
+        written = await self._ask(lambda books: books.find(run_id))
+        if written is None:
+            raise Problem(404, f"there is no run {run_id}")
+        asked = {name: value for name, value in written.booking.asked.items() if name not in WITH_STORE}
+        try:
+            return RunRequest.model_validate({**asked, **changes})
+        except ValidationError as why:
+            raise Problem(422, sentence(list(why.errors()))) from None  # type: ignore[arg-type]
+
+    async def resume(self) -> None:
+        """Goes on with the runs that had not ended when the control plane did."""
+        for written in await self.desk.ask(lambda books: books.unfinished()):
+            record, run_id = written.record, written.record.run_id
+            sentence = f"the control plane was started again at {_now()}; the run goes on from its log"
+            record = msgspec.structs.replace(record, remarks=(*record.remarks, sentence))
+            try:
+                run = self._live(written.booking, record)
+            except (OSError, ValueError) as why:
+                # What can be said of one run shall not keep the others waiting.
+                failed = msgspec.structs.replace(
+                    record, state="failed", error=f"the run could not go on after a restart: {why}"
+                )
+                self.desk.note(failed)
+                log.error("run failed", run=run_id, why=failed.error)
+                continue
+            log.info("run goes on", run=run_id, committed=run.record.status.committed)
+
+    async def _ask(self, question: Callable[[Books], Answer]) -> Answer:
+        try:
+            return await self.desk.ask(question)
+        except NoBooks as why:
+            raise Problem(503, str(why)) from None
+        except KeyTaken as why:
+            raise Problem(422, str(why)) from None
 
     def _make_room(self) -> None:
         """Raises Problem if too many runs are at work.
@@ -127,127 +237,51 @@ class Registry:
             raise Problem(503, "the control plane is ending: start it again, then the run")
 
     async def close(self) -> None:
-        """Ends all runs and their processes."""
+        """Ends all processes.  Runs whose folder stays go on when the control plane is started again."""
         self.closing.set()
         for run in self.all():
-            run.close()
+            run.close(for_good=self.folder.temporary)
         for run in self.all():
             await run.closed.wait()
         self._lifeline.close()
 
-    async def _inspect(self, request: RunRequest) -> Inspection:
-        asked = inspection_arguments(request)
-        try:
-            code, out, err = await launcher.ask(asked, self._lifeline, INSPECT_S, INSPECT_LONGEST_S)
-        except launcher.Silent as why:
-            raise Problem(504, f"{request.input} could not be looked at: {why}") from None
-        if code != 0:
-            said = err.strip().splitlines()
-            if said and code == 2:
-                raise Problem(422, said[-1].removeprefix("cavecast: "))
-            raise Problem(500, f"looking at {request.input} ended with exit code {code}: {err.strip()[-300:]}")
-        try:
-            return msgspec.json.decode(out, type=Inspection)
-        except msgspec.MsgspecError as why:
-            raise Problem(500, f"cavecast inspect printed what is no inspection: {why}") from None
-
-    async def _check_store(self, out: str) -> None:
-        """Raises Problem, before anything is computed, if a store cannot be written there."""
-        if not out.startswith("s3://"):
-            _check_folder(out)
-            return
-        try:
-            code, _, err = await launcher.ask(["archive", "--try", out], self._lifeline, BUCKET_S, BUCKET_S)
-        except launcher.Silent as why:
-            raise Problem(504, f"{out} could not be tried: {why}") from None
-        if code != 0:
-            said = [line for line in err.splitlines() if line.startswith("cavecast: ")]
-            raise Problem(
-                422, said[-1].removeprefix("cavecast: ") if said else f"{out} cannot be written: {err[-300:]}"
-            )
-
-    def _begin(self, request: RunRequest, found: Inspection, workers: int) -> LocalRun:
-        run_id = f"{_slug(request.input)}-{secrets.token_hex(4)}"
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        keep = Keep(request.min_duration_h, request.core_threshold, found.min_voxels)
-        spec = RunSpec(
-            run_id=run_id,
-            source=found.source,
-            volume=found.volume,
-            grid=found.grid,
-            segmenter=request.segmenter,
-            parameters=found.parameters,
-            keep=keep,
-            created=created,
-            layers=request.in_order,
-            field_range=request.field_range or found.field_range,
-            joins=found.joins,
-        )
-        folder = self.folder.run(run_id)
-        (folder / SPEC_FILE).write_bytes(msgspec.json.encode(spec))
-        z, y, x = found.volume.axes
-        record = Run(
-            run_id=run_id,
-            remarks=found.notes,
-            title=found.title or found.volume.title or Path(request.input).name,
-            created=created,
-            input=request.input,
-            variable=found.volume.variable,
-            units=found.volume.units,
-            segmenter=request.segmenter,
-            parameters=spec.parameters,
-            keep=keep,
-            workers=workers,
-            pace_s=request.pace_s,
-            shape=found.grid.shape,
-            chunk=found.grid.chunk,
-            counts=found.grid.counts,
-            periodic=found.grid.periodic,
-            dims=(z.name, y.name, x.name),
-            on_sphere=found.volume.on_sphere,
-            has_time=found.volume.has_time,
-            y_descending=bool(y.points[0] > y.points[-1]),
-            status=runs.not_begun(run_id, found.grid),
-            view_url=f"/view/{run_id}" if request.view else None,
-            out=request.out,
-        )
+    def _live(self, booked: Booking, record: Run, *, over: bool = False) -> LocalRun:
+        """Starts the parts of a run; of one that is over those that serve it.  Raises OSError, ValueError."""
+        folder = self.folder.run(booked.run_id)
+        (folder / SPEC_FILE).write_bytes(msgspec.json.encode(booked.spec))
         keys = keys_of(self.settings.run_keys, folder)
-        relays = tuple(
-            RelayPlan(one.name, one.of or "", one.durability or request.durability) for one in request.relays
-        )
-        hold = request.start == "first_viewer"
-        plan = Plan(
-            folder, workers, request.view, request.out, hold, request.pace_s, relays, request.behind or "", keys,
-            Kept(request.durability, request.retain_gb, request.shard),
-        )  # fmt: skip
-        host = self.settings.parts_host
+        plan = booking.plan(booked, folder, keys)
+        plan = plan._replace(workers=record.workers) if not over else plan.to_look_at()
+        host, asked = self.settings.parts_host, booking.listening(booked)
         ingest, feed, views = (address(folder, door, host) for door in ("ingest", "feed", "views"))
-        at = Addresses(ingest, feed, views, {
-            relay.part: asked.listen or address(folder, relay.part, host)
-            for relay, asked in zip(relays, request.relays, strict=True)
-        })  # fmt: skip
+        relays = {one.part: asked.get(one.part) or address(folder, one.part, host) for one in plan.relays}
+        at = Addresses(ingest, feed, views, relays)
         mine = read(keys / "control.toml", "control") if keys is not None else None
-        run = LocalRun(record, plan, at, self.settings, self._lifeline, self.context, mine)
-        self._runs[run_id] = run
+        run = LocalRun(record, plan, at, self.settings, self._lifeline, self.context, mine, Said(folder), over=over)
+        self._runs.pop(booked.run_id, None)  # so that it is the newest
+        self._runs[booked.run_id] = run
         self._forget()
-        self._tasks.create_task(self._live(run), name=run_id)
-        log.info("run starts", run=run_id, input=request.input, chunks=found.grid.size, workers=workers)
+        self._tasks.create_task(self._lives(run), name=booked.run_id)
         return run
 
-    async def _live(self, run: LocalRun) -> None:
+    async def _lives(self, run: LocalRun) -> None:
         """The outermost loop of a run: what fails here fails this run alone."""
+        following = self._tasks.create_task(self.desk.follow(run))
         try:
             await run.live()
         except* Exception as why:
             log.error("run failed", run=run.record.run_id, exc_info=why)
             run.fail(f"the control plane could not go on with it: {why.exceptions[0]}")
         finally:
+            following.cancel()
+            if run.record.state in runs.ENDED:
+                self.desk.note(run.record)
             if self.folder.temporary:
                 shutil.rmtree(run.plan.folder, ignore_errors=True)
         log.info("run ended", run=run.record.run_id, state=run.record.state)
 
     def _forget(self) -> None:
-        """Keeps the list of past runs bounded."""
+        """Keeps the list of runs in memory bounded; the books have them all."""
         past = [run_id for run_id, run in self._runs.items() if run.closed.is_set()]
         for run_id in past[: max(0, len(self._runs) - KEPT_RECORDS)]:
             self.forgotten = self.forgotten.and_(self._runs.pop(run_id).record)
@@ -255,47 +289,27 @@ class Registry:
 
 @asynccontextmanager
 async def open_registry(settings: Settings, folder: Folder) -> AsyncIterator[Registry]:
-    """A registry that ends all of its runs on leaving."""
+    """A registry that goes on with the runs of its folder, and ends all processes on leaving.  Raises NoBooks."""
+    url = settings.database or f"sqlite:///{folder.path / BOOKS}"
+    desk = Desk(await asyncio.to_thread(Books, url, folder.place()))
     async with asyncio.TaskGroup() as tasks:
-        registry = Registry(settings, folder, tasks)
+        registry = Registry(settings, folder, tasks, desk)
+        writing = tasks.create_task(desk.write())
         try:
+            await registry.resume()
             yield registry
         finally:
             await registry.close()
+            writing.cancel()
+            await desk.close()
     registry.context.destroy(linger=0)
 
 
-def inspection_arguments(request: RunRequest) -> list[str]:
-    """How ``cavecast inspect`` is asked."""
-    asked = ["inspect", "--json", "--periodic", request.periodic, "--segmenter", request.segmenter]
-    for name, value in request.asked_of_segmenter.items():
-        asked += ["--set", f"{name}={msgspec.json.encode(value).decode()}"]
-    if request.variable is not None:
-        asked += ["--variable", request.variable]
-    if request.chunk is not None:
-        asked += ["--chunk", ",".join(map(str, request.chunk))]
-    if request.spacing is not None:
-        asked += ["--spacing", ",".join(map(repr, request.spacing))]
-    if "field" in request.layers and request.field_range is None:
-        asked.append("--with-range")
-    return [*asked, "--", request.input]
+def _plainly(request: RunRequest) -> object:
+    """What was asked for, in one form: sets in order, and no word about what was left out."""
+    asked = request.model_dump(mode="json", exclude_unset=True)
+    return {name: sorted(value) if name == "layers" else value for name, value in asked.items()}
 
 
-def _check_folder(out: str) -> None:
-    path = Path(out)
-    if not path.is_absolute():
-        raise Problem(422, f"out is {out}: give an absolute path, since the server's folder is not yours")
-    try:
-        if path.is_symlink() or path.exists():
-            raise Problem(422, f"{out} is there already: remove it, or give another --out")
-        if not path.parent.is_dir():
-            raise Problem(422, f"there is no folder {path.parent} to write {path.name} into: make it first")
-        # Permissions do not tell all (read-only disks, network folders), so it is tried.
-        TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent).cleanup()
-    except OSError as why:
-        raise Problem(422, f"{path.name} cannot be written into {path.parent}: {why.strerror}") from None
-
-
-def _slug(source: str) -> str:
-    name = re.split(r"[/:\\]", source.rstrip("/*"))[-1].split(".")[0].lower()
-    return re.sub(r"[^a-z0-9]+", "-", name).strip("-")[:20] or "run"
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

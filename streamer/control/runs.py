@@ -1,9 +1,12 @@
 """What a run is to the control plane, and what follows when something happens to it.  Pure.
 
 A run is ``starting`` until its streamer answers, ``waiting`` while the streamer holds the work back
-for a first viewer, ``running``, and in the end ``complete``, ``failed`` or ``cancelled``.  It is
+for a first viewer, ``running`` or ``paused``, and in the end ``complete``, ``failed`` or ``cancelled``.  It is
 complete when the streamer has said so *and* the archive, if there is one, has written all of it.
 Chunks that could not be segmented do not fail a run: it completes and lists them.
+
+What people want of a run (so many workers, a pause, its end) is part of its record, with a number that grows with
+each change: it is written down before anything is done about it, so a control plane that is started again goes on.
 
 A part that ends before its time is started again, later each time, and given up after a few times
 within a minute: a lost worker is then left out while others work on, a lost renderer or relay is missed by those
@@ -13,7 +16,9 @@ A part that was refused for wrong use (exit code 2) would be refused again, so i
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Collection, Iterable
+from itertools import count, islice
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -21,9 +26,9 @@ from streamer.wire.grid import Flags, Grid, Triple
 from streamer.wire.status import RunStatus
 from streamer.wire.volume import Keep, Parameter
 
-State = Literal["starting", "waiting", "running", "complete", "failed", "cancelled"]
+State = Literal["starting", "waiting", "running", "paused", "complete", "failed", "cancelled"]
 Role = Literal["streamer", "relay", "worker", "renderer", "archive"]
-STATES: tuple[State, ...] = ("starting", "waiting", "running", "complete", "failed", "cancelled")
+STATES: tuple[State, ...] = get_args(State)
 ENDED = frozenset(("complete", "failed", "cancelled"))
 
 RESTARTS = 5
@@ -32,6 +37,8 @@ WINDOW_S = 60.0
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
 WRONG_USE = 2
+PROGRESS_S = 5.0
+"""So long the books may be behind a run's progress."""
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -65,6 +72,13 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Parameter]
     keep: Keep
     workers: int
+    """So many are wanted."""
+    paused: bool = False
+    """Whether a pause is wanted: chunks that are being worked on are finished, no others are begun."""
+    cancelling: bool = False
+    """Whether its end is wanted."""
+    generation: int = 1
+    """Grows with each change of what is wanted (``workers``, ``paused``, ``cancelling``); the run's ETag."""
     pace_s: float
     shape: Triple
     chunk: Triple
@@ -101,6 +115,8 @@ class Part(msgspec.Struct, frozen=True):
     """Whether it has said that it is ready, since it was started last."""
     restarts: tuple[float, ...] = ()
     """When it was restarted."""
+    dismissed: bool = False
+    """Whether it is not wanted any more: its end is meant."""
 
     @property
     def state(self) -> Literal["starting", "running", "ended"]:
@@ -144,11 +160,39 @@ def new(parts: dict[str, Role], *, archive: bool) -> Life:
     return Life(parts={name: Part(role) for name, role in parts.items()}, archived=not archive)
 
 
+def opened(parts: dict[str, Role], state: State) -> Life:
+    """A run that is over is served once more, from its log: nothing of what it was changes."""
+    return Life(state=state, parts={name: Part(role) for name, role in parts.items()}, ended="complete")
+
+
+def staffing(life: Life, workers: int) -> tuple[list[str], list[str]]:
+    """The names of workers that are to be started, and of those that are to leave, so that there are so many."""
+    here = [name for name, part in life.parts.items() if part.role == "worker" and not part.dismissed]
+    free = (name for n in count(1) if (name := f"worker-{n}") not in life.parts)
+    return list(islice(free, max(0, workers - len(here)))), here[workers:]
+
+
+def joined(life: Life, name: str) -> Life:
+    """One worker more."""
+    return msgspec.structs.replace(life, parts={**life.parts, name: Part("worker")})
+
+
+def dismissed(life: Life, name: str) -> Life:
+    """A worker is not wanted any more."""
+    changed = msgspec.structs.replace(life.parts[name], dismissed=True)
+    return msgspec.structs.replace(life, parts={**life.parts, name: changed})
+
+
+def left(life: Life, name: str) -> Life:
+    """A worker that was dismissed has gone."""
+    return msgspec.structs.replace(life, parts={one: part for one, part in life.parts.items() if one != name})
+
+
 def told(life: Life, streamer_state: str) -> Life:
-    """The streamer has said how the run stands: ``waiting``, ``running``, ``complete`` or ``cancelled``."""
+    """The streamer has said how the run stands: ``waiting``, ``running``, ``paused``, ``complete`` or ``cancelled``."""
     if life.over:
         return life
-    if streamer_state == "waiting" or streamer_state == "running":
+    if streamer_state == "waiting" or streamer_state == "running" or streamer_state == "paused":
         return msgspec.structs.replace(life, state=streamer_state)
     if streamer_state in ("complete", "cancelled"):
         return _settle(msgspec.structs.replace(life, ended=streamer_state))
@@ -174,6 +218,8 @@ def cancelled(life: Life) -> Life:
 def exited(life: Life, name: str, code: int, words: str, now: float) -> tuple[Life, Restart | None]:
     """A part's process has ended with ``code``; ``words`` is the last that it said.  What now?"""
     part = life.parts[name]
+    if part.dismissed:
+        return left(life, name), None
     if code == 0 and part.role == "archive":
         return _settle(msgspec.structs.replace(_put(life, name, alive=False), archived=True)), None
     if code == 0 and part.role == "worker" and life.ended:
@@ -247,6 +293,92 @@ _SIGNALS = {
 
 def _signal(number: int) -> str:
     return _SIGNALS.get(number, f"signal {number}")
+
+
+class NotNow(ValueError):
+    """What is wanted of a run cannot be had as it stands: why, in a sentence."""
+
+
+def wanted(run: Run, *, workers: int | None = None, paused: bool | None = None, cancelling: bool | None = None) -> Run:
+    """The run's record with what is wanted of it from now on; the same record if that changes nothing.
+
+    Raises NotNow if the run is over, or is being ended.
+    """
+    changes: dict[str, int | bool] = {
+        name: value
+        for name, value in (("workers", workers), ("paused", paused), ("cancelling", cancelling))
+        if value is not None and value != getattr(run, name)
+    }
+    if not changes:
+        return run
+    if run.state in ENDED:
+        raise NotNow(f"run {run.run_id} is {run.state}: nothing can be changed any more")
+    if run.cancelling:
+        raise NotNow(f"run {run.run_id} is being cancelled")
+    return msgspec.structs.replace(run, generation=run.generation + 1, **changes)
+
+
+class Page(NamedTuple):
+    """Some of the runs, newest first."""
+
+    runs: list[Run]
+    more: bool
+    """Whether there are older ones that fit as well."""
+
+
+def page(
+    found: Iterable[Run],
+    states: Collection[State],
+    words: str,
+    before: tuple[str, str] | None,
+    limit: int,
+    *,
+    more: bool,
+) -> Page:
+    """Of some runs those that fit, newest first, no more than ``limit``.
+
+    ``states`` are those that are wanted (none: all); ``words`` stand in the title, the input or the name; ``before``
+    is the time of creation and the name of a run that all of them are older than.  ``more``: there were more already.
+    """
+    low = words.lower()
+    fit = [
+        run
+        for run in found
+        if (not states or run.state in states)
+        and (not low or any(low in text.lower() for text in (run.title, run.input, run.run_id)))
+        and (before is None or (run.created, run.run_id) < before)
+    ]
+    fit.sort(key=lambda run: (run.created, run.run_id), reverse=True)
+    return Page(fit[:limit], more or len(fit) > limit)
+
+
+Order = Literal["start", "cancel", "pause", "resume", ""]
+
+
+def due(run: Run, streamer_state: str, *, begins: bool) -> Order:
+    """What the streamer is to be told, given what is wanted and how it says that the run stands; empty if nothing.
+
+    ``begins`` says whether a run that waits for its first viewer has one.  It is told again until it does so: a
+    streamer that was killed has forgotten.
+    """
+    if streamer_state not in ("waiting", "running", "paused"):
+        return ""
+    if run.cancelling:
+        return "cancel"
+    if run.paused != (streamer_state == "paused"):
+        return "pause" if run.paused else "resume"
+    return "start" if streamer_state == "waiting" and begins else ""
+
+
+def worth_writing(before: Run | None, now: Run, since_s: float) -> bool:
+    """Whether the books should hear of a run's news at once; progress alone can wait for ``PROGRESS_S``."""
+    if before is None:
+        return True
+    if (before.state, before.generation, before.error, before.remarks) != (
+        now.state, now.generation, now.error, now.remarks,
+    ):  # fmt: skip
+        return True
+    return before.status != now.status and since_s >= PROGRESS_S
 
 
 def not_begun(run_id: str, grid: Grid) -> RunStatus:

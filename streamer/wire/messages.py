@@ -271,7 +271,7 @@ class Figures(Message, frozen=True):
 
 
 class Command(Message, frozen=True):
-    """``start`` a run that waits, or ``cancel`` one."""
+    """``start`` a run that waits, ``pause`` one (no more leases) and let it ``resume``, or ``cancel`` it."""
 
     what: str
 

@@ -30,7 +30,7 @@ class RunStatus(msgspec.Struct, frozen=True):
 
     run_id: str
     state: str
-    """``waiting`` for its start, ``running``, ``complete`` or ``cancelled``."""
+    """``waiting`` for its start, ``running``, ``paused``, ``complete`` or ``cancelled``."""
     chunks: int
     committed: int
     leased: int

@@ -22,7 +22,7 @@ from typing import IO, Any
 import psutil
 import pytest
 
-from tests.control.parts import CAVECAST, DEADLINE_S, children, environment, volume
+from tests.control.parts import CAVECAST, DEADLINE_S, alive, children, environment, volume
 
 KEYS = ["run_id", "shape", "chunks", "objects", "voxels", "labelled_voxels", "seconds", "voxels_per_second", "out"]
 
@@ -138,7 +138,7 @@ def test_ctrl_c_ends_everything_at_once_with_130(path: Path, tmp_path: Path) -> 
         _, err = process.communicate(timeout=DEADLINE_S)  # a chunk each minute: it waits for none
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert not psutil.wait_procs(found, timeout=1)[1]
+    assert not alive(found, 1)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -154,7 +154,7 @@ def test_after_kill_9_of_the_demo_no_descendant_lives_and_the_next_start_tidies_
         assert len(found) == 5
         process.kill()
         process.wait()
-        assert not psutil.wait_procs(found, timeout=3)[1]
+        assert not alive(found, 3)
     done = cavecast(tmp_path, "run", str(path), "--threshold", "0.5", "--no-view")
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -167,7 +167,7 @@ def test_a_control_plane_that_is_killed_takes_its_parts_along_and_the_run_says_s
         (serve,) = children(process.pid, "serve")
         os.kill(serve.pid, signal.SIGKILL)
         _, err = process.communicate(timeout=DEADLINE_S)
-        assert not psutil.wait_procs(found, timeout=3)[1]
+        assert not alive(found, 3)
     assert process.returncode == 1
     assert people(err)[-1].startswith("cavecast: the control plane is gone")
 
@@ -262,7 +262,7 @@ def test_a_look_for_opengl_that_hangs_ends_with_the_command(tmp_path: Path) -> N
                 assert time.monotonic() < deadline, "the renderer was never asked"
             process.kill()
             process.wait()
-            assert not psutil.wait_procs(found, timeout=5)[1]
+            assert not alive(found, 5)
         finally:
             process.kill()
             for child in found:

@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,24 @@ def until(client: httpx.Client, run_id: str, committed: int) -> dict[str, Any]:
         if name == "run" and run["status"]["committed"] >= committed:
             break
     return run
+
+
+def standing(client: httpx.Client, run_id: str, so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The run, once it stands as ``so`` says; fails if it ends without."""
+    for name, run in events(client, run_id):
+        if name == "run" and so(run):
+            return run
+    raise AssertionError(f"{run_id} ended without that")
+
+
+def alive(processes: list[psutil.Process], within_s: float) -> list[psutil.Process]:
+    """Those that still run after a time.  One that has ended, and that nobody has asked how yet, does not."""
+    found = []
+    for process in psutil.wait_procs(processes, timeout=within_s)[1]:
+        with suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def children(pid: int, role: str = "", run_id: str = "") -> list[psutil.Process]:

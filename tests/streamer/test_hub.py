@@ -471,7 +471,35 @@ def test_questions_about_the_run_are_answered() -> None:
     page = msgspec.msgpack.decode(answer.payloads[0], type=ObjectPage)
     assert answer.message == Table(9)
     assert (len(page.objects), page.total) == (3, found.objects)
-    assert "start and cancel" in refusal(hub.feed(b"c", Command("stop"), [], 4)).reason
+    assert "start, pause, resume and cancel" in refusal(hub.feed(b"c", Command("stop"), [], 4)).reason
+
+
+def test_a_pause_grants_nothing_and_does_not_count_as_time_at_work() -> None:
+    hub, _ = with_worker()
+    ((_, lease),) = leases(hub.ingest(W, Ask(1), [], 0))
+    hub.feed(b"c", Command("pause"), [], 10)
+    assert status(hub, 10)[0].state == "paused"
+    sends = send(hub, lease.chunk, lease=lease.lease, now=12)
+    assert [one.message for one in of(Ack, sends)] == [Ack(lease.chunk, 0)], "what is being worked on is taken"
+    assert not leases([*sends, *hub.tick(50)])
+    stands = status(hub, 60)[0]
+    assert (stands.seconds, stands.voxels_per_second, stands.eta_s) == (10, 0, None)
+    assert len(leases(hub.feed(b"c", Command("resume"), [], 100))) == 1
+    assert (status(hub, 101)[0].state, status(hub, 101)[0].seconds) == ("running", 11)
+    hub.feed(b"c", Command("pause"), [], 102)
+    hub.feed(b"c", Command("cancel"), [], 103)
+    assert status(hub, 104)[0].state == "cancelled", "a run may be ended during a pause"
+
+
+def test_a_run_that_waits_may_be_paused_and_waits_again_afterwards() -> None:
+    hub, _ = with_worker(hold=True)
+    hub.ingest(W, Ask(1), [], 0)
+    hub.feed(b"c", Command("pause"), [], 1)
+    assert hub.state == "paused"
+    assert not leases(hub.feed(b"c", Command("start"), [], 2)), "a pause is not ended by a start"
+    assert not leases(hub.feed(b"c", Command("resume"), [], 3))
+    assert hub.state == "waiting"
+    assert len(leases(hub.feed(b"c", Command("start"), [], 4))) == 1
 
 
 @pytest.mark.parametrize(("door", "message"), [

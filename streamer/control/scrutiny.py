@@ -1,0 +1,108 @@
+"""What is looked at before a run is begun: whether the server allows it, the input, and the place of the store.
+
+Whatever is said against it is the answer to who asked, and nothing has been started or written then.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from streamer.control import launcher
+from streamer.control.booking import Inspection
+from streamer.control.schema import Problem, RunRequest
+from streamer.lifeline import Lifeline
+from streamer.settings import Settings
+from streamer.wire.keys import beyond_loopback
+
+INSPECT_S = 120.0
+"""So long may the look at an input stay silent; one of many files says how far it is."""
+INSPECT_LONGEST_S = 3600.0
+BUCKET_S = 120.0
+"""So long may it take to find out whether a bucket can be written."""
+
+
+def allowed(request: RunRequest, settings: Settings) -> int:
+    """How many workers the run is to have.  Raises Problem if this server does not allow what is asked for."""
+    workers = request.workers or settings.workers
+    check_workers(workers, settings)
+    if request.start == "first_viewer" and not request.view:
+        raise Problem(422, "start is first_viewer, but the run has no view: nobody could ever start it")
+    for relay in request.relays:
+        if relay.listen and beyond_loopback(relay.listen) and not settings.run_keys:
+            raise Problem(
+                422, f"relay {relay.name} is to listen at {relay.listen}, which other machines can reach, so the "
+                "parts need keys: start cavecast serve with --keys auto, or let it listen at 127.0.0.1",
+            )  # fmt: skip
+    return workers
+
+
+def check_workers(workers: int, settings: Settings) -> None:
+    """Raises Problem if a run may not have so many workers."""
+    if workers > settings.max_workers:
+        raise Problem(422, f"{workers} workers; this server allows {settings.max_workers} (max_workers)")
+
+
+async def inspect(request: RunRequest, lifeline: Lifeline) -> Inspection:
+    """What ``cavecast inspect`` finds in the input.  Raises Problem with what it has against it."""
+    asked = inspection_arguments(request)
+    try:
+        code, out, err = await launcher.ask(asked, lifeline, INSPECT_S, INSPECT_LONGEST_S)
+    except launcher.Silent as why:
+        raise Problem(504, f"{request.input} could not be looked at: {why}") from None
+    if code != 0:
+        said = err.strip().splitlines()
+        if said and code == 2:
+            raise Problem(422, said[-1].removeprefix("cavecast: "))
+        raise Problem(500, f"looking at {request.input} ended with exit code {code}: {err.strip()[-300:]}")
+    try:
+        return msgspec.json.decode(out, type=Inspection)
+    except msgspec.MsgspecError as why:
+        raise Problem(500, f"cavecast inspect printed what is no inspection: {why}") from None
+
+
+async def check_store(out: str, lifeline: Lifeline) -> None:
+    """Raises Problem, before anything is computed, if a store cannot be written there."""
+    if not out.startswith("s3://"):
+        _check_folder(out)
+        return
+    try:
+        code, _, err = await launcher.ask(["archive", "--try", out], lifeline, BUCKET_S, BUCKET_S)
+    except launcher.Silent as why:
+        raise Problem(504, f"{out} could not be tried: {why}") from None
+    if code != 0:
+        said = [line for line in err.splitlines() if line.startswith("cavecast: ")]
+        raise Problem(422, said[-1].removeprefix("cavecast: ") if said else f"{out} cannot be written: {err[-300:]}")
+
+
+def inspection_arguments(request: RunRequest) -> list[str]:
+    """How ``cavecast inspect`` is asked."""
+    asked = ["inspect", "--json", "--periodic", request.periodic, "--segmenter", request.segmenter]
+    for name, value in request.asked_of_segmenter.items():
+        asked += ["--set", f"{name}={msgspec.json.encode(value).decode()}"]
+    if request.variable is not None:
+        asked += ["--variable", request.variable]
+    if request.chunk is not None:
+        asked += ["--chunk", ",".join(map(str, request.chunk))]
+    if request.spacing is not None:
+        asked += ["--spacing", ",".join(map(repr, request.spacing))]
+    if "field" in request.layers and request.field_range is None:
+        asked.append("--with-range")
+    return [*asked, "--", request.input]
+
+
+def _check_folder(out: str) -> None:
+    path = Path(out)
+    if not path.is_absolute():
+        raise Problem(422, f"out is {out}: give an absolute path, since the server's folder is not yours")
+    try:
+        if path.is_symlink() or path.exists():
+            raise Problem(422, f"{out} is there already: remove it, or give another --out")
+        if not path.parent.is_dir():
+            raise Problem(422, f"there is no folder {path.parent} to write {path.name} into: make it first")
+        # Permissions do not tell all (read-only disks, network folders), so it is tried.
+        TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent).cleanup()
+    except OSError as why:
+        raise Problem(422, f"{path.name} cannot be written into {path.parent}: {why.strerror}") from None
