@@ -112,7 +112,7 @@ def _about(app: FastAPI, registry: Registry) -> None:
     @app.get("/healthz", responses=answers(Health))
     async def health() -> Response:
         """Whether the control plane answers."""
-        return as_json(Health("ok", app.version))
+        return as_json(Health("ok", app.version, registry.desk.trouble))
 
     @app.get(
         "/metrics",

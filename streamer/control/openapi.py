@@ -34,6 +34,8 @@ class Health(msgspec.Struct, frozen=True):
 
     status: str
     version: str
+    note: str = ""
+    """What is not as it should be, in a sentence (a database that is away); empty if all is well."""
 
 
 RECORDS: tuple[type, ...] = (Run, RunStatus, ObjectPage, Chunks, Health, Line)

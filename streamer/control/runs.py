@@ -29,7 +29,7 @@ from streamer.wire.volume import Keep, Parameter
 State = Literal["starting", "waiting", "running", "paused", "complete", "failed", "cancelled"]
 Role = Literal["streamer", "relay", "worker", "renderer", "archive"]
 STATES: tuple[State, ...] = get_args(State)
-ENDED = frozenset(("complete", "failed", "cancelled"))
+ENDED: frozenset[State] = frozenset(("complete", "failed", "cancelled"))
 
 RESTARTS = 5
 """So many restarts of one part within WINDOW_S are tried."""

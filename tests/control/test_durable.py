@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,25 @@ def test_a_database_that_is_none_is_refused_in_a_sentence(tmp_path: Path) -> Non
         assert done.returncode == 1
         assert said in done.stderr.splitlines()[-1]
         assert "geheim" not in done.stderr
+
+
+def test_a_database_that_is_away_for_a_while_stops_no_run_and_refuses_new_ones(path: Path, tmp_path: Path) -> None:
+    home = ("--dir", str(tmp_path / "home"))
+    with control_plane(*home) as (client, server):
+        run_id = start(client, input=str(path), **WISH, pace_s=3)["run_id"]
+        until(client, run_id, committed=1)
+        lock = sqlite3.connect(tmp_path / "home" / "cavecast.db", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        refused = client.post("/api/v1/runs", json={"input": str(path), **WISH})
+        assert refused.status_code == 503
+        assert "cavecast.db does not answer as it should: database is locked" in refused.json()["detail"]
+        refused = client.post(f"/api/v1/runs/{run_id}/pause")
+        assert refused.status_code in (409, 503), "it may be over by then"
+        assert ended(client, run_id)["state"] == "complete"
+        assert client.get("/healthz").json()["status"] == "ok"
+        lock.execute("ROLLBACK")
+        lock.close()
+        killed(server, signal.SIGTERM)
+    with control_plane(*home) as (client, _):
+        (run,) = client.get("/api/v1/runs").json()
+        assert (run["run_id"], run["state"], run["status"]["committed"]) == (run_id, "complete", 36)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.control import runs
+from streamer.control import booking, runs
+from streamer.control.booking import Inspection
 from streamer.control.runs import Life, Restart, cancelled, exited, failed, told
+from streamer.control.schema import RunRequest
+from streamer.wire.volume import Source
+from tests.streamer.runs import spec_of
 
 PARTS: dict[str, runs.Role] = {
     "streamer": "streamer",
@@ -170,3 +175,89 @@ def test_whatever_happens_an_end_is_an_end(events: list[tuple[str, ...]]) -> Non
 )
 def test_a_parts_end_is_said_in_a_sentence(code: int, words: str, sentence: str) -> None:
     assert runs.gone("worker-1", code, words) == sentence
+
+
+def record(state: runs.State = "running", **more: object) -> runs.Run:
+    spec = spec_of()
+    found = Inspection(Source("npy", "/data/x.npy"), spec.volume, spec.grid)
+    booked = booking.book(RunRequest(input="/data/x.npy"), found, 2, "r-1", "2026-01-01T00:00:00+00:00")
+    return msgspec.structs.replace(booking.record(booked), state=state, **more)
+
+
+def test_each_change_of_what_is_wanted_has_a_number() -> None:
+    run = record()
+    assert runs.wanted(run, workers=2, paused=False) is run, "it is so already"
+    changed = runs.wanted(run, workers=5, paused=True)
+    assert (changed.workers, changed.paused, changed.generation) == (5, True, 2)
+    ending = runs.wanted(changed, cancelling=True)
+    assert (ending.cancelling, ending.generation) == (True, 3)
+    with pytest.raises(runs.NotNow, match="r-1 is being cancelled"):
+        runs.wanted(ending, paused=False)
+    for state in runs.ENDED:
+        with pytest.raises(runs.NotNow, match=f"r-1 is {state}: nothing can be changed"):
+            runs.wanted(record(state), workers=1)
+
+
+@pytest.mark.parametrize(("wanted", "stands", "begins", "order"), [
+    ({}, "running", False, ""), ({}, "waiting", False, ""), ({}, "waiting", True, "start"),
+    ({"paused": True}, "running", False, "pause"), ({"paused": True}, "waiting", True, "pause"),
+    ({"paused": True}, "paused", True, ""), ({}, "paused", True, "resume"),
+    ({"cancelling": True, "paused": True}, "paused", True, "cancel"), ({"cancelling": True}, "complete", True, ""),
+    ({"paused": True}, "starting", True, ""),
+])  # fmt: skip
+def test_the_streamer_is_told_what_it_does_not_do_yet(
+    wanted: dict[str, object], stands: str, begins: bool, order: str
+) -> None:
+    assert runs.due(record(**wanted), stands, begins=begins) == order  # type: ignore[arg-type]
+
+
+@given(st.lists(st.integers(1, 9), max_size=12), st.data())
+def test_there_are_as_many_workers_as_wanted_however_they_come_and_go(wishes: list[int], data: st.DataObject) -> None:
+    life = running()
+    for wanted in wishes:
+        come, go = runs.staffing(life, wanted)
+        assert not set(come) & set(life.parts)
+        for name in come:
+            life = runs.joined(life, name)
+        for name in go:
+            life = runs.dismissed(life, name)
+        here = [part for part in life.parts.values() if part.role == "worker" and not part.dismissed]
+        assert len(here) == wanted
+        leaving = [name for name, part in life.parts.items() if part.dismissed]
+        for name in data.draw(st.lists(st.sampled_from(leaving), unique=True)) if leaving else []:
+            life, verdict = exited(life, name, data.draw(st.sampled_from((0, -15, 1))), "", now=0.0)
+            assert verdict is None
+            assert name not in life.parts
+    assert life.state == "running"
+    assert not life.remarks
+
+
+def test_a_run_that_is_over_is_served_again_and_stays_what_it_was() -> None:
+    for state in runs.ENDED:
+        life = runs.opened({"streamer": "streamer", "renderer": "renderer"}, state)
+        assert told(life, "running") == life
+        life, _ = exited(life, "streamer", -9, "", now=0.0)
+        assert life.state == state
+
+
+def test_the_books_hear_at_once_of_what_counts_and_seldom_of_progress() -> None:
+    run = record()
+    on = msgspec.structs.replace(run, status=msgspec.structs.replace(run.status, committed=1))
+    assert runs.worth_writing(None, run, 0)
+    assert not runs.worth_writing(run, run, 100)
+    assert not runs.worth_writing(run, on, runs.PROGRESS_S - 1)
+    assert runs.worth_writing(run, on, runs.PROGRESS_S)
+    for change in ({"state": "failed"}, {"error": "x"}, {"remarks": ("x",)}, {"generation": 2}):
+        assert runs.worth_writing(run, msgspec.structs.replace(run, **change), 0)
+
+
+def test_a_page_of_runs_goes_on_where_the_one_before_it_ended() -> None:
+    some = [record(run_id=f"r-{n}", created=f"2026-01-0{n // 2 + 1}") for n in range(6)]
+    names, before = [], None
+    while True:
+        page = runs.page(some, (), "", before, 2, more=False)
+        names += [run.run_id for run in page.runs]
+        if not page.more:
+            break
+        before = (page.runs[-1].created, page.runs[-1].run_id)
+    assert names == ["r-5", "r-4", "r-3", "r-2", "r-1", "r-0"]
