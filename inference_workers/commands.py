@@ -85,6 +85,34 @@ def inspect(
         _show(found)
 
 
+def segmenters(
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON array, with the parameters' schemas.")] = False,
+) -> None:
+    """List the segmenters that are installed, and what each takes (--set NAME=VALUE)."""
+    import msgspec
+
+    from inference_workers.segmenter import catalogue
+
+    found = catalogue()
+    if json:
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("segmenter", "parameter", "default", "what")
+    for one in found:
+        table.add_row(f"[bold]{escape(one.name)}[/]", "", "", escape(one.error or one.description))
+        for name, told in one.parameters.get("properties", {}).items():
+            needed = name in one.parameters.get("required", ())
+            default = "needed" if needed else str(told.get("default", ""))
+            table.add_row(
+                "", escape(name), "" if default == "None" else escape(default), escape(told.get("description", ""))
+            )
+    Console().print(table)
+
+
 def samples(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="A sample.", show_default=False)] = None,
     copy: Annotated[

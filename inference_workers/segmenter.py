@@ -142,6 +142,34 @@ def schema(name: str) -> dict[str, Any]:
     return _schema(_load(name).Parameters)
 
 
+class Entry(msgspec.Struct, frozen=True):
+    """A segmenter as a list of them shows it."""
+
+    name: str
+    package: str
+    """The distribution that brings it, and its version."""
+    description: str = ""
+    parameters: dict[str, Any] = {}
+    """The JSON Schema of what it takes."""
+    error: str = ""
+    """Why it cannot be had, in a sentence; empty if it can."""
+
+
+def catalogue() -> list[Entry]:
+    """All that are installed, by name; one that cannot be loaded is among them, with the reason."""
+    found = []
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else ""
+        try:
+            kind, told = _load(entry.name), schema(entry.name)
+        except SegmenterError as why:
+            found.append(Entry(entry.name, package, error=str(why)))
+            continue
+        words = " ".join((kind.__doc__ or "").strip().split("\n\n")[0].split())
+        found.append(Entry(entry.name, package, words, told))
+    return found
+
+
 def _load(name: str) -> Any:
     """A segmenter's class; what a stranger's package holds is only known here to be one."""
     there = segmenters()

@@ -37,6 +37,7 @@ COMMANDS = {
     "run": Lazy("streamer.run.commands:run", "Segment your own data; watch it, or keep the result, or both.", SHOW),
     "samples": Lazy("inference_workers.commands:samples", "List the samples, or copy one.", DATA),
     "inspect": Lazy("inference_workers.commands:inspect", "Say what a file holds and how it would be cut.", DATA),
+    "segmenters": Lazy("inference_workers.commands:segmenters", "List the segmenters and what they take.", DATA),
     "wall": Lazy("renderers.wall.commands:wall", "Walls: which there are, and whether yours is right.", DATA),
     "ffn": Lazy("inference_workers.ffn.commands:ffn", "Flood-filling networks: bring, train and judge them.", DATA),
     "serve": Lazy("streamer.control.main:serve", "The control plane: HTTP API, viewer, and the runs' parts.", PARTS),

@@ -1,6 +1,6 @@
 """Arrays without coordinates: NumPy's ``.npy`` files, memory-mapped, and single Zarr arrays.
 
-Such a file has one variable, called by the file's name, with the dimensions z, y, x.
+Such a file has one variable, called by the file's name, with the dimensions z, y, x; ``x.npy`` holds ``x_values``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ class ArrayFile:
         shape = tuple(int(n) for n in array.shape)
         dims = _DIMS.get(len(shape), tuple(f"axis{n}" for n in range(len(shape))))
         dtype = np.dtype(array.dtype)
+        if name in dims:
+            name += "_values"  # a variable that is called like its dimension would be its coordinate
         self._array = array
         self.header = Header(
             PurePath(path).name, {name: VariableFacts(name, dims, shape, dtype, dtype, attributes)}, {}

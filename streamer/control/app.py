@@ -20,6 +20,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 
 from streamer.control import metrics, pages
 from streamer.control.answers import as_json, problem
+from streamer.control.catalog_routes import add_catalog
 from streamer.control.link import NoAnswer
 from streamer.control.local import NoView
 from streamer.control.object_routes import add_objects
@@ -53,6 +54,7 @@ def make_app(registry: Registry) -> FastAPI:
     _refusals(app)
     add_runs(app, registry)
     add_objects(app, registry)
+    add_catalog(app, registry)
     _view(app, registry)
     _about(app, registry)
     _pages(app)

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from streamer.archive.calendar import iso_times
 from streamer.control import runs
 from streamer.control.parts import Kept, Plan, RelayPlan
 from streamer.control.runs import Run
 from streamer.control.schema import RunRequest
-from streamer.wire.grid import Grid
-from streamer.wire.volume import Joins, Keep, Parameter, RunSpec, Source, Volume
+from streamer.wire.grid import Grid, Triple
+from streamer.wire.volume import Axis, AxisKind, Joins, Keep, Parameter, RunSpec, Source, Volume
 
 
 class Inspection(msgspec.Struct, frozen=True):
@@ -29,11 +31,77 @@ class Inspection(msgspec.Struct, frozen=True):
     volume: Volume
     grid: Grid
     notes: tuple[str, ...] = ()
+    suggested: dict[str, Parameter] = {}
     parameters: dict[str, Parameter] = {}
     title: str = ""
     field_range: tuple[float, float] | None = None
     joins: Joins = "voxel"
     min_voxels: int = 0
+
+
+class Dimension(msgspec.Struct, frozen=True):
+    """One axis of a volume, as people are told of it."""
+
+    name: str
+    kind: AxisKind
+    size: int
+    units: str
+    first: float
+    """Centre of the first voxel, in ``units``."""
+    last: float
+    spacing: float
+    """The median distance of neighbouring centres; a voxel's width where there is one only."""
+    periodic: bool
+    calendar: str = ""
+    first_time: str = ""
+    """ISO 8601, where the axis is time."""
+    last_time: str = ""
+
+
+class Dataset(msgspec.Struct, frozen=True):
+    """What an input holds, and how it would be cut."""
+
+    title: str
+    provenance: str
+    address: str
+    variable: str
+    long_name: str
+    units: str
+    dimensions: tuple[Dimension, Dimension, Dimension]
+    """Along (z, y, x)."""
+    voxels: int
+    on_sphere: bool
+    chunk: Triple
+    """Suggested, or as asked for."""
+    counts: Triple
+    """Chunks along (z, y, x)."""
+    suggested: dict[str, Parameter]
+    """Parameters of a segmenter that the data suggest."""
+    notes: tuple[str, ...]
+
+
+def described(found: Inspection) -> Dataset:
+    """An inspection in words and numbers."""
+    volume, grid = found.volume, found.grid
+    z, y, x = (
+        _dimension(axis, periodic) for axis, periodic in zip(volume.axes, grid.periodic, strict=True)
+    )  # fmt: skip
+    return Dataset(
+        title=found.title or volume.title, provenance=volume.provenance, address=found.source.address,
+        variable=volume.variable, long_name=volume.long_name, units=volume.units, dimensions=(z, y, x),
+        voxels=grid.voxels, on_sphere=volume.on_sphere, chunk=grid.chunk, counts=grid.counts,
+        suggested=found.suggested, notes=found.notes,
+    )  # fmt: skip
+
+
+def _dimension(axis: Axis, periodic: bool) -> Dimension:
+    points = axis.points
+    spacing = float(np.median(np.abs(np.diff(points)))) if len(axis) > 1 else float(axis.widths[0])
+    times = iso_times(axis) if axis.kind == "time" else [""]
+    return Dimension(
+        axis.name, axis.kind, len(axis), axis.units, float(points[0]), float(points[-1]), spacing, periodic,
+        axis.calendar, times[0], times[-1],
+    )  # fmt: skip
 
 
 class Booking(msgspec.Struct, frozen=True):

@@ -4,39 +4,57 @@ was put away is started again for it."""
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Path, Query
 from starlette.responses import Response
 
+from streamer.control import object_tables
 from streamer.control.answers import as_json
 from streamer.control.link import StreamerLink
+from streamer.control.object_tables import Kind, Table
 from streamer.control.openapi import Chunks, answers
 from streamer.control.registry import Registry
 from streamer.control.run_routes import API, RunId
 from streamer.control.schema import Problem
 from streamer.wire.status import ObjectPage
+from streamer.wire.volume import Volume
+
+Format = Annotated[
+    Literal["json"] | Kind,
+    Query(description="`csv` and `parquet`: the columns of the store's tables; `geojson`: centroids, on the sphere."),
+]
 
 
 def add_objects(app: FastAPI, registry: Registry) -> None:
     """Adds the routes under ``/runs/{run_id}`` that its streamer answers."""
 
-    @app.get(f"{API}/runs/{{run_id}}/objects", responses=answers(ObjectPage, 404, 409, 422, 503))
+    @app.get(f"{API}/runs/{{run_id}}/objects", responses=_tables(404, 409, 422, 501, 503))
     async def list_objects(
-        run_id: RunId, limit: Annotated[int, Query(ge=1, le=10_000, description="How many, the largest first.")] = 1000
+        run_id: RunId,
+        limit: Annotated[int, Query(ge=1, le=10_000, description="How many, the largest first.")] = 1000,
+        format: Format = "json",
     ) -> Response:
         """The run's objects as they are now."""
-        return as_json(await (await _link(registry, run_id)).table(limit))
+        page = await (await _link(registry, run_id)).table(limit)
+        if format == "json":
+            return as_json(page)
+        return await _table(registry, run_id, format, lambda volume: object_tables.objects(volume, page))
 
-    @app.get(f"{API}/runs/{{run_id}}/objects/{{object_id}}", responses=answers(ObjectPage, 404, 409, 422, 503))
+    @app.get(f"{API}/runs/{{run_id}}/objects/{{object_id}}", responses=_tables(404, 409, 422, 501, 503))
     async def get_object(
-        run_id: RunId, object_id: Annotated[int, Path(ge=1, lt=1 << 63, description="The object's run-wide id.")]
+        run_id: RunId,
+        object_id: Annotated[int, Path(ge=1, lt=1 << 63, description="The object's run-wide id.")],
+        format: Format = "json",
     ) -> Response:
-        """One object and its life, step by step."""
+        """One object and its life, step by step; in the other formats the life alone."""
         page = await (await _link(registry, run_id)).table(1, object_id)
         if not page.objects:
             raise Problem(404, f"run {run_id} has no object {object_id}; it may have merged into another")
-        return as_json(page)
+        if format == "json":
+            return as_json(page)
+        return await _table(registry, run_id, format, lambda volume: object_tables.life(volume, page))
 
     @app.get(f"{API}/runs/{{run_id}}/chunks", responses=answers(Chunks, 404, 409, 422, 503))
     async def list_chunks(run_id: RunId) -> Response:
@@ -44,6 +62,25 @@ def add_objects(app: FastAPI, registry: Registry) -> None:
         link = await _link(registry, run_id)
         _, states = await link.status(with_chunks=True)
         return as_json(Chunks((await registry.find(run_id)).record.counts, list(states)))
+
+
+def _tables(*refusals: int) -> dict[int | str, Any]:
+    """The ``responses`` of a route that answers with objects in one of several formats."""
+    found = answers(ObjectPage, *refusals)
+    for kind in object_tables.MEDIA.values():
+        found[200]["content"].setdefault(kind, {})
+    return found
+
+
+async def _table(registry: Registry, run_id: str, format: Kind, made: Callable[[Volume], Table]) -> Response:
+    """A table in a format, made in a thread.  Raises Problem."""
+    volume = (await registry.specification(run_id)).volume
+    try:
+        body = await asyncio.to_thread(lambda: object_tables.rendered(made(volume), volume, format))
+    except object_tables.NoFormat as why:
+        raise Problem(why.status, str(why)) from None
+    headers = {"content-disposition": f'attachment; filename="{run_id}.{format}"'}
+    return Response(body, media_type=object_tables.MEDIA[format], headers=headers)
 
 
 async def _link(registry: Registry, run_id: str) -> StreamerLink:

@@ -11,6 +11,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from streamer.control.booking import Dataset
 from streamer.control.runs import Run
 from streamer.control.said import Line
 from streamer.wire.grid import Triple
@@ -38,7 +39,43 @@ class Health(msgspec.Struct, frozen=True):
     """What is not as it should be, in a sentence (a database that is away); empty if all is well."""
 
 
-RECORDS: tuple[type, ...] = (Run, RunStatus, ObjectPage, Chunks, Health, Line)
+class Entry(msgspec.Struct, frozen=True):
+    """A segmenter that is installed."""
+
+    name: str
+    package: str
+    """The distribution that brings it, and its version."""
+    description: str = ""
+    parameters: dict[str, Any] = {}
+    """The JSON Schema of what it takes."""
+    error: str = ""
+    """Why it cannot be had, in a sentence; empty if it can."""
+
+
+class System(msgspec.Struct, frozen=True):
+    """What this control plane is, and how much of it is taken."""
+
+    version: str
+    launcher: str
+    """Where parts run: ``local``, as processes of this machine."""
+    runs: int
+    """At work now."""
+    max_runs: int
+    workers: int
+    """Wanted by the runs that are at work."""
+    max_workers: int
+    """The most that one run may ask for."""
+    cores: int
+    """Of this machine that this process may use."""
+    keys: bool
+    """Whether the parts of runs use keys."""
+    packages: dict[str, str]
+    """Versions of what is installed beside it and matters for results."""
+    note: str = ""
+    """What is not as it should be, in a sentence; empty if all is well."""
+
+
+RECORDS: tuple[type, ...] = (Run, RunStatus, ObjectPage, Chunks, Health, Line, Dataset, Entry, System)
 
 
 def answers(record: type | None, *refusals: int, status: int = 200, many: bool = False) -> dict[int | str, Any]:
@@ -57,6 +94,8 @@ def answers(record: type | None, *refusals: int, status: int = 200, many: bool =
         411: "The body has no length.",
         413: "The body is too large.",
         422: "The request cannot be carried out as it is.",
+        500: "It failed for a reason of ours.",
+        501: "A package that this needs is not installed on the server.",
         503: "The run's streamer does not answer, or the control plane is ending.",
         504: "It took too long.",
     }

@@ -37,6 +37,7 @@ from streamer.control.schema import Problem, RunRequest, sentence
 from streamer.lifeline import Lifeline
 from streamer.settings import Settings
 from streamer.wire.keys import read
+from streamer.wire.volume import RunSpec
 
 WITH_STORE = ("out", "shard", "retain_gb")
 """What of a request concerns its store, which another run cannot write as well."""
@@ -56,7 +57,7 @@ class Registry:
         self.context = zmq.asyncio.Context()
         self.context.set(zmq.MAX_SOCKETS, 4096)
         self.closing = asyncio.Event()
-        self._tasks, self._lifeline = tasks, Lifeline()
+        self._tasks, self.lifeline = tasks, Lifeline()
         self._runs: dict[str, LocalRun] = {}
         self.forgotten = Totals()
         """What past runs that are not listed any more have done."""
@@ -95,11 +96,11 @@ class Registry:
             return self._runs.get(known.booking.run_id) or PastRun(known)
         workers = scrutiny.allowed(request, self.settings)
         if request.out is not None:
-            await scrutiny.check_store(request.out, self._lifeline)
+            await scrutiny.check_store(request.out, self.lifeline)
         self._make_room()
         self._starting += 1
         try:
-            found = await scrutiny.inspect(request, self._lifeline)
+            found = await scrutiny.inspect(request, self.lifeline)
             self._check_open()
             run_id, created = f"{booking.slug(request.input)}-{secrets.token_hex(4)}", _now()
             booked = booking.book(request, found, workers, run_id, created)
@@ -180,6 +181,13 @@ class Registry:
         log.info("served again", run=run_id)
         return self._live(written.booking, run.record, over=True)
 
+    async def specification(self, run_id: str) -> RunSpec:
+        """What a run was made of.  Raises Problem 404, 503."""
+        written = await self._ask(lambda books: books.find(run_id))
+        if written is None:
+            raise Problem(404, f"there is no run {run_id}")
+        return written.booking.spec
+
     async def again(self, run_id: str, changes: Mapping[str, object]) -> RunRequest:
         """The request of a run once more, with some of its fields changed, and no store.  Raises Problem."""
         written = await self._ask(lambda books: books.find(run_id))
@@ -243,7 +251,7 @@ class Registry:
             run.close(for_good=self.folder.temporary)
         for run in self.all():
             await run.closed.wait()
-        self._lifeline.close()
+        self.lifeline.close()
 
     def _live(self, booked: Booking, record: Run, *, over: bool = False) -> LocalRun:
         """Starts the parts of a run; of one that is over those that serve it.  Raises OSError, ValueError."""
@@ -257,7 +265,7 @@ class Registry:
         relays = {one.part: asked.get(one.part) or address(folder, one.part, host) for one in plan.relays}
         at = Addresses(ingest, feed, views, relays)
         mine = read(keys / "control.toml", "control") if keys is not None else None
-        run = LocalRun(record, plan, at, self.settings, self._lifeline, self.context, mine, Said(folder), over=over)
+        run = LocalRun(record, plan, at, self.settings, self.lifeline, self.context, mine, Said(folder), over=over)
         self._runs.pop(booked.run_id, None)  # so that it is the newest
         self._runs[booked.run_id] = run
         self._forget()

@@ -12,6 +12,7 @@ import msgspec
 
 from streamer.control import launcher
 from streamer.control.booking import Inspection
+from streamer.control.openapi import Entry
 from streamer.control.schema import Problem, RunRequest
 from streamer.lifeline import Lifeline
 from streamer.settings import Settings
@@ -45,9 +46,12 @@ def check_workers(workers: int, settings: Settings) -> None:
         raise Problem(422, f"{workers} workers; this server allows {settings.max_workers} (max_workers)")
 
 
-async def inspect(request: RunRequest, lifeline: Lifeline) -> Inspection:
-    """What ``cavecast inspect`` finds in the input.  Raises Problem with what it has against it."""
-    asked = inspection_arguments(request)
+async def inspect(request: RunRequest, lifeline: Lifeline, *, alone: bool = False) -> Inspection:
+    """What ``cavecast inspect`` finds in the input, and has to say of the segmenter (not if ``alone``).
+
+    Raises Problem with what it has against it.
+    """
+    asked = inspection_arguments(request, alone=alone)
     try:
         code, out, err = await launcher.ask(asked, lifeline, INSPECT_S, INSPECT_LONGEST_S)
     except launcher.Silent as why:
@@ -77,9 +81,22 @@ async def check_store(out: str, lifeline: Lifeline) -> None:
         raise Problem(422, said[-1].removeprefix("cavecast: ") if said else f"{out} cannot be written: {err[-300:]}")
 
 
-def inspection_arguments(request: RunRequest) -> list[str]:
+async def segmenters(lifeline: Lifeline) -> list[Entry]:
+    """What ``cavecast segmenters`` lists.  Raises Problem."""
+    try:
+        code, out, err = await launcher.ask(["segmenters", "--json"], lifeline, INSPECT_S, INSPECT_S)
+    except launcher.Silent as why:
+        raise Problem(504, f"the segmenters could not be listed: {why}") from None
+    if code != 0:
+        raise Problem(500, f"listing the segmenters ended with exit code {code}: {err.strip()[-300:]}")
+    return msgspec.json.decode(out, type=list[Entry])
+
+
+def inspection_arguments(request: RunRequest, *, alone: bool = False) -> list[str]:
     """How ``cavecast inspect`` is asked."""
-    asked = ["inspect", "--json", "--periodic", request.periodic, "--segmenter", request.segmenter]
+    asked = ["inspect", "--json", "--periodic", request.periodic]
+    if not alone:
+        asked += ["--segmenter", request.segmenter]
     for name, value in request.asked_of_segmenter.items():
         asked += ["--set", f"{name}={msgspec.json.encode(value).decode()}"]
     if request.variable is not None:

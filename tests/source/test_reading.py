@@ -112,6 +112,15 @@ def test_float32_where_it_holds_every_value_else_float64(stored: str, handed_out
     np.testing.assert_array_equal(got, values.astype(float))
 
 
+@pytest.mark.parametrize("name", ["x", "y", "z", "frame"])
+def test_a_file_called_like_a_dimension_is_no_coordinate(tmp_path: Path, name: str) -> None:
+    values = np.arange(24.0).reshape(2, 3, 4)
+    np.save(tmp_path / f"{name}.npy", values)
+    found = look(tmp_path / f"{name}.npy")
+    assert found.volume.variable == (f"{name}_values" if name != "frame" else "frame")
+    np.testing.assert_array_equal(everything(found), values)
+
+
 def sparse_npy(path: Path, shape: tuple[int, int, int]) -> None:
     """A file of zeros that takes no room on the disk."""
     np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)

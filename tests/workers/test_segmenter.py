@@ -15,6 +15,7 @@ from inference_workers.connect import Connect, components
 from inference_workers.segmenter import (
     Block,
     SegmenterError,
+    catalogue,
     choose_parameters,
     load_segmenter,
     schema,
@@ -143,3 +144,14 @@ def test_what_the_data_suggest_is_taken_where_the_segmenter_has_it_and_nothing_e
         choose_parameters("connect", {"threshold": None}, {})
     with pytest.raises(SegmenterError, match="no parameter 'treshold'"):
         choose_parameters("connect", {"treshold": 1}, suggested)
+
+
+def test_the_catalogue_has_all_that_are_installed_and_says_why_one_cannot_be_had(package: None) -> None:
+    del package
+    found = {entry.name: entry for entry in catalogue()}
+    assert {"connect", "ffn", "whole", "half"} <= set(found)
+    assert found["whole"].description == "Everything above a value is label 1, connected or not."
+    assert found["whole"].package == "stranger 1.0"
+    assert found["whole"].parameters["properties"]["above"]["maximum"] == 10
+    assert not found["whole"].error
+    assert "half" in found["half"].error
