@@ -35,6 +35,7 @@ SHOW, DATA, PARTS = "Show a segmentation", "Data", "The parts, each alone, as a 
 COMMANDS = {
     "demo": Lazy("streamer.run.commands:demo", "Watch a sample being segmented, in the browser.", SHOW),
     "run": Lazy("streamer.run.commands:run", "Segment your own data; watch it, or keep the result, or both.", SHOW),
+    "runs": Lazy("streamer.run.manage:runs", "The runs of a control plane: list, show, pause, scale, end.", SHOW),
     "samples": Lazy("inference_workers.commands:samples", "List the samples, or copy one.", DATA),
     "inspect": Lazy("inference_workers.commands:inspect", "Say what a file holds and how it would be cut.", DATA),
     "segmenters": Lazy("inference_workers.commands:segmenters", "List the segmenters and what they take.", DATA),

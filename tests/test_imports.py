@@ -62,8 +62,9 @@ put(SHELL, "streamer.control", "launcher link relay local past desk scrutiny reg
 put(SHELL, "streamer.control", "run_routes object_routes catalog_routes")
 put(COMMAND, "streamer.control", "main")
 put(DECISION, "streamer.run", "given outcome showcase")
-put(SHELL, "streamer.run", "server client course")
-put(COMMAND, "streamer.run", "commands")
+put(SHELL, "streamer.run", "server elsewhere course")
+put(SHELL, "streamer", "client")
+put(COMMAND, "streamer.run", "commands manage")
 put(DECISION, "display_clients", "__init__")
 put(COMMAND, "streamer", "main relay_main cli")
 put(

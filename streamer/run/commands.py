@@ -179,6 +179,12 @@ def run(
         bool, typer.Option("--no-browser", help="Do not open the viewer's address, only print it.")
     ] = False,
     as_json: Json = False,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="A control plane that runs already; paths are its own.", show_default="one's own"
+        ),
+    ] = None,
     pace: Annotated[
         float, typer.Option(min=0, metavar="S", help="Spread the work over so many seconds; 0: full speed.")
     ] = 0.0,
@@ -188,14 +194,15 @@ def run(
     For example:  cavecast run ivt.nc --threshold 500 --out rivers.zarr
 
     On a terminal the viewer stays open after the end until Ctrl-C; with --no-view, with --json, or in a script the
-    command ends with the run.  Exit status 0 only if every chunk was committed.
+    command ends with the run.  Exit status 0 only if every chunk was committed.  With --server the run is the other
+    control plane's, and goes on there if this command is ended.
     """
     parameters = dict(map(parameter, set_ or []))
     for name, value in (("threshold", threshold), ("connectivity", connectivity)):
         if value is not None and name in parameters:
             raise WrongUse(f"--{name} and --set {name}=… say the same twice: give one of them")
     request: dict[str, object] = {
-        "input": absolute(input),
+        "input": absolute(input) if server is None else input,
         "variable": variable,
         "segmenter": segmenter,
         "threshold": threshold,
@@ -209,7 +216,7 @@ def run(
         "spacing": None if spacing is None else three("--spacing", spacing),
         "layers": [] if layers == "none" else [name.strip() for name in layers.split(",")],
         "field_range": None if field_range is None else two("--field-range", field_range),
-        "out": None if out is None else absolute(out),
+        "out": None if out is None else absolute(out) if server is None else out,
         "shard": None if shard is None else [int(n) for n in three("--shard", shard, whole=True)],
         "durability": durability,
         "retain_gb": retain_gb,
@@ -225,7 +232,7 @@ def run(
     for option, given in (("--shard", shard), ("--retain-gb", retain_gb)):
         if given is not None and out is None:
             raise WrongUse(f"{option} is of no use without a store: give --out as well")
-    if not no_view:
+    if not no_view and server is None:
         check_opengl()
-    stay = not no_view and not as_json and sys.stdout.isatty() and sys.stderr.isatty()
-    carry_out(Wish(request, not no_view, not no_browser and not as_json, stay, as_json))
+    stay = server is None and not no_view and not as_json and sys.stdout.isatty() and sys.stderr.isatty()
+    carry_out(Wish(request, not no_view, not no_browser and not as_json, stay, as_json, server))

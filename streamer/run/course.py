@@ -1,4 +1,4 @@
-"""A run from the command line, from its start to its end: a control plane of one's own, and its progress shown.
+"""A run from the command line, from its start to its end: a control plane, one's own as a rule, and progress shown.
 
 It asks over HTTP as any other client would.  stdout carries the one JSON object of ``--json`` and
 nothing else; what is said to a person goes to stderr.
@@ -20,9 +20,10 @@ from streamer.control.script import command
 from streamer.lifeline import Lifeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from streamer.control.runs import Run
+    from streamer.run.elsewhere import Elsewhere
     from streamer.run.server import Server
 
 PLAIN_EVERY_S = 2.0
@@ -40,6 +41,8 @@ class Wish(NamedTuple):
     stay: bool
     """Keep the viewer open after the end, until Ctrl-C."""
     as_json: bool
+    server: str | None = None
+    """The address of a control plane that runs already; one's own is started if there is none."""
 
 
 def carry_out(wish: Wish) -> NoReturn:
@@ -48,12 +51,20 @@ def carry_out(wish: Wish) -> NoReturn:
     raise typer.Exit(_on_terminal(wish) if sys.stderr.isatty() else _plainly(wish))
 
 
-def _on_terminal(wish: Wish) -> int:
-    # Libraries are loaded while the control plane starts, not before.
+def _server(wish: Wish, show: Callable[[str], None] | None = None) -> Server | Elsewhere:
+    if wish.server is not None:
+        from streamer.run.elsewhere import Elsewhere
+
+        return Elsewhere(wish.server)
     from streamer.run.server import Server
 
+    return Server(show)
+
+
+def _on_terminal(wish: Wish) -> int:
+    # Libraries are loaded while the control plane starts, not before.
     shown: list[str] = []
-    with Server(lambda line: shown.append(line)) as server:
+    with _server(wish, lambda line: shown.append(line)) as server:
         from rich.console import Console
         from rich.live import Live
 
@@ -69,9 +80,7 @@ def _on_terminal(wish: Wish) -> int:
 
 
 def _plainly(wish: Wish) -> int:
-    from streamer.run.server import Server
-
-    with Server() as server:
+    with _server(wish) as server:
         from streamer.run.progress import notes, plain
 
         said, due = "", 0.0
@@ -90,25 +99,32 @@ def _plainly(wish: Wish) -> int:
         return _finish(wish, run, server)
 
 
-def _course(wish: Wish, server: Server) -> Iterator[tuple[Run, str | None]]:
+def _course(wish: Wish, server: Server | Elsewhere) -> Iterator[tuple[Run, str | None]]:
     """The run from its start to its end, whenever it has changed, and the address of its viewer."""
-    from streamer.run.client import Client, Lost
+    from streamer.client import Client, Lost
+    from streamer.control.runs import ENDED
 
     client = Client(server.url)
+    ended = False
     try:
         run = client.start(wish.request)
         address = f"{server.url}{run.view_url}" if run.view_url else None
         yield run, address
         _open(wish, address)
         for latest in client.follow(run.run_id):
+            ended = latest.state in ENDED
             yield latest, address
     except Lost as why:
         raise server.gone(str(why)) from None
+    except KeyboardInterrupt:
+        if wish.server is not None and not ended:
+            say(f"The run goes on: cavecast runs show {run.run_id} --server {server.url}")
+        raise
     finally:
         client.close()
 
 
-def _finish(wish: Wish, run: Run, server: Server) -> int:
+def _finish(wish: Wish, run: Run, server: Server | Elsewhere) -> int:
     from streamer.run.outcome import summary, verdict
 
     code, sentence = verdict(run)

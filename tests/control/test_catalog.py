@@ -102,9 +102,9 @@ def test_tables_from_here_are_those_of_the_store(client: httpx.Client, run: dict
     assert columns.column_names[0] == "object_id"
     assert columns.schema.field("mean").metadata[b"units"] == b"kg m-1 s-1"
     life = client.get(f"{base}/{ours[0]['object_id']}", params={"format": "csv"})
-    mine = [row for row in rows((Path(run["out"]) / "object_steps.csv").read_text())
+    kept = [row for row in rows((Path(run["out"]) / "object_steps.csv").read_text())
             if row["step_object_id"] == ours[0]["object_id"]]  # fmt: skip
-    assert [row["step_voxels"] for row in rows(life.text)] == [row["step_voxels"] for row in mine]
+    assert [row["step_voxels"] for row in rows(life.text)] == [row["step_voxels"] for row in kept]
 
 
 def test_tracks_are_cut_at_the_date_line(client: httpx.Client, run: dict[str, Any]) -> None:

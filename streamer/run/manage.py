@@ -1,0 +1,161 @@
+"""``cavecast runs``: the runs of a control plane, looked at and changed from the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from streamer.run.given import WrongUse
+
+if TYPE_CHECKING:
+    from streamer.client import Client
+    from streamer.control.runs import Run, State
+
+runs = typer.Typer(no_args_is_help=True, help="Look at the runs of a control plane, and change them.")
+Server = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="The control plane.", show_default="http://127.0.0.1 at the port that is set"),
+]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's name.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, alone on stdout.")]
+
+
+@runs.command("list")
+def list_(
+    state: Annotated[
+        list[str] | None, typer.Option(metavar="STATE", help="Only such runs; repeatable.", show_default="all")
+    ] = None,
+    words: Annotated[str, typer.Option("--words", metavar="TEXT", help="In the title, the input or the name.")] = "",
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="The newest so many.")] = 20,
+    as_json: Json = False,
+    server: Server = None,
+) -> None:
+    """List runs, newest first."""
+    from streamer.control.runs import STATES
+
+    for one in state or ():
+        if one not in STATES:
+            raise WrongUse(f"there is no state {one!r}; there are {', '.join(STATES)}")
+    with _client(server) as client:
+        found = list(client.runs(cast("list[State]", state or []), words, limit))
+    if as_json:
+        _print(found)
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from streamer.run.progress import facts
+
+    table = Table("run", "state", "what", "how far", box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for run in found:
+        table.add_row(run.run_id, run.state, escape(run.title), facts(run))
+    Console().print(table if found else "There are no such runs.")
+
+
+@runs.command()
+def show(run_id: RunId, as_json: Json = False, server: Server = None) -> None:
+    """Show one run as it stands."""
+    with _client(server) as client:
+        run = client.run(run_id)
+        address = f"{client.url}{run.view_url}" if run.view_url else None
+    if as_json:
+        _print(run)
+        return
+    from rich.console import Console
+
+    from streamer.run.progress import picture
+
+    Console().print(picture(run, address))
+    if run.error:
+        typer.echo(run.error)
+
+
+@runs.command()
+def cancel(run_id: RunId, server: Server = None) -> None:
+    """Stop a run; what is committed stays."""
+    with _client(server) as client:
+        _say(client.cancel(run_id))
+
+
+@runs.command()
+def pause(run_id: RunId, server: Server = None) -> None:
+    """Let a run begin no more chunks."""
+    with _client(server) as client:
+        client.pause(run_id)
+    typer.echo(f"{run_id} pauses when the chunks in hand are done.")
+
+
+@runs.command()
+def resume(run_id: RunId, server: Server = None) -> None:
+    """Let a run go on after a pause."""
+    with _client(server) as client:
+        client.resume(run_id)
+    typer.echo(f"{run_id} goes on.")
+
+
+@runs.command()
+def scale(
+    run_id: RunId,
+    workers: Annotated[int, typer.Argument(min=1, metavar="WORKERS", help="So many workers.", show_default=False)],
+    server: Server = None,
+) -> None:
+    """Let a run work with another number of workers."""
+    with _client(server) as client:
+        client.scale(run_id, workers)
+    typer.echo(f"{run_id} works with {workers} worker{'s' if workers != 1 else ''} from now on.")
+
+
+@runs.command()
+def remove(run_id: RunId, server: Server = None) -> None:
+    """Forget a run that is over, with its log; a store that it has written stays."""
+    with _client(server) as client:
+        client.remove(run_id)
+    typer.echo(f"{run_id} is forgotten.")
+
+
+@runs.command()
+def logs(
+    run_id: RunId,
+    lines: Annotated[int, typer.Option(min=1, max=5000, metavar="N", help="The newest so many.")] = 200,
+    part: Annotated[str, typer.Option(metavar="NAME", help="Only of this part.", show_default="all")] = "",
+    server: Server = None,
+) -> None:
+    """Print what a run's parts have said."""
+    with _client(server) as client:
+        for line in client.logs(run_id, lines, part):
+            typer.echo(f"{line.time} {line.part} {line.level}: {line.text}")
+
+
+@runs.command()
+def objects(
+    run_id: RunId,
+    format: Annotated[str, typer.Option(metavar="csv|geojson", help="In which form.")] = "csv",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="The largest so many.")] = 10_000,
+    server: Server = None,
+) -> None:
+    """Print a run's objects, the largest first."""
+    if format not in ("csv", "geojson"):
+        raise WrongUse(f"--format is {format!r}; there are csv and geojson")
+    with _client(server) as client:
+        typer.echo(client.table(run_id, format, limit).decode(), nl=format == "geojson")
+
+
+def _client(server: str | None) -> Client:
+    from streamer import settings
+    from streamer.client import Client
+
+    return Client(server or f"http://127.0.0.1:{settings.read({}).port}")
+
+
+def _say(run: Run) -> None:
+    from streamer.run.progress import facts
+
+    typer.echo(f"{run.run_id} is {run.state}: {facts(run)}.")
+
+
+def _print(record: object) -> None:
+    import msgspec
+
+    typer.echo(msgspec.json.encode(record).decode())
