@@ -128,6 +128,17 @@ def sync_folder(folder: Path) -> None:
         os.close(file)
 
 
+def note(path: Path, raw: bytes) -> None:
+    """Replaces a small file in one step, also for a power cut.  Raises OSError."""
+    beside = path.with_name(path.name + ".new")
+    with beside.open("wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    sync_folder(path.parent)
+
+
 def write_again(file: int, start: int, end: int, number: int) -> None:
     """Writes entries once more that a failed sync may have dropped: the kernel takes them for written.
 

@@ -18,7 +18,7 @@ from streamer.feed import Feed, Send
 from streamer.focus import VIEWS
 from streamer.index import CHUNKS, Index
 from streamer.manners import Manners
-from streamer.record import BadLog, LogFull, LogLike
+from streamer.record import BadLog, LogBroken, LogFull, LogLike
 from streamer.wire.batch import Sent
 from streamer.wire.block import PARTS
 from streamer.wire.codec import Buffer, crc32c
@@ -103,7 +103,7 @@ class _Checked:
     def read(self, number: int) -> tuple[str, list[memoryview]]:
         try:
             kind, payloads = self._log.read(number)
-        except (OSError, IndexError, StructError, BadLog) as why:
+        except (LogBroken, IndexError, StructError, BadLog) as why:
             if not 0 <= number < self._log.head:
                 raise
             raise CopyDamaged(number, str(why)) from None

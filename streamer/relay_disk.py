@@ -12,7 +12,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 from streamer.durable import Durable, Policy
-from streamer.log import Flush, Log
+from streamer.flush import Flush
+from streamer.log import Log
+from streamer.record import LogBroken
 
 
 class Flusher:
@@ -49,7 +51,10 @@ class Flusher:
         return False
 
     def turn(self, now: float) -> list[int]:
-        """Takes note of a flush that is done, and begins one that is due; returns the room that is free by it."""
+        """Takes note of a flush that is done, and begins one that is due; returns the room that is free by it.
+
+        Raises LogBroken.
+        """
         with suppress(BlockingIOError):
             while os.read(self.wake, 1024):
                 pass
@@ -64,6 +69,7 @@ class Flusher:
                 while self._held and self._held[0][0] < flush.upto:
                     freed.append(self._held.popleft()[1])
             elif isinstance(why, OSError):
+                self._log.unflushed(why)
                 self._durable.failed(
                     f"the copy in {self._log.folder} cannot be made durable: {why.strerror}; "
                     "nothing more is taken from the source until it can",
@@ -72,7 +78,7 @@ class Flusher:
             else:
                 raise why
         if self._flushing is None and (upto := self._durable.begin(now)) is not None:
-            self._flush = self._log.flush(upto, again=bool(self._durable.trouble))
+            self._flush = self._log.flush(upto)
             self._flushing = self._thread.submit(self._flush)
             self._flushing.add_done_callback(self._ring)
         return freed
@@ -94,6 +100,9 @@ class Flusher:
     def close(self) -> None:
         """Waits for what has been begun."""
         self._thread.shutdown()
+        if self._flushing is not None and isinstance(why := self._flushing.exception(), OSError):
+            with suppress(LogBroken):  # it ends anyway; the log is not closed as one that is sound
+                self._log.unflushed(why)
         for end in (self.wake, self._wake):
             os.close(end)
 

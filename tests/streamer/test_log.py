@@ -18,6 +18,7 @@ from streamer.log import OPEN_FILES, Log, LogDamaged, LogInUse
 from streamer.recent import RECENT_BYTES, Recent
 from streamer.record import LogFull
 
+NO_ROOM = OSError(errno.ENOSPC, "No space left on device")
 ENTRIES = [("chunk", [b"head", b"", b"labels" * 50]), ("merges", [bytes(32)]), ("end", [b"complete"])]
 
 
@@ -371,7 +372,7 @@ def test_a_new_segments_name_is_flushed_with_its_first_entries(tmp_path: Path, m
     log.flush()()
     log.flushed(log.head)
     synced: list[Path] = []
-    monkeypatch.setattr("streamer.log.sync_folder", synced.append)
+    monkeypatch.setattr("streamer.flush.sync_folder", synced.append)
     segments = len(log.pieces)
     while len(log.pieces) == segments:
         log.append("end", [b"x" * 100])
@@ -401,7 +402,8 @@ def test_after_a_flush_that_failed_all_is_written_again(tmp_path: Path) -> None:
     log = in_segments(tmp_path)
     log.flush(3)()
     log.flushed(3)
-    log.flush(again=True)()
+    log.unflushed(NO_ROOM)
+    log.flush()()
     log.flushed(log.head)
     assert contents(log) == MANY
     log.append("end", [b"x" * 50])
@@ -409,8 +411,9 @@ def test_after_a_flush_that_failed_all_is_written_again(tmp_path: Path) -> None:
     raw = bytearray(path.read_bytes())
     raw[-1] ^= 1
     path.write_bytes(raw)
+    log.unflushed(NO_ROOM)
     with pytest.raises(OSError, match="lost what was written"):
-        log.flush(again=True)()
+        log.flush()()
     log.close()
 
 
