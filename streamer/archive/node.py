@@ -254,6 +254,8 @@ class Node:
         """An earlier process finished the store and did not live to say so.  Raises ArchiveError if it is another's."""
         assert self._there is not None, "only called if there is a store"
         self._there.refuse_other(self._place.label, spec, digest(spec))
+        self._place.noted("zarr.json")  # what it wrote last, and may not have made durable
+        self._place.flush()
         self._announce()
         return Summary(state, *counts(self._place))
 

@@ -1,8 +1,9 @@
 """Where a store lies: in a folder, or in a bucket behind ``s3://``.  Files by key, each replaced in one step.
 
-In a folder a file is written beside its place and renamed; ``flush`` makes sure that what was written
-survives a power cut.  A bucket does both by itself.  Its credentials come from the environment
-(``AWS_ACCESS_KEY_ID`` … ``AWS_ENDPOINT_URL``), as every tool of its kind reads them, and appear in no message.
+In a folder a file is written beside its place and renamed, also by zarr; ``flush`` makes sure that what was
+written survives a power cut, with the names of the folders that were made for it.  A bucket does all of it by
+itself.  Its credentials come from the environment (``AWS_ACCESS_KEY_ID`` … ``AWS_ENDPOINT_URL``), as every tool of
+its kind reads them, and appear in no message.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from zarr.storage import LocalStore
 
@@ -56,8 +57,11 @@ class Place(Protocol):
     def get(self, key: str) -> bytes | None:
         """A file's bytes, or None if there is none."""
 
-    def set(self, key: str, raw: bytes) -> None:
-        """Writes a file in one step."""
+    def set(self, key: str, raw: bytes, *, safely: bool = False) -> None:
+        """Writes a file in one step; ``safely``: a power cut leaves no half of it, also before the next ``flush``.
+
+        One that takes the place of another is always written so.
+        """
 
     def delete(self, key: str) -> None:
         """Removes a file, if it is there."""
@@ -67,6 +71,9 @@ class Place(Protocol):
 
     def names(self, prefix: str) -> list[str]:
         """The names right below ``prefix`` ("" for the top)."""
+
+    def noted(self, key: str) -> None:
+        """What an earlier process has written there is meant by the next ``flush`` too."""
 
     def flush(self) -> None:
         """Returns when all that was written survives a power cut.  Raises ArchiveError if it is not known whether."""
@@ -114,8 +121,11 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path, self.label, self.address = path, str(path), str(path.absolute())
-        self.zarr = LocalStore(path)
+        self.zarr = _Files(self)
         self._unsynced: set[Path] = set()
+        """Files that were written, and folders from which something was removed."""
+        self._named: set[Path] = set()
+        """Folders whose own names are on the disk."""
 
     def get(self, key: str) -> bytes | None:
         with self.spoken():
@@ -124,7 +134,7 @@ class Folder:
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
                 return None
 
-    def set(self, key: str, raw: bytes) -> None:
+    def set(self, key: str, raw: bytes, *, safely: bool = False) -> None:
         path = self.path / key
         new = path.with_name(f".{path.name}{NEW}")
         with self.spoken():
@@ -134,6 +144,9 @@ class Folder:
                 except FileNotFoundError:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     new.write_bytes(raw)
+                if safely or path.exists():
+                    # Else a power cut might leave the new name without the new bytes, and the old ones would be gone.
+                    _sync(new)
                 new.replace(path)
             except OSError:
                 with suppress(OSError):
@@ -142,13 +155,18 @@ class Folder:
         self._unsynced.add(path)
 
     def delete(self, key: str) -> None:
+        path = self.path / key
         with self.spoken():
-            (self.path / key).unlink(missing_ok=True)
-        self._unsynced.discard(self.path / key)
+            path.unlink(missing_ok=True)
+        self._unsynced.discard(path)
+        self._unsynced.add(path.parent)
 
     def clear(self, prefix: str) -> None:
+        path = self.path / prefix
         with self.spoken():
-            shutil.rmtree(self.path / prefix, ignore_errors=not (self.path / prefix).exists())
+            shutil.rmtree(path, ignore_errors=not path.exists())
+        self._named = {folder for folder in self._named if not folder.is_relative_to(path)}
+        self._unsynced.add(path.parent)
 
     def names(self, prefix: str) -> list[str]:
         with self.spoken():
@@ -157,24 +175,35 @@ class Folder:
             except (FileNotFoundError, NotADirectoryError):
                 return []
 
+    def noted(self, key: str) -> None:
+        self._unsynced.add(self.path / key)
+
     def flush(self) -> None:
+        made: set[Path] = set()
+        folders: set[Path] = set()
+        for path in self._unsynced:
+            folder = path.parent
+            folders.add(folder)
+            while not (folder in self._named or folder in made or folder.is_mount()):
+                made.add(folder)
+                folder = folder.absolute().parent if folder == self.path else folder.parent
+                folders.add(folder)
         with self.spoken():
-            for path in [*self._unsynced, *{path.parent for path in self._unsynced}]:
+            for path in [*self._unsynced, *folders]:
                 try:
-                    file = os.open(path, os.O_RDONLY)
+                    _sync(path)
                 except FileNotFoundError:
                     continue  # replaced or removed since
-                try:
-                    os.fsync(file)
                 except OSError as why:
+                    if isinstance(why, PermissionError) and self.path.absolute().is_relative_to(path.absolute()):
+                        continue  # a folder above the store, which is not ours to read
                     # Once more would not help: the kernel may then report success for pages that it has dropped.
                     raise ArchiveError(
                         f"{path} cannot be made durable: {why.strerror}; start the archive again, which writes anew "
                         "what is not known to be in the store"
                     ) from None
-                finally:
-                    os.close(file)
         self._unsynced.clear()
+        self._named |= made
 
     def close(self) -> None:
         self.zarr.close()
@@ -189,6 +218,51 @@ class Folder:
                 "; mend it and start again",
                 passes=why.errno not in _WRONG,
             ) from None
+
+
+class _Files(LocalStore):
+    """A folder as a store of zarr's, which writes and removes as the folder does."""
+
+    def __init__(self, folder: Folder, *, read_only: bool = False) -> None:
+        super().__init__(folder.path, read_only=read_only)
+        self._folder = folder
+
+    def with_read_only(self, read_only: bool = False) -> Self:
+        return type(self)(self._folder, read_only=read_only)
+
+    async def set(self, key: str, value: Any) -> None:
+        self.set_sync(key, value)
+
+    def set_sync(self, key: str, value: Any) -> None:
+        self._check_writable()
+        self._folder.set(key, value.to_bytes(), safely=key == "zarr.json")  # by which a store is known as ours
+
+    async def set_if_not_exists(self, key: str, value: Any) -> None:
+        if not (self.root / key).exists():
+            self.set_sync(key, value)
+
+    async def delete(self, key: str) -> None:
+        self.delete_sync(key)
+
+    def delete_sync(self, key: str) -> None:
+        self._check_writable()
+        if (self.root / key).is_dir():
+            self._folder.clear(key)
+        else:
+            self._folder.delete(key)
+
+    async def delete_dir(self, prefix: str) -> None:
+        self._check_writable()
+        self._folder.clear(prefix)
+
+
+def _sync(path: Path) -> None:
+    """Makes a file's bytes, or the names in a folder, durable.  Raises OSError."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 class Bucket:
@@ -224,7 +298,8 @@ class Bucket:
                     raise
                 return None
 
-    def set(self, key: str, raw: bytes) -> None:
+    def set(self, key: str, raw: bytes, *, safely: bool = False) -> None:
+        del safely  # it always is
         with self.spoken():
             self._obstore.put(self._store, key, raw)
 
@@ -247,6 +322,9 @@ class Bucket:
             found = self._obstore.list_with_delimiter(self._store, prefix or None)
         paths = [*found["common_prefixes"], *(each["path"] for each in found["objects"])]
         return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
+
+    def noted(self, key: str) -> None:
+        del key  # what is there is durable
 
     def flush(self) -> None:
         return

@@ -143,6 +143,10 @@ class Store:
             self._group = open_group(place.zarr, {**attributes, STATE: UNFINISHED})
             if not self.progress.next and not self.left:
                 self._empty()
+            elif there is not None:
+                # It may have been ended before this was on the disk; the streamer is told of it from now on.
+                self.place.noted(_PROGRESS)
+                self.place.flush()
         self._wait = wait
 
     def _empty(self) -> None:
@@ -261,8 +265,8 @@ class Store:
     def put_shard(self, array: str, shard: int, parts: Sequence[bytes | None]) -> None:
         """Writes a shard in one step, or removes it if it holds nothing."""
         if any(raw is not None for raw in parts):
-            packed = self.shards.pack(parts)
-            self.insist(lambda: self.place.set(self.key(array, shard), packed))
+            packed, safely = self.shards.pack(parts), not self.shards.plain  # others of its chunks are read from it
+            self.insist(lambda: self.place.set(self.key(array, shard), packed, safely=safely))
         else:
             self.insist(lambda: self.place.delete(self.key(array, shard)))
 
@@ -336,6 +340,7 @@ class Store:
             # With its consolidated metadata, so that one write of one file makes the store whole.
             whole = zarr.open_group(self.place.zarr, mode="r+", use_consolidated=True)
             whole.attrs[STATE] = state
+            self.place.flush()
             self.place.clear(STAGING)
 
         self.insist(finish)

@@ -47,9 +47,9 @@ class FlakyFolder(Folder):
         self._maybe()
         return super().get(key)
 
-    def set(self, key: str, raw: bytes) -> None:
+    def set(self, key: str, raw: bytes, *, safely: bool = False) -> None:
         self._maybe()
-        super().set(key, raw)
+        super().set(key, raw, safely=safely)
         self._maybe()
 
     def delete(self, key: str) -> None:
