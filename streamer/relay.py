@@ -179,6 +179,12 @@ class Relay:
         """A peer's message; what is to be sent because of it, to peers or to the source."""
         if self.aside(peer, now):
             return []
+        sends = self._heard(peer, message, payloads, now)
+        if not any(isinstance(send, Send) and isinstance(send.message, Refuse) for send in sends):
+            self._manners.forgive("feed", peer)
+        return sends
+
+    def _heard(self, peer: bytes, message: Message, payloads: Sequence[Buffer], now: float) -> list[Send | Up]:
         known = self._feed.heard(peer, now)
         match message:
             case Hello():
