@@ -22,7 +22,8 @@ from streamer.archive.follow import WINDOW_MESSAGES, Follower, Lost
 from streamer.archive.layout import UNFINISHED, digest
 from streamer.archive.place import ArchiveError, PlaceError, patiently, place_of
 from streamer.archive.shards import Shards, choose
-from streamer.archive.store import Store, There, counts, examine
+from streamer.archive.store import Store
+from streamer.archive.there import There, counts, examine
 from streamer.archive.writer import Summary, Writer
 from streamer.dial import Dialled
 from streamer.wire.codec import Buffer

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamer.archive.bucket import _of_bucket
 from streamer.archive.check import check_store
-from streamer.archive.place import Folder, PlaceError, _of_bucket, patiently
+from streamer.archive.place import Folder, PlaceError, patiently
 from streamer.archive.shards import Shards
 from streamer.archive.store import Store
 from streamer.archive.writer import Writer
