@@ -56,7 +56,7 @@ class Hold:
         self._say(CLOSED)
 
     def doubt(self, since: int) -> None:
-        """A sync has failed: what was written from entry ``since`` on is not to be believed before it is written anew.
+        """A sync has failed: what was written from entry ``since`` on is not to be believed before it is copied.
 
         Never raises; the kernel's memory is enough for it, since another start of the machine shows what is there.
         """

@@ -51,9 +51,9 @@ class Keeper:
     def close(self) -> None:
         """Waits for what has been begun."""
         self._threads.shutdown()
-        if self._flushing is not None and isinstance(why := self._flushing.exception(), OSError):
+        if self._flush is not None and self._flushing is not None:
             with suppress(LogBroken):  # it ends anyway; the log is not closed as one that is sound
-                self._log.unflushed(why)
+                self._log.flushed(self._flush, self._flushing.exception())
         for end in (self.wake, self._wake):
             os.close(end)
 
@@ -105,15 +105,11 @@ class Keeper:
         self._flush = self._flushing = None
         assert flush is not None
         assert future is not None
-        why = future.exception()
-        if why is None:
-            self._log.flushed(flush.upto)
+        why = self._log.flushed(flush, future.exception())
+        if not why:
             return self._hub.flushed(flush.upto, now)
-        if not isinstance(why, OSError):
-            raise why
-        self._log.unflushed(why)
         sentence = (
-            f"the log in {self._log.folder} cannot be made durable: {why.strerror}; "
+            f"the log in {self._log.folder} cannot be made durable: {why}; "
             "nothing is acknowledged until it can; the run goes on when there is room"
         )
         self._say.warning("not durable", why=sentence)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from streamer.flush import Flush, flush_of, sync, write_anew
+from streamer.flush import Flush, copy_anew, flush_of, sync
 from streamer.hold import Hold, LogInUse
 from streamer.layout import NO_ROOM, LogDamaged, note, sync_folder
 from streamer.lean import strip
@@ -220,7 +220,7 @@ class Log:
     def flush(self, upto: int | None = None) -> Flush:
         """What makes the entries before ``upto`` durable (all that are there if it is None).
 
-        After a flush that failed it writes them once more.  ``flushed`` or ``unflushed`` follows.  Raises LogBroken.
+        After a flush that failed it copies them into new files.  ``flushed`` follows.  Raises LogBroken.
         """
         upto = self.head if upto is None else upto
         try:
@@ -228,24 +228,30 @@ class Log:
         except OSError as why:
             raise self._broken("what was written cannot be made durable", why) from None
 
-    def flushed(self, upto: int) -> None:
-        """A flush has been carried out."""
-        self._safe = max(self._safe, upto)
-        if self._unsure:
-            with suppress(OSError):  # else it is written once more when it is opened
-                self._hold.opened()
-                self._unsure = False
+    def flushed(self, flush: Flush, why: BaseException | None) -> str:
+        """A flush has been carried out, or has failed for this reason.
 
-    def unflushed(self, why: OSError) -> None:
-        """A flush has failed: nothing that it was for may be believed before it has been written and flushed anew.
-
-        Returns if that may be tried when there is room.  Raises LogBroken else; then the log is to be closed, and
-        whoever opens it next writes it anew.
+        If it has, nothing that it was for may be believed before the next one has succeeded.  Returns why, if that may
+        be tried when there is room; raises LogBroken else: then the log is to be closed, and whoever opens it next
+        copies what is not known to be on the disk.
         """
+        if why is None:
+            try:
+                flush.settle(self._segments, self.folder)
+                self._safe = max(self._safe, flush.upto)
+                if self._unsure:
+                    self._hold.opened()
+                    self._unsure = False
+                return ""
+            except OSError as in_vain:
+                why = in_vain
+        if not isinstance(why, OSError):
+            raise why
         self._unsure = True
         self._hold.doubt(self._safe)
         if why.errno not in NO_ROOM:
             raise self._broken("what was written cannot be made durable", why)
+        return os.strerror(why.errno)
 
     def _broken(self, what: str, why: OSError) -> LogBroken:
         return LogBroken(
@@ -307,7 +313,7 @@ class Log:
         since = 0 if hold.unsure is None else hold.unsure
         try:
             if hold.unsure is not None:
-                write_anew(self._segments, since)
+                copy_anew(self._segments, since)
             sync(self._segments, self.head if hold.closed else since, self.folder)
         except OSError:
             hold.doubt(0)
