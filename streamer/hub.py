@@ -217,6 +217,12 @@ class Hub:
         """A subscriber's message, or one of the control plane; what is to be sent because of it."""
         if self._manners.aside("feed", peer, now):
             return []
+        sends = self._heard_at_feed(peer, message, payloads, now)
+        if not any(send.peer == peer and isinstance(send.message, Refuse) for send in sends):
+            self._manners.forgive("feed", peer)
+        return sends
+
+    def _heard_at_feed(self, peer: bytes, message: Message, payloads: Sequence[Buffer], now: float) -> list[Send]:
         known = self._feed.heard(peer, now)
         match message:
             case Hello():

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import structlog
 
+from streamer.flush import Flush
 from streamer.hub import Hub, Send
-from streamer.log import Flush, Log, LogDamaged
+from streamer.log import Log, LogDamaged
+from streamer.record import LogBroken
 from streamer.segment import Segment
 
 LOOK_S = 1.0
@@ -39,7 +41,6 @@ class Keeper:
             os.set_blocking(end, False)
         self._flush: Flush | None = None
         self._flushing: Future[None] | None = None
-        self._failed = False
         self._thinning: Future[Segment] | None = None
         self._thinning_for = ""
         """The store in which its labels are."""
@@ -50,17 +51,23 @@ class Keeper:
     def close(self) -> None:
         """Waits for what has been begun."""
         self._threads.shutdown()
+        if self._flush is not None and self._flushing is not None:
+            with suppress(LogBroken):  # it ends anyway; the log is not closed as one that is sound
+                self._log.flushed(self._flush, self._flushing.exception())
         for end in (self.wake, self._wake):
             os.close(end)
 
     def turn(self, now: float) -> list[Send]:
-        """Hands back what is done, and begins what is due.  Returns what is to be sent because of it."""
+        """Hands back what is done, and begins what is due.  Returns what is to be sent because of it.
+
+        Raises LogBroken.
+        """
         sends: list[Send] = []
         self._note(self._hub.worked_s(now))
         if self._flushing is not None and self._flushing.done():
             sends = self._flushed(now)
         if self._flushing is None and (upto := self._hub.flush(now)) is not None:
-            self._flush = self._log.flush(upto, again=self._failed)
+            self._flush = self._log.flush(upto)
             self._flushing = self._threads.submit(self._flush)
             self._flushing.add_done_callback(self._ring)
         if self._retain is not None:
@@ -98,16 +105,12 @@ class Keeper:
         self._flush = self._flushing = None
         assert flush is not None
         assert future is not None
-        why = future.exception()
-        self._failed = why is not None
-        if why is None:
-            self._log.flushed(flush.upto)
+        why = self._log.flushed(flush, future.exception())
+        if not why:
             return self._hub.flushed(flush.upto, now)
-        if not isinstance(why, OSError):
-            raise why
         sentence = (
-            f"the log in {self._log.folder} cannot be made durable: {why.strerror}; "
-            "nothing is acknowledged until it can"
+            f"the log in {self._log.folder} cannot be made durable: {why}; "
+            "nothing is acknowledged until it can; the run goes on when there is room"
         )
         self._say.warning("not durable", why=sentence)
         self._hub.unflushed(sentence, now)

@@ -9,7 +9,7 @@ When the log is larger than it may be, its oldest segments become lean (``stream
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import secrets
 from bisect import bisect_right
@@ -17,11 +17,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from streamer.layout import NO_ROOM, LogDamaged, sync_folder, write_again
+from streamer.flush import Flush, copy_anew, flush_of, sync
+from streamer.hold import Hold, LogInUse
+from streamer.layout import NO_ROOM, LogDamaged, note, sync_folder
 from streamer.lean import strip
 from streamer.opening import cut, find
 from streamer.recent import Recent
-from streamer.record import LogFull
+from streamer.record import LogBroken, LogFull
 from streamer.retention import Piece
 from streamer.segment import FULL, Segment
 from streamer.wire.codec import Buffer, crc32c
@@ -29,49 +31,21 @@ from streamer.wire.codec import Buffer, crc32c
 SEGMENT_BYTES = 256 << 20
 OPEN_FILES = 32
 """Segments whose files are open at a time."""
-CLOSED = b"closed"
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _STORE = "store"
 
 __all__ = ["SEGMENT_BYTES", "Flush", "Log", "LogDamaged", "LogInUse"]
 
 
-class LogInUse(RuntimeError):
-    """Another process writes this log."""
-
-
-class Flush:
-    """Makes all entries before ``upto`` durable.  To be called once, from any thread; raises OSError."""
-
-    def __init__(
-        self, upto: int, files: list[int], again: Sequence[tuple[int, int, int, int]], folder: Path | None
-    ) -> None:
-        self.upto = upto
-        self._files, self._again, self._folder = files, again, folder
-
-    def __call__(self) -> None:
-        try:
-            if self._folder is not None:
-                sync_folder(self._folder)
-            for file, start, end, number in self._again:
-                write_again(file, start, end, number)
-            for file in self._files:
-                os.fdatasync(file)
-        finally:
-            for file in self._files:
-                os.close(file)
-
-
 class Log:
     """One run's entries, numbered from 0.  One process at a time; not to be shared between threads."""
 
-    def __init__(self, folder: Path, lock: int, segment_bytes: int) -> None:
+    def __init__(self, folder: Path, hold: Hold, segment_bytes: int) -> None:
         self.folder = folder
         self.cut = ""
         """What was cut off when the log was opened, in a sentence; empty if nothing was."""
         self.store = ""
         """Where the labels of lean segments are to be found."""
-        self._lock, self._segment_bytes = lock, segment_bytes
+        self._hold, self._segment_bytes = hold, segment_bytes
         self._copy = False
         self.head = 0
         """The number of the next entry."""
@@ -81,6 +55,8 @@ class Log:
         self._open: list[Segment] = []
         self._safe = 0
         """All entries before it have been flushed."""
+        self._unsure = False
+        """Whether a flush has failed since: what is not flushed has to be written once more."""
         self._recent = Recent()
         self._finished_bytes = 0
         """Of all segments but the newest."""
@@ -93,16 +69,9 @@ class Log:
         What was not flushed is flushed.  Raises LogInUse, LogDamaged, LogFull or OSError.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        log = cls(folder, lock, segment_bytes)
+        log = cls(folder, Hold(folder), segment_bytes)
         log._copy = copy
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise LogInUse(
-                    f"the log in {folder} is being written by another streamer: stop that one, or take another folder"
-                ) from None
             try:
                 log._begin()
             except OSError as why:
@@ -116,21 +85,21 @@ class Log:
 
     def close(self) -> None:
         """Flushes the log and lets go of it.  Entries read before stay valid."""
-        if self._lock < 0:
+        if not self._hold.held:
             return
         try:
-            self._sync(self._safe)
-            self._mark(CLOSED)
+            if not self._unsure:  # else a sync that succeeds now would prove nothing
+                sync(self._segments, self._safe, self.folder)
+                self._hold.close()
         except OSError:
-            pass  # it is opened as one that was not closed
+            self._hold.doubt(self._safe)
         finally:
             self._let_go()
 
     def _let_go(self) -> None:
         for segment in self._segments:
             segment.close()
-        os.close(self._lock)
-        self._lock = -1
+        self._hold.release()
 
     @property
     def epoch(self) -> str:
@@ -161,6 +130,7 @@ class Log:
     def append(self, kind: str, payloads: Sequence[Buffer], crcs: Sequence[int] = ()) -> int:
         """Writes an entry and returns its number.  Raises LogFull, and the log is as before, if the disk is full.
 
+        Raises LogBroken if the disk does not take it for another reason; then the log is to be closed.
         ``crcs`` are the payloads' CRC-32C where they are known already.
         """
         number = self.head
@@ -171,7 +141,7 @@ class Log:
             segment.append(kind, payloads, crcs or [crc32c(raw) for raw in payloads])
         except OSError as why:
             if why.errno not in NO_ROOM:
-                raise
+                raise self._broken(f"entry {number} cannot be written", why) from None
             raise LogFull(
                 f"no room for entry {number} ({sum(len(raw) for raw in payloads):,} bytes) of the log in "
                 f"{self.folder}: {os.strerror(why.errno or 0)}; the run goes on when there is room"
@@ -181,7 +151,10 @@ class Log:
         return number
 
     def read(self, number: int) -> tuple[str, list[memoryview]]:
-        """An entry's kind and payloads.  Raises IndexError if there is no such entry, LogDamaged if it is spoilt."""
+        """An entry's kind and payloads.
+
+        Raises IndexError if there is no such entry, LogDamaged if it is spoilt, LogBroken if the disk does not give it.
+        """
         if (entry := self._recent.get(number)) is not None:
             return entry
         if not 0 <= number < self.head:
@@ -189,7 +162,10 @@ class Log:
         segment = self._segments[bisect_right(self._firsts, number) - 1]
         if segment.file < 0:
             self._make_way(segment)
-        entry = segment.read(number)
+        try:
+            entry = segment.read(number)
+        except OSError as why:
+            raise self._broken(f"entry {number} cannot be read", why) from None
         self._recent.keep(number, entry)
         return entry
 
@@ -228,6 +204,8 @@ class Log:
         self._segments, self._firsts, self._open = [], [], []
         self.store, self.head, self._safe, self._finished_bytes = "", 0, 0, 0
         self._recent.clear()
+        if self._unsure:
+            self._hold.doubt(0)
         self._roll(epoch)
 
     def labels_in(self, store: str) -> None:
@@ -235,32 +213,52 @@ class Log:
         if store != self.store:
             self.store = store
             with suppress(OSError):  # a disk that is full has other worries; the source says it again
-                _note(self.folder / _STORE, store)
+                note(self.folder / _STORE, store.encode())
 
     # ------------------------------------------------------------ durable
 
-    def flush(self, upto: int | None = None, again: bool = False) -> Flush:
+    def flush(self, upto: int | None = None) -> Flush:
         """What makes the entries before ``upto`` durable (all that are there if it is None).
 
-        ``again`` writes them once more, after a flush that failed.
+        After a flush that failed it copies them into new files.  ``flushed`` follows.  Raises LogBroken.
         """
         upto = self.head if upto is None else upto
-        files, parts, folder = [], [], None
-        for segment in self._segments[max(bisect_right(self._firsts, self._safe) - 1, 0) :]:
-            if segment.stop <= self._safe or segment.lean:
-                continue
-            file = os.dup(segment.reopen())
-            files.append(file)
-            start = max(self._safe, segment.first)
-            if start == segment.first:
-                folder = self.folder  # nothing of it has been flushed before, its name neither
-            if again and start < segment.stop:
-                parts.append((file, segment.place(start)[0], segment.end, start))
-        return Flush(upto, files, parts, folder)
+        try:
+            return flush_of(self._segments, self._safe, upto, self.folder, unsure=self._unsure)
+        except OSError as why:
+            raise self._broken("what was written cannot be made durable", why) from None
 
-    def flushed(self, upto: int) -> None:
-        """A flush has been carried out."""
-        self._safe = max(self._safe, upto)
+    def flushed(self, flush: Flush, why: BaseException | None) -> str:
+        """A flush has been carried out, or has failed for this reason.
+
+        If it has, nothing that it was for may be believed before the next one has succeeded.  Returns why, if that may
+        be tried when there is room; raises LogBroken else: then the log is to be closed, and whoever opens it next
+        copies what is not known to be on the disk.
+        """
+        if why is None:
+            try:
+                flush.settle(self._segments, self.folder)
+                self._safe = max(self._safe, flush.upto)
+                if self._unsure:
+                    self._hold.opened()
+                    self._unsure = False
+                return ""
+            except OSError as in_vain:
+                why = in_vain
+        if not isinstance(why, OSError):
+            raise why
+        self._unsure = True
+        self._hold.doubt(self._safe)
+        if why.errno not in NO_ROOM:
+            raise self._broken("what was written cannot be made durable", why)
+        return os.strerror(why.errno)
+
+    def _broken(self, what: str, why: OSError) -> LogBroken:
+        return LogBroken(
+            f"the disk fails the log in {self.folder}: {what} "
+            f"({why.filename or self._segments[-1].path.name}: {os.strerror(why.errno or errno.EIO)}); nothing is "
+            "acknowledged any more: see to the disk, then start this again on the same log, which goes on where it was"
+        )
 
     # ------------------------------------------------------------ lean
 
@@ -273,7 +271,7 @@ class Log:
 
         def work() -> Segment:
             if store != known:
-                _note(self.folder / _STORE, store)
+                note(self.folder / _STORE, store.encode())
             return strip(path)
 
         return work
@@ -294,8 +292,7 @@ class Log:
     # ------------------------------------------------------------ opening
 
     def _begin(self) -> None:
-        boot = _boot()
-        left = os.pread(self._lock, 100, 0)
+        hold = self._hold
         for name in self.folder.glob("*.new"):
             name.unlink()
         if (self.folder / _STORE).exists():
@@ -307,48 +304,21 @@ class Log:
         if not self._segments:
             self._roll(secrets.token_hex(16))
             sync_folder(self.folder)
-        elif left not in (CLOSED, boot) and not self._copy:
+        elif not (hold.closed or hold.same_start or self._copy):
             # The kernel has gone that held what was written; readers may have seen entries that are no more.
             self._segments[-1].write_header(secrets.token_hex(16))
         if self._segments[-1].lean:
             self._roll(self.epoch)
             sync_folder(self.folder)
-        self._sync(0 if left != CLOSED else self.head)
+        since = 0 if hold.unsure is None else hold.unsure
+        try:
+            if hold.unsure is not None:
+                copy_anew(self._segments, since)
+            sync(self._segments, self.head if hold.closed else since, self.folder)
+        except OSError:
+            hold.doubt(0)
+            raise
         for segment in self._segments[:-1]:
             segment.close()
         self._safe = self.head
-        self._mark(boot)
-
-    def _sync(self, safe: int) -> None:
-        """Flushes the segments with entries from ``safe`` on, one by one: there may be more than files may be open."""
-        for segment in self._segments:
-            newest = segment is self._segments[-1]
-            if newest or (segment.stop > safe and not segment.lean):
-                os.fdatasync(segment.reopen())
-                if not newest:
-                    segment.close()
-        sync_folder(self.folder)
-
-    def _mark(self, word: bytes) -> None:
-        """Says in the lock's file how the log was left: by a machine that still runs, or closed."""
-        os.pwrite(self._lock, word, 0)
-        os.ftruncate(self._lock, len(word))
-        os.fdatasync(self._lock)
-
-
-def _note(path: Path, store: str) -> None:
-    beside = path.with_name(path.name + ".new")
-    with beside.open("w") as file:
-        file.write(store)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    sync_folder(path.parent)
-
-
-def _boot() -> bytes:
-    """Names this start of the machine; without such a name, no start is like another."""
-    try:
-        return _BOOT.read_bytes().strip()
-    except OSError:
-        return secrets.token_hex(16).encode()
+        hold.opened()

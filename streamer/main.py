@@ -16,6 +16,7 @@ from streamer.doors import check_address
 from streamer.durable import Policy
 from streamer.hub import Hub, HubSettings
 from streamer.keeper import Keeper, worked_before
+from streamer.layout import note
 from streamer.log import Log
 from streamer.node import Node, clock
 from streamer.record import BadLog
@@ -169,8 +170,6 @@ def _same_run(path: Path, spec: RunSpec, entries: int) -> None:
             raise CannotServe(f"the log in {path.parent} is of another run (see {path}): take another folder")
         return
     try:
-        beside = path.with_suffix(".new")
-        beside.write_bytes(raw)
-        beside.replace(path)
+        note(path, raw)
     except OSError as why:
         raise CannotServe(f"{path} cannot be written: {why.strerror}") from None

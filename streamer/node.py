@@ -26,6 +26,7 @@ from streamer.exposition import Endpoint
 from streamer.figures import RunFigures, Tally
 from streamer.hub import Door, Hub, Send
 from streamer.keeper import Keeper
+from streamer.record import BadLog, LogBroken
 from streamer.wire.codec import Buffer
 from streamer.wire.grid import Grid
 from streamer.wire.header import MAX_PAYLOAD_BYTES, Refused, decode, encode
@@ -46,6 +47,8 @@ MOST_ANSWERS = 1024
 MAX_QUESTION = 1 << 16
 """Bytes of a frame from a subscriber."""
 LONGEST_S = 1.0
+OF_THE_LOG = (BadLog, LogBroken)
+"""What no peer is to blame for: all that is said hangs on the log."""
 _GONE = (zmq.EHOSTUNREACH,)
 _MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 _NOBLOCK = int(zmq.NOBLOCK)
@@ -96,7 +99,10 @@ class Node:
         self._context.destroy(linger=0)
 
     def run(self) -> int:
-        """Serves until SIGTERM (returns 0) or SIGINT (returns 130).  To be called from the main thread."""
+        """Serves until SIGTERM (returns 0) or SIGINT (returns 130).  To be called from the main thread.
+
+        Raises LogBroken, or LogDamaged, when the log fails it: with one of these the process is to end.
+        """
         with signals() as (wake, caught):
             poller = zmq.Poller()
             poller.register(wake, zmq.POLLIN)
@@ -162,6 +168,8 @@ class Node:
                 role = self._doors.role(frames[0])
                 views = [frame.buffer for frame in frames[1:]]
                 sends += self._take(door, peer, role, views)
+            except OF_THE_LOG:
+                raise
             except Exception:
                 # One peer's message must not end the run for all the others.
                 self._drop(door, peer)

@@ -34,6 +34,12 @@ class LogFull(RuntimeError):
     """There is no room for an entry; the log is as it was before.  The sentence says which log, and what happens."""
 
 
+class LogBroken(RuntimeError):
+    """The disk does not take or give what is the log's, and not for want of room.  The run ends here, in a sentence."""
+
+    exit_code = 1
+
+
 class BadLog(RuntimeError):
     """The log is not that of this run, or cannot be read."""
 

@@ -18,7 +18,7 @@ from streamer.feed import Feed, Send
 from streamer.focus import VIEWS
 from streamer.index import CHUNKS, Index
 from streamer.manners import Manners
-from streamer.record import BadLog, LogFull, LogLike
+from streamer.record import BadLog, LogBroken, LogFull, LogLike
 from streamer.wire.batch import Sent
 from streamer.wire.block import PARTS
 from streamer.wire.codec import Buffer, crc32c
@@ -103,7 +103,7 @@ class _Checked:
     def read(self, number: int) -> tuple[str, list[memoryview]]:
         try:
             kind, payloads = self._log.read(number)
-        except (OSError, IndexError, StructError, BadLog) as why:
+        except (LogBroken, IndexError, StructError, BadLog) as why:
             if not 0 <= number < self._log.head:
                 raise
             raise CopyDamaged(number, str(why)) from None
@@ -179,6 +179,12 @@ class Relay:
         """A peer's message; what is to be sent because of it, to peers or to the source."""
         if self.aside(peer, now):
             return []
+        sends = self._heard(peer, message, payloads, now)
+        if not any(isinstance(send, Send) and isinstance(send.message, Refuse) for send in sends):
+            self._manners.forgive("feed", peer)
+        return sends
+
+    def _heard(self, peer: bytes, message: Message, payloads: Sequence[Buffer], now: float) -> list[Send | Up]:
         known = self._feed.heard(peer, now)
         match message:
             case Hello():

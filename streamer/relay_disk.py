@@ -12,7 +12,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 from streamer.durable import Durable, Policy
-from streamer.log import Flush, Log
+from streamer.flush import Flush
+from streamer.log import Log
+from streamer.record import LogBroken
 
 
 class Flusher:
@@ -49,7 +51,10 @@ class Flusher:
         return False
 
     def turn(self, now: float) -> list[int]:
-        """Takes note of a flush that is done, and begins one that is due; returns the room that is free by it."""
+        """Takes note of a flush that is done, and begins one that is due; returns the room that is free by it.
+
+        Raises LogBroken.
+        """
         with suppress(BlockingIOError):
             while os.read(self.wake, 1024):
                 pass
@@ -57,30 +62,28 @@ class Flusher:
         flush, flushing = self._flush, self._flushing
         if flush is not None and flushing is not None and flushing.done():
             self._flush = self._flushing = None
-            why = flushing.exception()
-            if why is None:
-                self._log.flushed(flush.upto)
-                self._durable.done(flush.upto, now)
-                while self._held and self._held[0][0] < flush.upto:
-                    freed.append(self._held.popleft()[1])
-            elif isinstance(why, OSError):
+            why = self._log.flushed(flush, flushing.exception())
+            if why:
                 self._durable.failed(
-                    f"the copy in {self._log.folder} cannot be made durable: {why.strerror}; "
+                    f"the copy in {self._log.folder} cannot be made durable: {why}; "
                     "nothing more is taken from the source until it can",
                     now,
                 )
             else:
-                raise why
+                self._durable.done(flush.upto, now)
+                while self._held and self._held[0][0] < flush.upto:
+                    freed.append(self._held.popleft()[1])
         if self._flushing is None and (upto := self._durable.begin(now)) is not None:
-            self._flush = self._log.flush(upto, again=bool(self._durable.trouble))
+            self._flush = self._log.flush(upto)
             self._flushing = self._thread.submit(self._flush)
             self._flushing.add_done_callback(self._ring)
         return freed
 
     def anew(self) -> list[int]:
         """To be called before the log is emptied: waits for the flush that runs.  Returns the room that is free."""
-        if self._flushing is not None:
+        if self._flush is not None and self._flushing is not None:
             self._flushing.exception()
+            self._flush.drop()
         self._flush = self._flushing = None
         freed = [nbytes for _, nbytes in self._held]
         self._held.clear()
@@ -94,6 +97,9 @@ class Flusher:
     def close(self) -> None:
         """Waits for what has been begun."""
         self._thread.shutdown()
+        if self._flush is not None and self._flushing is not None:
+            with suppress(LogBroken):  # it ends anyway; the log is not closed as one that is sound
+                self._log.flushed(self._flush, self._flushing.exception())
         for end in (self.wake, self._wake):
             os.close(end)
 

@@ -25,6 +25,7 @@ from streamer.feed import Send
 from streamer.figures import Marks, readers
 from streamer.log import Log
 from streamer.node import BATCH, FEED_PIPE, LONGEST_S, MAX_QUESTION, signals
+from streamer.record import LogBroken
 from streamer.relay import CopyDamaged, Relay, Up
 from streamer.relay_figures import RelayFigures
 from streamer.relay_source import Source
@@ -81,7 +82,7 @@ class RelayNode:
     def run(self) -> int:
         """Serves until SIGTERM (returns 0) or SIGINT (returns 130).  To be called from the main thread.
 
-        Raises CopyDamaged.
+        Raises CopyDamaged or LogBroken.
         """
         with signals() as (wake, caught):
             self._source.greet()
@@ -190,7 +191,7 @@ class RelayNode:
                 continue
             try:
                 self._send(relay.feed(peer, message, payloads, now))
-            except CopyDamaged:
+            except (CopyDamaged, LogBroken):
                 raise
             except Exception:
                 # One peer's message must not end the feed for all the others.

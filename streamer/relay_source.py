@@ -18,6 +18,7 @@ import zmq
 
 from streamer.dial import Dialled
 from streamer.durable import Policy
+from streamer.layout import note
 from streamer.log import Log
 from streamer.node import BATCH
 from streamer.relay import damage
@@ -257,9 +258,7 @@ class Source:
         # In this order, whoever is killed in between begins anew.
         self._file.unlink(missing_ok=True)
         self._log.copy_of(self._follower.epoch)
-        beside = self._file.with_suffix(".new")
-        beside.write_bytes(msgspec.json.encode(spec))
-        beside.replace(self._file)
+        note(self._file, msgspec.json.encode(spec))
         self.begun += 1
         self._known = True
         self.marks = SourceMarks(0, self._log.nbytes, self._clock())

@@ -86,6 +86,12 @@ class Segment:
             os.close(self.file)
         self.file = -1
 
+    def take(self, file: int) -> None:
+        """From now on its file, under the same name, is this one, which has the same bytes."""
+        if self.file >= 0:
+            os.close(self.file)
+        self.file, self._ahead = file, Ahead()
+
     def finish(self) -> None:
         """Gives back the room that was taken for entries that have not come."""
         if self._ahead.taken:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from streamer.archive.layout import LAYERS, UNFINISHED, open_group
 from streamer.archive.place import ArchiveError, Place
 from streamer.archive.shards import Shards
-from streamer.archive.store import counts, examine, look_up
+from streamer.archive.store import look_up
+from streamer.archive.there import counts, examine
 from streamer.wire.codec import crc32c, decode_labels, decompress
 from streamer.wire.grid import Grid, triple
 from streamer.wire.header import Refused

@@ -13,7 +13,7 @@ from streamer import logs, settings
 from streamer.archive.check import check_store
 from streamer.archive.node import Node
 from streamer.archive.place import ArchiveError, place_of
-from streamer.archive.store import try_place
+from streamer.archive.there import try_place
 from streamer.wire.grid import Triple, triple
 from streamer.wire.keys import read
 

@@ -22,7 +22,8 @@ from streamer.archive.follow import WINDOW_MESSAGES, Follower, Lost
 from streamer.archive.layout import UNFINISHED, digest
 from streamer.archive.place import ArchiveError, PlaceError, patiently, place_of
 from streamer.archive.shards import Shards, choose
-from streamer.archive.store import Store, There, counts, examine
+from streamer.archive.store import Store
+from streamer.archive.there import There, counts, examine
 from streamer.archive.writer import Summary, Writer
 from streamer.dial import Dialled
 from streamer.wire.codec import Buffer
@@ -254,6 +255,8 @@ class Node:
         """An earlier process finished the store and did not live to say so.  Raises ArchiveError if it is another's."""
         assert self._there is not None, "only called if there is a store"
         self._there.refuse_other(self._place.label, spec, digest(spec))
+        self._place.noted("zarr.json")  # what it wrote last, and may not have made durable
+        self._place.flush()
         self._announce()
         return Summary(state, *counts(self._place))
 

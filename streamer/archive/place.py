@@ -1,27 +1,23 @@
-"""Where a store lies: in a folder, or in a bucket behind ``s3://``.  Files by key, each replaced in one step.
+"""Where a store lies: in a folder or a bucket (``streamer.archive.bucket``).  Files by key, each replaced in one step.
 
-In a folder a file is written beside its place and renamed; ``flush`` makes sure that what was written
-survives a power cut.  A bucket does both by itself.  Its credentials come from the environment
-(``AWS_ACCESS_KEY_ID`` … ``AWS_ENDPOINT_URL``), as every tool of its kind reads them, and appear in no message.
+In a folder a file is written beside its place and renamed, also by zarr; ``flush`` makes sure that what was
+written survives a power cut, with the names of the folders that were made for it.  A bucket does all of it by itself.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from zarr.storage import LocalStore
 
 NEW = ".partial"
 _WRONG = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EROFS, errno.ELOOP)
-_STRANGERS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "ExpiredToken", "InvalidToken")
 
 
 class ArchiveError(Exception):
@@ -56,8 +52,11 @@ class Place(Protocol):
     def get(self, key: str) -> bytes | None:
         """A file's bytes, or None if there is none."""
 
-    def set(self, key: str, raw: bytes) -> None:
-        """Writes a file in one step."""
+    def set(self, key: str, raw: bytes, *, safely: bool = False) -> None:
+        """Writes a file in one step; ``safely``: a power cut leaves no half of it, also before the next ``flush``.
+
+        One that takes the place of another is always written so.
+        """
 
     def delete(self, key: str) -> None:
         """Removes a file, if it is there."""
@@ -67,6 +66,9 @@ class Place(Protocol):
 
     def names(self, prefix: str) -> list[str]:
         """The names right below ``prefix`` ("" for the top)."""
+
+    def noted(self, key: str) -> None:
+        """What an earlier process has written there is meant by the next ``flush`` too."""
 
     def flush(self) -> None:
         """Returns when all that was written survives a power cut.  Raises ArchiveError if it is not known whether."""
@@ -84,6 +86,8 @@ def place_of(out: str) -> Place:
         return Folder(Path(out))
     if not out.startswith("s3://") or not out.removeprefix("s3://").strip("/"):
         raise ArchiveError(f"{out} is no place for a store: give a folder, or s3://BUCKET/NAME.zarr", 2)
+    from streamer.archive.bucket import Bucket
+
     return Bucket(out.rstrip("/"))
 
 
@@ -114,8 +118,11 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path, self.label, self.address = path, str(path), str(path.absolute())
-        self.zarr = LocalStore(path)
+        self.zarr = _Files(self)
         self._unsynced: set[Path] = set()
+        """Files that were written, and folders from which something was removed."""
+        self._named: set[Path] = set()
+        """Folders whose own names are on the disk."""
 
     def get(self, key: str) -> bytes | None:
         with self.spoken():
@@ -124,7 +131,7 @@ class Folder:
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
                 return None
 
-    def set(self, key: str, raw: bytes) -> None:
+    def set(self, key: str, raw: bytes, *, safely: bool = False) -> None:
         path = self.path / key
         new = path.with_name(f".{path.name}{NEW}")
         with self.spoken():
@@ -134,6 +141,9 @@ class Folder:
                 except FileNotFoundError:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     new.write_bytes(raw)
+                if safely or path.exists():
+                    # Else a power cut might leave the new name without the new bytes, and the old ones would be gone.
+                    _sync(new)
                 new.replace(path)
             except OSError:
                 with suppress(OSError):
@@ -142,13 +152,18 @@ class Folder:
         self._unsynced.add(path)
 
     def delete(self, key: str) -> None:
+        path = self.path / key
         with self.spoken():
-            (self.path / key).unlink(missing_ok=True)
-        self._unsynced.discard(self.path / key)
+            path.unlink(missing_ok=True)
+        self._unsynced.discard(path)
+        self._unsynced.add(path.parent)
 
     def clear(self, prefix: str) -> None:
+        path = self.path / prefix
         with self.spoken():
-            shutil.rmtree(self.path / prefix, ignore_errors=not (self.path / prefix).exists())
+            shutil.rmtree(path, ignore_errors=not path.exists())
+        self._named = {folder for folder in self._named if not folder.is_relative_to(path)}
+        self._unsynced.add(path.parent)
 
     def names(self, prefix: str) -> list[str]:
         with self.spoken():
@@ -157,24 +172,35 @@ class Folder:
             except (FileNotFoundError, NotADirectoryError):
                 return []
 
+    def noted(self, key: str) -> None:
+        self._unsynced.add(self.path / key)
+
     def flush(self) -> None:
+        made: set[Path] = set()
+        folders: set[Path] = set()
+        for path in self._unsynced:
+            folder = path.parent
+            folders.add(folder)
+            while not (folder in self._named or folder in made or folder.is_mount()):
+                made.add(folder)
+                folder = folder.absolute().parent if folder == self.path else folder.parent
+                folders.add(folder)
         with self.spoken():
-            for path in [*self._unsynced, *{path.parent for path in self._unsynced}]:
+            for path in [*self._unsynced, *folders]:
                 try:
-                    file = os.open(path, os.O_RDONLY)
+                    _sync(path)
                 except FileNotFoundError:
                     continue  # replaced or removed since
-                try:
-                    os.fsync(file)
                 except OSError as why:
+                    if isinstance(why, PermissionError) and self.path.absolute().is_relative_to(path.absolute()):
+                        continue  # a folder above the store, which is not ours to read
                     # Once more would not help: the kernel may then report success for pages that it has dropped.
                     raise ArchiveError(
                         f"{path} cannot be made durable: {why.strerror}; start the archive again, which writes anew "
                         "what is not known to be in the store"
                     ) from None
-                finally:
-                    os.close(file)
         self._unsynced.clear()
+        self._named |= made
 
     def close(self) -> None:
         self.zarr.close()
@@ -191,95 +217,46 @@ class Folder:
             ) from None
 
 
-class Bucket:
-    """An object store that speaks S3, by obstore."""
+class _Files(LocalStore):  # type: ignore[misc]  # zarr brings no types
+    """A folder as a store of zarr's, which writes and removes as the folder does."""
 
-    def __init__(self, url: str) -> None:
-        try:
-            import obstore
-            from obstore.exceptions import BaseError
-            from obstore.store import S3Store
-            from zarr.storage import ObjectStore
-        except ImportError:
-            raise ArchiveError(f"{url} needs the package obstore: pip install 'cavecast[s3]'", 2) from None
-        self.label = self.address = url
-        self._obstore, self._errors = obstore, BaseError
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-        settings: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
-        with self.spoken():
-            self._store = S3Store.from_url(
-                url,
-                client_options={"allow_http": endpoint.startswith("http://"), "timeout": timedelta(seconds=60)},
-                retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=60)},
-                **settings,
-            )
-        self.zarr = ObjectStore(self._store)
+    def __init__(self, folder: Folder, *, read_only: bool = False) -> None:
+        super().__init__(folder.path, read_only=read_only)
+        self._folder = folder
 
-    def get(self, key: str) -> bytes | None:
-        with self.spoken():
-            try:
-                return bytes(self._obstore.get(self._store, key).bytes())
-            except FileNotFoundError as why:
-                if "NoSuchBucket" in str(why):
-                    raise
-                return None
+    def with_read_only(self, read_only: bool = False) -> Self:
+        return type(self)(self._folder, read_only=read_only)
 
-    def set(self, key: str, raw: bytes) -> None:
-        with self.spoken():
-            self._obstore.put(self._store, key, raw)
+    async def set(self, key: str, value: Any) -> None:
+        self.set_sync(key, value)
 
-    def delete(self, key: str) -> None:
-        with self.spoken():
-            try:
-                self._obstore.delete(self._store, key)
-            except FileNotFoundError:
-                return
+    def set_sync(self, key: str, value: Any) -> None:
+        self._check_writable()
+        self._folder.set(key, value.to_bytes(), safely=key == "zarr.json")  # by which a store is known as ours
 
-    def clear(self, prefix: str) -> None:
-        with self.spoken():
-            for page in self._obstore.list(self._store, prefix):
-                paths = [found["path"] for found in page]
-                if paths:
-                    self._obstore.delete(self._store, paths)
+    async def set_if_not_exists(self, key: str, value: Any) -> None:
+        if not (self.root / key).exists():
+            self.set_sync(key, value)
 
-    def names(self, prefix: str) -> list[str]:
-        with self.spoken():
-            found = self._obstore.list_with_delimiter(self._store, prefix or None)
-        paths = [*found["common_prefixes"], *(each["path"] for each in found["objects"])]
-        return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
+    async def delete(self, key: str) -> None:
+        self.delete_sync(key)
 
-    def flush(self) -> None:
-        return
+    def delete_sync(self, key: str) -> None:
+        self._check_writable()
+        if (self.root / key).is_dir():
+            self._folder.clear(key)
+        else:
+            self._folder.delete(key)
 
-    def close(self) -> None:
-        self.zarr.close()
-
-    @contextmanager
-    def spoken(self) -> Iterator[None]:
-        """The library's errors in one sentence, which names the request and never a credential."""
-        try:
-            yield
-        except (self._errors, OSError) as why:
-            what, advice, passes = _of_bucket(self.label, str(why).strip() or type(why).__name__)
-            raise PlaceError(f"{self.label} cannot be used: {what}", f": {advice}", passes=passes) from None
+    async def delete_dir(self, prefix: str) -> None:
+        self._check_writable()
+        self._folder.clear(prefix)
 
 
-def _of_bucket(url: str, said: str) -> tuple[str, str, bool]:
-    """What is wrong with a bucket, what to do, and whether it may pass by itself, from what the library said."""
-    bucket = url.removeprefix("s3://").partition("/")[0]
-    code = found.group(1) if (found := re.search(r"<Code>(\w+)</Code>", said)) else ""
-    status = found.group(1) if (found := re.search(r"status code: (\d+)", said)) else ""
-    if code == "NoSuchBucket":
-        advice = "make it first, or look at the AWS_… variables of the environment"
-        return f"there is no bucket {bucket}", advice, False
-    if code in _STRANGERS or status in ("401", "403"):
-        why = f"the credentials of the environment are refused ({code or status})"
-        advice = "look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and the rights to the bucket"
-        return why, advice, False
-    if "error sending request" in said or "error trying to connect" in said:
-        at = found.group() if (found := re.search(r"https?://[^/\s]+", said)) else "the bucket's address"
-        return f"{at} does not answer", "look at AWS_ENDPOINT_URL, AWS_REGION and the network", True
-    first = said.splitlines()[0].partition("<?xml")[0][:200].rstrip(" :")
-    passes = not status or status[0] == "5" or status in ("408", "429")
-    advice = "look at the bucket, the AWS_… variables and the network"
-    return f"{first}{f' ({code})' if code else ''}", advice, passes
+def _sync(path: Path) -> None:
+    """Makes a file's bytes, or the names in a folder, durable.  Raises OSError."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

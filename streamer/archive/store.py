@@ -10,7 +10,6 @@ are written.  Until then the group says ``cavecast_state: unfinished``.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
@@ -23,7 +22,6 @@ from numpy.typing import NDArray
 
 from streamer.archive.layout import (
     DIGEST,
-    RUN,
     STATE,
     UNFINISHED,
     create_arrays,
@@ -33,36 +31,17 @@ from streamer.archive.layout import (
     write_array,
 )
 from streamer.archive.left import Told, check_cut, remains
-from streamer.archive.place import NEW, ArchiveError, Folder, Place, Wait, patiently, place_of
+from streamer.archive.place import NEW, ArchiveError, Place, Wait, patiently
 from streamer.archive.shards import Shards
 from streamer.archive.tables import Column
+from streamer.archive.there import examine
 from streamer.wire.codec import Labels, compress, decode_labels
 from streamer.wire.grid import Grid
 from streamer.wire.header import Refused
-from streamer.wire.status import COMMITTED
 from streamer.wire.volume import RunSpec
-
-__all__ = ["ArchiveError", "Progress", "Store", "There", "examine"]
 
 STAGING = ".staging"
 _PROGRESS = f"{STAGING}/progress.json"
-
-
-class There(NamedTuple):
-    """A store that is there already."""
-
-    state: str
-    run_id: str
-    digest: str
-
-    def refuse_other(self, label: str, spec: RunSpec, digest: str) -> None:
-        """Raises ArchiveError unless it is the store of this run."""
-        if (self.run_id, self.digest) != (spec.run_id, digest):
-            raise ArchiveError(
-                f"{label} holds the {self.state} store of run {self.run_id}, this is {spec.run_id}: "
-                "remove it or choose another --out",
-                2,
-            )
 
 
 class Progress(NamedTuple):
@@ -70,49 +49,6 @@ class Progress(NamedTuple):
 
     epoch: str
     next: int
-
-
-def examine(place: Place) -> There | None:
-    """What lies at a place; None if nothing does.  Raises ArchiveError on anything that is no store of a run."""
-    if isinstance(place, Folder):
-        path = place.path
-        if not path.exists():
-            if not os.access(next(parent for parent in path.absolute().parents if parent.exists()), os.W_OK):
-                raise ArchiveError(f"{path} cannot be made: its folder is not writable; choose another --out", 2)
-            return None
-        if path.is_file():
-            raise _foreign(place)
-    names = place.names("")
-    if all(name.endswith(NEW) for name in names):
-        return None
-    try:
-        attributes = json.loads(place.get("zarr.json") or b"")["attributes"]
-        return There(attributes[STATE], attributes[RUN], attributes[DIGEST])
-    except (ValueError, KeyError, TypeError):
-        raise _foreign(place) from None
-
-
-def try_place(out: str) -> None:
-    """Raises ArchiveError unless a new store can be written there; leaves nothing behind."""
-    place = place_of(out)
-    try:
-        there = examine(place)
-        if there is not None:
-            raise ArchiveError(
-                f"{place.label} holds the store of run {there.run_id}: remove it or choose another one", 2
-            )
-        place.set(f".try{NEW}", b"cavecast")
-        place.delete(f".try{NEW}")
-        if isinstance(place, Folder) and not place.names(""):
-            place.path.rmdir()
-    finally:
-        place.close()
-
-
-def _foreign(place: Place) -> ArchiveError:
-    return ArchiveError(
-        f"{place.label} exists and is no unfinished store of this run: remove it or choose another --out", 2
-    )
 
 
 Done = TypeVar("Done")
@@ -143,6 +79,10 @@ class Store:
             self._group = open_group(place.zarr, {**attributes, STATE: UNFINISHED})
             if not self.progress.next and not self.left:
                 self._empty()
+            elif there is not None:
+                # It may have been ended before this was on the disk; the streamer is told of it from now on.
+                self.place.noted(_PROGRESS)
+                self.place.flush()
         self._wait = wait
 
     def _empty(self) -> None:
@@ -261,8 +201,8 @@ class Store:
     def put_shard(self, array: str, shard: int, parts: Sequence[bytes | None]) -> None:
         """Writes a shard in one step, or removes it if it holds nothing."""
         if any(raw is not None for raw in parts):
-            packed = self.shards.pack(parts)
-            self.insist(lambda: self.place.set(self.key(array, shard), packed))
+            packed, safely = self.shards.pack(parts), not self.shards.plain  # others of its chunks are read from it
+            self.insist(lambda: self.place.set(self.key(array, shard), packed, safely=safely))
         else:
             self.insist(lambda: self.place.delete(self.key(array, shard)))
 
@@ -336,15 +276,10 @@ class Store:
             # With its consolidated metadata, so that one write of one file makes the store whole.
             whole = zarr.open_group(self.place.zarr, mode="r+", use_consolidated=True)
             whole.attrs[STATE] = state
+            self.place.flush()
             self.place.clear(STAGING)
 
         self.insist(finish)
-
-
-def counts(place: Place) -> tuple[int, int]:
-    """Objects and committed chunks of a store that is whole."""
-    group: Any = open_group(place.zarr)
-    return int(group["object_id"].shape[0]), int((group["chunk_state"][...] == COMMITTED).sum())
 
 
 def look_up(grid: Grid, chunk: int, local: Labels, ids: NDArray[np.uint64]) -> NDArray[np.int64]:

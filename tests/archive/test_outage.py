@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamer.archive.bucket import _of_bucket
 from streamer.archive.check import check_store
-from streamer.archive.place import Folder, PlaceError, _of_bucket, patiently
+from streamer.archive.place import Folder, PlaceError, patiently
 from streamer.archive.shards import Shards
 from streamer.archive.store import Store
 from streamer.archive.writer import Writer
@@ -47,9 +48,9 @@ class FlakyFolder(Folder):
         self._maybe()
         return super().get(key)
 
-    def set(self, key: str, raw: bytes) -> None:
+    def set(self, key: str, raw: bytes, *, safely: bool = False) -> None:
         self._maybe()
-        super().set(key, raw)
+        super().set(key, raw, safely=safely)
         self._maybe()
 
     def delete(self, key: str) -> None:

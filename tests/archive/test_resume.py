@@ -56,9 +56,9 @@ class MortalFolder(Folder):
         if self.left < 0:
             raise Killed
 
-    def set(self, key: str, raw: bytes) -> None:
+    def set(self, key: str, raw: bytes, *, safely: bool = False) -> None:
         self._count()
-        super().set(key, raw)
+        super().set(key, raw, safely=safely)
 
     def delete(self, key: str) -> None:
         self._count()

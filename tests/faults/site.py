@@ -97,11 +97,13 @@ class Site:
 
     # ------------------------------------------------------------ processes
 
-    def begin(self, *options: str) -> Part:
-        """Starts the streamer, on the log and the addresses that it had."""
+    def begin(self, *options: str, prefix: Sequence[str] = ()) -> Part:
+        """Starts the streamer, on the log and the addresses that it had; ``prefix`` is put before its command."""
         doors = ("--ingest", self.ingest, "--feed", self.feed)
         files = ("--run", str(self.folder / "RUN.json"), "--log", str(self.folder / "log"))
-        self.streamer = Part("streamer", *files, *doors, *self._locked("streamer"), *self.options, *options)
+        self.streamer = Part(
+            "streamer", *files, *doors, *self._locked("streamer"), *self.options, *options, prefix=prefix
+        )
         self.parts.append(self.streamer)
         ready = self.streamer.ready()
         self.ingest, self.feed = ready["ingest"], ready["feed"]

@@ -7,6 +7,7 @@ those of a run to which nothing happened.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -24,11 +25,12 @@ from streamer.keys import make
 from streamer.layout import record_head
 from streamer.segment import Segment
 from streamer.wire.codec import crc32c
-from streamer.wire.header import VERSION
+from streamer.wire.header import VERSION, decode
 from streamer.wire.messages import Ack, Ask, Beat, Commit, Hello, Lease, Refuse, Welcome
 from streamer.wire.status import COMMITTED, FAILED
 from tests.faults.disk import Room, limited, tmpfs
 from tests.faults.followers import commit_of
+from tests.faults.kernel import THERE, refusing
 from tests.faults.postman import Later, Lost, Passes, Postman, Twice
 from tests.faults.site import Outcome, Site, archived, whole
 from tests.security.parties import Part, Wire
@@ -404,6 +406,60 @@ def test_the_disk_is_full_for_a_while(site: Site, right: Outcome, room: Room, du
     room(0)
     whole(site, right)
     archived(site, archive, right)
+
+
+LATE = 14
+"""Descriptors from here on are none of the files that the streamer opens before it is ready."""
+
+
+@pytest.mark.skipif(not THERE, reason="no such filters in this kernel; tests/faults/test_keeper.py stands")
+@pytest.mark.parametrize(("durability", "refused", "said"), [
+    ("written", ("pwritev", 3, 6 << 10), "cannot be written"),
+    ("group", ("pwritev", 3, 6 << 10), "cannot be written"),
+    ("group", ("fdatasync", 0, LATE), "cannot be made durable"),
+    ("each", ("fdatasync", 0, LATE), "cannot be made durable"),
+])  # fmt: skip
+def test_a_disk_that_fails_ends_the_streamer_in_words_and_started_again_it_goes_on(
+    site: Site, right: Outcome, durability: str, refused: tuple[str, int, int], said: str
+) -> None:
+    site.options = (*site.options, "--durability", durability)
+    broken = site.begin(prefix=refusing(*refused))
+    site.follower("steady")
+    site.follower("slow", 1)
+    archive = site.archive()
+    peer = site.peer(site.ingest)  # a worker that remembers what it was told is kept
+    peer.say(Hello(VERSION, "worker", "remembers"))
+    peer.say(Ask(1))
+    kept: dict[int, int] = {}
+
+    def works() -> bool:
+        while peer.hears(0):
+            message, _ = decode(peer.socket.recv_multipart())
+            if isinstance(message, Ack):
+                kept[message.number] = message.chunk
+            elif isinstance(message, Lease):
+                payloads = list(right.chunks[message.chunk])
+                peer.say(msgspec.structs.replace(commit_of(payloads), lease=message.lease), payloads[1:])
+        return broken.process.poll() is not None
+
+    site.until(works, 20)
+    assert broken.wait() == 1
+    assert said in broken.said
+    assert os.strerror(errno.EIO) in broken.said
+    assert "see to the disk, then start this again" in broken.said
+    assert "Traceback" not in broken.said
+    assert not kept or refused[0] == "pwritev", "before its sync nothing is acknowledged"
+    unsure = b" unsure " in (site.folder / "log" / "lock").read_bytes()
+    assert unsure is (refused[0] == "fdatasync"), "although the last sync, at its end, succeeded"
+    site.begin()
+    for name in ("one", "two"):
+        site.worker(name)
+    site.follower("late", late=True)
+    whole(site, right)
+    archived(site, archive, right)
+    for number, chunk in kept.items():
+        kind, payloads = site.followers[0].log[number]
+        assert (kind, commit_of(payloads).chunk) == ("chunk", chunk)
 
 
 # ---------------------------------------------------------------- subscribers

@@ -10,12 +10,14 @@ import pytest
 
 from streamer.hub import Hub, Send
 from streamer.record import BadLog
+from streamer.relay import Relay
 from streamer.wire.block import PARTS
 from streamer.wire.header import VERSION, decode, encode
 from streamer.wire.messages import (
     Ack,
     Again,
     Ask,
+    AskIndex,
     AskStatus,
     AskTable,
     Beat,
@@ -25,6 +27,7 @@ from streamer.wire.messages import (
     Drain,
     Entry,
     Fail,
+    Fetch,
     Goodbye,
     Hello,
     Lease,
@@ -518,6 +521,32 @@ def test_what_is_no_message_is_refused_and_three_put_the_peer_aside() -> None:
     assert hub.garbled("feed", R, "no header", 0) == []
     assert hub.feed(R, subscriber_hello(), [], 0) == []
     assert hub.refused == 3
+
+
+@pytest.mark.parametrize(
+    "good", [subscriber_hello(), PLENTY, Pulse(), AskStatus(1), AskTable(1), AskIndex(1), Command("start")]
+)
+@pytest.mark.parametrize("relayed", [False, True])
+def test_at_the_feed_only_three_bad_messages_in_a_row_put_a_peer_aside(good: Message, relayed: bool) -> None:
+    door: Hub | Relay = Relay(SPEC, MemoryLog(), 0.0) if relayed else hub_of(SPEC, MemoryLog())
+
+    def bad() -> Refuse:
+        told = door.garbled(R, "no header", 0) if isinstance(door, Relay) else door.garbled("feed", R, "no header", 0)
+        return refusal([one for one in told if isinstance(one, Send)])
+
+    door.feed(R, subscriber_hello(), [], 0)
+    for _ in range(3):
+        for _ in range(2):
+            assert "in a row" not in bad().reason
+        door.feed(R, good, [], 0)
+    assert door.put_aside == 0
+    bad()
+    for unknown in (Fetch(1), Hello(VERSION, "renderer", "r", parts=("no such part",))):
+        assert "Refuse" in str(door.feed(R, unknown, [], 0)), "what is refused is not good"
+    bad()
+    assert "the third bad message in a row" in bad().reason
+    assert door.put_aside == 1
+    assert door.feed(R, good, [], 0) == []
 
 
 @pytest.mark.parametrize("letter", ["n", "\0", "é", "€", "😀"])

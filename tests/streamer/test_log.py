@@ -18,6 +18,7 @@ from streamer.log import OPEN_FILES, Log, LogDamaged, LogInUse
 from streamer.recent import RECENT_BYTES, Recent
 from streamer.record import LogFull
 
+NO_ROOM = OSError(errno.ENOSPC, "No space left on device")
 ENTRIES = [("chunk", [b"head", b"", b"labels" * 50]), ("merges", [bytes(32)]), ("end", [b"complete"])]
 
 
@@ -368,10 +369,9 @@ def test_no_room_for_a_new_segment_is_no_room_for_the_entry(tmp_path: Path, monk
 
 def test_a_new_segments_name_is_flushed_with_its_first_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = in_segments(tmp_path)
-    log.flush()()
-    log.flushed(log.head)
+    flushed(log)
     synced: list[Path] = []
-    monkeypatch.setattr("streamer.log.sync_folder", synced.append)
+    monkeypatch.setattr("streamer.flush.sync_folder", synced.append)
     segments = len(log.pieces)
     while len(log.pieces) == segments:
         log.append("end", [b"x" * 100])
@@ -380,7 +380,8 @@ def test_a_new_segments_name_is_flushed_with_its_first_entries(tmp_path: Path, m
     assert synced == [tmp_path]
     log.flush()()
     assert synced == [tmp_path] * 2, "the first one may have failed"
-    log.flushed(log.head)
+    flushed(log)
+    synced.pop()
     log.append("end", [b"y"])
     log.flush()()
     assert synced == [tmp_path] * 2
@@ -397,21 +398,37 @@ def test_room_is_taken_ahead_and_given_back(tmp_path: Path) -> None:
     assert path.stat().st_blocks * 512 < log.nbytes + (1 << 16)
 
 
-def test_after_a_flush_that_failed_all_is_written_again(tmp_path: Path) -> None:
+def test_after_a_flush_that_failed_all_is_copied_into_new_files(tmp_path: Path) -> None:
     log = in_segments(tmp_path)
-    log.flush(3)()
-    log.flushed(3)
-    log.flush(again=True)()
-    log.flushed(log.head)
-    assert contents(log) == MANY
+    flushed(log, 3)
+    before = {path: path.stat().st_ino for path in sorted(tmp_path.glob("*.log"))}
+    assert log.flushed(log.flush(), NO_ROOM) == "No space left on device"
+    flush = log.flush()
+    flush()
+    log.append("end", [b"came meanwhile"])
+    assert log.flushed(flush, None) == ""
+    assert contents(log) == [*MANY, ("end", [b"came meanwhile"])]
+    after = {path: path.stat().st_ino for path in before}
+    safe = sum(piece.stop <= 3 for piece in log.pieces)
+    assert [before[path] == after[path] for path in before] == [n < safe for n in range(len(before))]
+    assert not list(tmp_path.glob("*.new"))
     log.append("end", [b"x" * 50])
     path = tmp_path / f"{log.pieces[-1].first:020}.log"
     raw = bytearray(path.read_bytes())
     raw[-1] ^= 1
     path.write_bytes(raw)
+    log.flushed(log.flush(), NO_ROOM)
     with pytest.raises(OSError, match="lost what was written"):
-        log.flush(again=True)()
+        log.flush()()
+    assert not list(tmp_path.glob("*.new"))
     log.close()
+
+
+def flushed(log: Log, upto: int | None = None) -> None:
+    """Makes the log durable."""
+    flush = log.flush(upto)
+    flush()
+    assert log.flushed(flush, None) == ""
 
 
 def test_a_log_of_more_segments_than_files_may_be_open_is_read_throughout(tmp_path: Path) -> None:
