@@ -9,7 +9,8 @@ import structlog
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from renderers.wall.messages import MAX_SCENE, Known, Message, decode, encode
+from renderers.wall.framing import MAX_SCENE, decode, encode
+from renderers.wall.messages import Known, Message
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
 from streamer.wire.line import EVENTS, Line

@@ -23,11 +23,11 @@ from renderers.wall import barrier, messages
 from renderers.wall.barrier import Act, Barrier, Full, Rules, Span
 from renderers.wall.call import host
 from renderers.wall.exposition import Endpoint
-from renderers.wall.figures import WallFigures, WallTally, wall_figures
+from renderers.wall.figures import Heard, WallFigures, WallTally, wall_figures
 from renderers.wall.followers import Followers, Say
+from renderers.wall.framing import MAX_SCENE, decode, decode_view, encode, encode_scene, short
 from renderers.wall.leader import Leader
 from renderers.wall.messages import (
-    MAX_SCENE,
     Answer,
     Ask,
     Beat,
@@ -53,20 +53,17 @@ from renderers.wall.messages import (
     Show,
     Shown,
     Welcome,
-    decode,
-    decode_view,
-    encode,
-    encode_scene,
-    short,
 )
 from renderers.wall.picking import Picking, Send
 from renderers.wall.records import Wall
+from renderers.wall.register import NoPlace, Register
 from renderers.wall.scenery import Scenery
 from renderers.wall.seating import digest, seats_of
+from renderers.wall.senses import Senses
 from renderers.wall.track.listen import Listener
 from renderers.wall.track.poses import Trackers
-from renderers.wall.track.record import Recorder
 from renderers.wall.track.sensed import Record
+from renderers.wall.track.tape import Tape
 from renderers.wall.windows import Windows
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
@@ -97,24 +94,23 @@ class Conductor:
         plan: Plan,
         keys: Keys | None = None,
         listener: Listener | None = None,
-        recorder: Recorder | None = None,
+        tape: Tape | None = None,
         endpoint: Endpoint | None = None,
     ) -> None:
-        self._plan, self._listener, self._recorder, self._endpoint = plan, listener, recorder, endpoint
+        """``tape``: what the session is recorded on."""
+        self._plan, self._endpoint = plan, endpoint
+        self._senses = Senses(listener, tape)
         self._log = structlog.get_logger("conductor")
         self.counts: Counter[str] = Counter()
         wall = plan.wall
-        self._digest = digest(wall)
-        self._seats = seats_of(wall)
+        self._register = Register(wall.name, digest(wall), seats_of(wall))
         sources = listener.sources if listener is not None else ()
-        trackers = Trackers(sources, wall.head, wall.eye_separation_mm) if sources else None
-        self._scenery = Scenery(wall, trackers, plan.rules.rate_hz)
+        self._trackers = Trackers(sources, wall.head, wall.eye_separation_mm) if sources else None
+        self._scenery = Scenery(wall, self._trackers, plan.rules.rate_hz)
         self._windows = Windows(wall, sources)
         self._barrier = Barrier(plan.rules, self._scenery.look)
         self._picking, self._followers = Picking(), Followers()
         self.tally = WallTally()
-        self._peers: dict[str, bytes] = {}
-        self._names: dict[bytes, str] = {}
         self._drawn = (0, b"")
         """Number and bytes of the look drawn last."""
         self._sensed_at = 0.0
@@ -146,8 +142,8 @@ class Conductor:
         with signals() as (wake, caught):
             poller = zmq.Poller()
             sources: list[object] = [wake, self._door.socket, *self._door.others]
-            if self._listener is not None:
-                sources.append(self._listener)
+            if self._senses.listener is not None:
+                sources.append(self._senses.listener)
             if self._leader is not None:
                 sources += [self._leader.call.socket, self._leader.call.monitor]
             for source in sources:
@@ -162,21 +158,21 @@ class Conductor:
 
     def figures(self, now: float) -> WallFigures:
         """The wall in figures."""
-        return wall_figures(self._plan.wall, self._seats, self._barrier, self.tally, now)
+        head = self._trackers.figures(now) if self._trackers is not None else None
+        heard = Heard(self._senses.states(), head, self._senses.unrecorded)
+        return wall_figures(self._plan.wall, self._register.seats, self._barrier, self.tally, heard, now)
 
     # ------------------------------------------------------------------ turns
 
     def _deadline(self, now: float) -> float:
         times = [self._barrier.deadline(), self._figures_at, now + LONGEST_S]
-        times += [self._scenery.deadline(), self._picking.deadline()]
-        if self._listener is not None:
-            times.append(self._listener.deadline())
+        times += [self._scenery.deadline(), self._picking.deadline(), self._senses.deadline()]
         if self._leader is not None:
             times.append(self._leader.deadline())
         return min(times)
 
     def _turn(self) -> None:
-        if self._listener is not None and (records := self._listener.read(time.monotonic())):
+        if records := self._senses.read(time.monotonic()):
             self._sensed(records, time.monotonic())
         self._hear()
         now = time.monotonic()
@@ -196,17 +192,11 @@ class Conductor:
             if self._endpoint is not None:
                 self._endpoint.show(self.figures(now))
             self._followers.forget(now)
+            self._senses.tell()
 
     def _sensed(self, records: list[Record], now: float) -> None:
         """What trackers say, and what is done at windows."""
-        if self._recorder is not None:
-            try:
-                for record in records:
-                    self._recorder.write(record, now)
-            except OSError as why:
-                # The wall goes on; what was recorded so far can be played.
-                self._recorder = None
-                self._log.warning("the session is recorded no further", why=str(why))
+        self._senses.keep(records, now)
         self._changed(self._scenery.sense(records, now), now)
 
     def _changed(self, changed: bool, now: float) -> None:
@@ -243,7 +233,7 @@ class Conductor:
                     self._log.warning(
                         "no message", peer=peer.hex(), why=short(str(why)), garbage=self.counts["garbage"]
                     )
-                self._say(peer, Refuse(short(str(why)), again=peer in self._names))
+                self._say(peer, Refuse(short(str(why)), again=self._register.seat(peer) is not None))
 
     def _answer(self, peer: bytes, message: Known, payload: bytes, now: float) -> None:
         match message:
@@ -265,7 +255,7 @@ class Conductor:
                 )
                 self._say(peer, Answer(request), said)
             case Beat() | Ready() | Shown() | Missed() | Run() | Picked() | Redraw() | Leave() | Input():
-                name = self._names.get(peer)
+                name = self._register.seat(peer)
                 if name is None:
                     if isinstance(message, Beat):
                         self._say(peer, Refuse("this conductor does not know this tile: join", again=True))
@@ -285,7 +275,7 @@ class Conductor:
             case Ready(frame, reach):
                 self._do(self._barrier.ready(name, frame, now, _spans(reach)), now)
             case Shown():
-                mine = self._seats[name]
+                mine = self._register.seats[name]
                 tiles = [(tile.name, tile.at) for tile in message.tiles if tile.name in mine]
                 self.tally.shown(message.frame, tiles, message.arrived_s)
                 self._scenery.gait.took(message.frame, message.draw_s)
@@ -306,38 +296,25 @@ class Conductor:
                 if records := self._windows.records(message):
                     self._sensed(records, now)
             case Leave():
-                del self._names[peer], self._peers[name]
+                self._register.leave(peer)
                 self._do(self._barrier.leave(name, now), now)
 
     def _join(self, peer: bytes, join: Join, now: float) -> None:
-        wall = self._plan.wall
-        mine = self._seats.get(join.seat)
-        if mine is None or join.tiles not in ((), mine):
-            self._say(peer, Refuse(short(f"wall {wall.name} has no tile or node {join.seat!r} with these tiles")))
+        try:
+            ended = self._register.admit(peer, join)
+        except NoPlace as why:
+            self._say(peer, Refuse(short(str(why))))
             return
-        if join.wall != self._digest:
-            why = f"the tile has another description of wall {wall.name} than the conductor: give both the same file"
-            self._say(peer, Refuse(short(why)))
-            return
-        for other in [one for one in self._peers if one != join.seat and not set(mine).isdisjoint(self._seats[one])]:
-            self._turn_out(other, now)
-        if (before := self._peers.get(join.seat)) not in (None, peer):
-            self._turn_out(join.seat, now)
-        self._names.pop(before or b"", None)
-        self._peers[join.seat], self._names[peer] = peer, join.seat
+        for gone in ended:
+            if gone.peer:
+                self._say(gone.peer, Refuse(short(f"another process shows {gone.seat} now")))
+            self._do(self._barrier.leave(gone.seat, now), now)
         self._say(peer, Welcome(messages.VERSION, self._plan.rules.deadline_s, self._plan.feed, host()))
         try:
             self._do(self._barrier.join(join.seat, _spans(join.reach), now, join.shown), now)
         except Full as why:
             self._say(peer, Refuse(str(why)))
         self._log.info("joined", seat=join.seat)
-
-    def _turn_out(self, name: str, now: float) -> None:
-        """Another process has come for a tile."""
-        peer = self._peers.pop(name)
-        self._names.pop(peer, None)
-        self._say(peer, Refuse(short(f"another process shows {name} now")))
-        self._do(self._barrier.leave(name, now), now)
 
     # ------------------------------------------------------------------ what is said
 
@@ -349,7 +326,7 @@ class Conductor:
                 case barrier.Show(seats, frame):
                     raw = encode(Show(frame, time.monotonic()))
                     missed = [seat for seat in seats if not self._send(seat, [raw])]
-                    tiles = sum(len(self._seats[seat]) for seat in seats)
+                    tiles = sum(len(self._register.seats[seat]) for seat in seats)
                     self.tally.show(frame, tiles, self._fresh_sense, now)
                     self._fresh_sense = 0.0
                     self.tally.draw_to_show.add(self._barrier.took_s)
@@ -384,7 +361,7 @@ class Conductor:
         self._post(peer, [encode(message), payload] if payload else [encode(message)])
 
     def _send(self, seat: str, frames: list[bytes]) -> bool:
-        peer = self._peers.get(seat)
+        peer = self._register.peer(seat)
         return peer is not None and self._post(peer, frames)
 
     def _post(self, peer: bytes, frames: list[bytes]) -> bool:

@@ -22,6 +22,7 @@ from renderers.picture import png
 from renderers.signals import signals
 from renderers.wall.burn import Burned, read_blocks
 from renderers.wall.call import Call, host
+from renderers.wall.framing import decode_scene, few, fitting
 from renderers.wall.held import Due, Held
 from renderers.wall.messages import (
     VERSION,
@@ -40,9 +41,6 @@ from renderers.wall.messages import (
     Shown,
     Tile,
     Welcome,
-    decode_scene,
-    few,
-    fitting,
 )
 from renderers.wall.seat import Greet, Mark, Miss, Paint, Pulse, Quit, Seat, Step, Swap
 from renderers.wall.sites import Clock, Exchange
