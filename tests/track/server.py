@@ -53,6 +53,7 @@ class Server:
         self.datagrams_to: tuple[str, int] | None = None
         self.sent: list[tuple[int, int, bytes]] = []
         self.calls: list[bytes] = []
+        self.described = False
         self.greeted = threading.Event()
         self.asked_for_udp = threading.Event()
         self._stop_read, self._stop_write = socket.socketpair()
@@ -71,6 +72,7 @@ class Server:
 
     def describe(self, *senders: str) -> None:
         """Senders numbered from 3, and the types, as numbers that nobody could guess."""
+        self.described = True
         self.say(b"".join(named(-1, 3 + i, name) for i, name in enumerate(senders)))
         types = {
             11: "vrpn_Tracker Pos_Quat", 12: "vrpn_Button Change", 13: "vrpn_Button States", 14: "vrpn_Analog Channel",
