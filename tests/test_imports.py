@@ -74,7 +74,7 @@ put(DECISION, "renderers.wall", "axes schema grid complaint file write presets._
 put(DECISION, "renderers.wall", "calvr_tracking calvr paraview findings check_room check_outputs check")
 put(DECISION, "renderers.wall", "coverage facing neighbours unroll plan")
 put(ENGINE, "renderers.wall", "shelf raster")
-put(COMMAND, "renderers.wall", "commands")
+put(COMMAND, "renderers.wall", "commands telling")
 put(DECISION, "renderers.wall", "barrier chairs marks messages framing register seat sites")
 put(DECISION, "renderers.wall", "burn figures scenery fitting gait reel keyboard picking followers windows seating")
 put(ENGINE, "renderers.wall", "exposition swap_group")

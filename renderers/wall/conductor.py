@@ -87,7 +87,7 @@ class Plan(NamedTuple):
 
 
 class Conductor:
-    """One wall.  Raises BadAddress."""
+    """One wall.  Raises BadAddress and NoAddress."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class Conductor:
         with ExitStack() as undo:
             self._context = zmq.Context()
             undo.callback(self._context.term)
-            self._door = ViewsDoor(self._context, plan.listen, keys, "wall", MAX_SCENE, PIPE)
+            self._door = ViewsDoor(self._context, plan.listen, keys, "wall", MAX_SCENE, PIPE, "conductor")
             undo.callback(self._door.close, 0)
             self._leader = Leader(self._context, plan.leader, wall.name, plan.delay_s, keys) if plan.leader else None
             undo.pop_all()
