@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import time
-from collections import Counter
 from contextlib import ExitStack
 from math import ceil, inf
 from typing import NamedTuple
@@ -17,7 +16,6 @@ import msgspec
 import structlog
 import zmq
 
-from renderers.door import ViewsDoor
 from renderers.signals import signals
 from renderers.wall import barrier, messages
 from renderers.wall.barrier import Act, Barrier, Full, Rules, Span
@@ -25,7 +23,7 @@ from renderers.wall.call import host
 from renderers.wall.exposition import Endpoint
 from renderers.wall.figures import Heard, WallFigures, WallTally, wall_figures
 from renderers.wall.followers import Followers, Say
-from renderers.wall.framing import MAX_SCENE, decode, decode_view, encode, encode_scene, short
+from renderers.wall.framing import decode, decode_view, encode, encode_scene, short
 from renderers.wall.leader import Leader
 from renderers.wall.messages import (
     Answer,
@@ -39,7 +37,6 @@ from renderers.wall.messages import (
     Join,
     Known,
     Leave,
-    Message,
     Missed,
     Picked,
     Play,
@@ -55,6 +52,7 @@ from renderers.wall.messages import (
     Welcome,
 )
 from renderers.wall.picking import Picking, Send
+from renderers.wall.post import Post
 from renderers.wall.records import Wall
 from renderers.wall.register import NoPlace, Register
 from renderers.wall.scenery import Scenery
@@ -68,7 +66,6 @@ from renderers.wall.windows import Windows
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
 
-PIPE = 64
 LONGEST_S = 1.0
 
 
@@ -101,7 +98,6 @@ class Conductor:
         self._plan, self._endpoint = plan, endpoint
         self._senses = Senses(listener, tape)
         self._log = structlog.get_logger("conductor")
-        self.counts: Counter[str] = Counter()
         wall = plan.wall
         self._register = Register(wall.name, digest(wall), seats_of(wall))
         sources = listener.sources if listener is not None else ()
@@ -116,32 +112,31 @@ class Conductor:
         self._sensed_at = 0.0
         self._fresh_sense = 0.0
         self._figures_at = inf
-        self._said_at = -inf
         with ExitStack() as undo:
             self._context = zmq.Context()
             undo.callback(self._context.term)
-            self._door = ViewsDoor(self._context, plan.listen, keys, "wall", MAX_SCENE, PIPE, "conductor")
-            undo.callback(self._door.close, 0)
+            self._post = Post(self._context, plan.listen, keys, self._followers.gone)
+            undo.callback(self._post.close, 0)
             self._leader = Leader(self._context, plan.leader, wall.name, plan.delay_s, keys) if plan.leader else None
             undo.pop_all()
 
     @property
     def address(self) -> str:
         """Where tiles are waited for."""
-        return self._door.socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        return self._post.address
 
     def close(self) -> None:
         """Hangs up."""
         if self._leader is not None:
             self._leader.call.close()
-        self._door.close(200)
+        self._post.close(200)
         self._context.term()
 
     def run(self) -> int:
         """Conducts until SIGTERM (returns 0) or SIGINT (returns 130).  To be called from the main thread."""
         with signals() as (wake, caught):
             poller = zmq.Poller()
-            sources: list[object] = [wake, self._door.socket, *self._door.others]
+            sources: list[object] = [wake, *self._post.sources]
             if self._senses.listener is not None:
                 sources.append(self._senses.listener)
             if self._leader is not None:
@@ -176,7 +171,7 @@ class Conductor:
             self._sensed(records, time.monotonic())
         self._hear()
         now = time.monotonic()
-        self._door.attend(now)
+        self._post.attend(now)
         if self._leader is not None:
             self._leader.listen(now)
             if (scene := self._leader.take(now)) is not None:
@@ -216,24 +211,14 @@ class Conductor:
     # ------------------------------------------------------------------ what is heard
 
     def _hear(self) -> None:
-        for _ in range(1000):
-            try:
-                peer, *frames = self._door.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        for peer, frames in self._post.received():
             now = time.monotonic()
             try:
                 message, payload = decode(frames)
                 if message is not None:
                     self._answer(peer, message, payload, now)
             except Refused as why:
-                self.counts["garbage"] += 1
-                if now >= self._said_at + LONGEST_S:  # a flood of it is no flood of lines
-                    self._said_at = now
-                    self._log.warning(
-                        "no message", peer=peer.hex(), why=short(str(why)), garbage=self.counts["garbage"]
-                    )
-                self._say(peer, Refuse(short(str(why)), again=self._register.seat(peer) is not None))
+                self._post.refuse(peer, why, now, again=self._register.seat(peer) is not None)
 
     def _answer(self, peer: bytes, message: Known, payload: bytes, now: float) -> None:
         match message:
@@ -243,22 +228,22 @@ class Conductor:
                 self._tell(self._followers.follow(peer, message, now))
             case SetView():
                 self._changed(self._scenery.set_view(decode_view(payload), now), now)
-                self._say(peer, Answer(message.request))
+                self._post.say(peer, Answer(message.request))
             case Play(request, playing, steps_per_s, loop):
                 self._changed(self._scenery.play(steps_per_s if playing else None, now, loop=loop), now)
-                self._say(peer, Answer(request))
+                self._post.say(peer, Answer(request))
             case Ask(request, what):
                 said = (
                     msgspec.msgpack.encode(self.figures(now))
                     if what == "figures"
                     else encode_scene(self._scenery.scene)
                 )
-                self._say(peer, Answer(request), said)
+                self._post.say(peer, Answer(request), said)
             case Beat() | Ready() | Shown() | Missed() | Run() | Picked() | Redraw() | Leave() | Input():
                 name = self._register.seat(peer)
                 if name is None:
                     if isinstance(message, Beat):
-                        self._say(peer, Refuse("this conductor does not know this tile: join", again=True))
+                        self._post.say(peer, Refuse("this conductor does not know this tile: join", again=True))
                     return
                 self._of_seat(name, peer, message, now)
             case _:
@@ -284,7 +269,7 @@ class Conductor:
             case Beat(turn, reach, at):
                 self._do(self._barrier.beat(name, turn, _spans(reach), now), now)
                 where = self._barrier.epoch, self._barrier.position
-                self._say(peer, Beaten(at, now, time.monotonic(), *where))
+                self._post.say(peer, Beaten(at, now, time.monotonic(), *where))
             case Run(_, steps, half):
                 self._changed(self._scenery.run_is(steps, half, now), now)
             case Picked():
@@ -303,17 +288,17 @@ class Conductor:
         try:
             ended = self._register.admit(peer, join)
         except NoPlace as why:
-            self._say(peer, Refuse(short(str(why))))
+            self._post.say(peer, Refuse(short(str(why))))
             return
         for gone in ended:
             if gone.peer:
-                self._say(gone.peer, Refuse(short(f"another process shows {gone.seat} now")))
+                self._post.say(gone.peer, Refuse(short(f"another process shows {gone.seat} now")))
             self._do(self._barrier.leave(gone.seat, now), now)
-        self._say(peer, Welcome(messages.VERSION, self._plan.rules.deadline_s, self._plan.feed, host()))
+        self._post.say(peer, Welcome(messages.VERSION, self._plan.rules.deadline_s, self._plan.feed, host()))
         try:
             self._do(self._barrier.join(join.seat, _spans(join.reach), now, join.shown), now)
         except Full as why:
-            self._say(peer, Refuse(str(why)))
+            self._post.say(peer, Refuse(str(why)))
         self._log.info("joined", seat=join.seat)
 
     # ------------------------------------------------------------------ what is said
@@ -355,28 +340,11 @@ class Conductor:
                 self._tell(say)
 
     def _tell(self, say: Say) -> None:
-        self._say(say.peer, say.message, say.payload)
-
-    def _say(self, peer: bytes, message: Message, payload: bytes = b"") -> None:
-        self._post(peer, [encode(message), payload] if payload else [encode(message)])
+        self._post.say(say.peer, say.message, say.payload)
 
     def _send(self, seat: str, frames: list[bytes]) -> bool:
         peer = self._register.peer(seat)
-        return peer is not None and self._post(peer, frames)
-
-    def _post(self, peer: bytes, frames: list[bytes]) -> bool:
-        """Sends, or drops (False): a peer that does not read misses its deadline and is told again."""
-        try:
-            self._door.socket.send_multipart([peer, *frames], zmq.NOBLOCK)
-            return True
-        except zmq.Again:
-            self.counts["full"] += 1
-        except zmq.ZMQError as why:
-            if why.errno != zmq.EHOSTUNREACH:
-                raise
-            self.counts["gone"] += 1
-            self._followers.gone(peer)
-        return False
+        return peer is not None and self._post.send(peer, frames)
 
 
 def _spans(reach: tuple[Reach, ...]) -> tuple[Span, ...]:

@@ -126,7 +126,8 @@ def test_files_of_a_sites_own_machines_are_found_beside_the_one_that_names_them(
     (("check", "desk", "--jason"), 2, "No such option: --jason (Possible options: --json)"),
     (("draw", "desk", "-o", "FOLDER/no/x.svg"), 1, "cannot be written: No such file or directory (there is no folder"),
     (("import", "FOLDER"), 2, "is a folder; name the file in it"),
-    (("import", "FOLDER/site.xml", "-o", "FOLDER/no/x.toml"), 1, "x.toml cannot be written: No such file"),
+    (("import", "FOLDER/site.xml", "-o", "FOLDER/no/x.toml"), 1,
+     "cannot be written: No such file or directory (there is no folder"),
     (("verify", "desk", "--scale", "2"), 2, "Invalid value for '--scale'"),
     (("test-pattern", "desk", "--tile", "nope"), 2, "wall desk has no tile 'nope'; it has monitor-0-0, monitor-0-1"),
     (("test-pattern", "desk", "--node", "nope"), 2, "wall desk has no node 'nope'; it has localhost"),
@@ -135,7 +136,8 @@ def test_files_of_a_sites_own_machines_are_found_beside_the_one_that_names_them(
 def test_what_goes_wrong_is_one_sentence(arguments: tuple[str, ...], code: int, words: str, tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text('name = "x')
     (tmp_path / "inch.toml").write_text('name = "x"\nunits = "inch"\n')
-    (tmp_path / "site.xml").write_text(SCREENS)
+    (tmp_path / "site.xml").write_text(SPLIT_SITE)
+    (tmp_path / "screens.xml").write_text(SCREENS)
     done = cavecast(*(one.replace("FOLDER", str(tmp_path)) for one in arguments))
     assert (done.returncode, done.stdout) == (code, "")
     (line,) = done.stderr.splitlines()
