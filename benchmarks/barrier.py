@@ -21,7 +21,7 @@ import msgspec
 import zmq
 
 from benchmarks.report import Row, at_most, conclude, options
-from renderers.wall import messages
+from renderers.wall import framing, messages
 from renderers.wall.call import Call, host
 from renderers.wall.figures import WallFigures
 from renderers.wall.messages import Beat, Join, Reach, Ready, Shown, Tile
@@ -116,7 +116,7 @@ def measure(frames: int, tiles: int = TILES, rate_hz: float = 60.0, *, tracked: 
                     hand.sendto(f"fr {turn}\r\n6dcal 1\r\n{body}\r\n".encode(), at)
                 else:
                     view = View(placement=Placement((float(turn), 0.0, 0.0)))
-                    desk.send_multipart([messages.encode(messages.SetView(turn)), messages.encode_view(view)])
+                    desk.send_multipart([framing.encode(messages.SetView(turn)), framing.encode_view(view)])
                     desk.recv_multipart()
                 time.sleep(1 / rate_hz)
             return _figures(desk)
@@ -134,7 +134,7 @@ def measure(frames: int, tiles: int = TILES, rate_hz: float = 60.0, *, tracked: 
 
 
 def _figures(desk: zmq.Socket[bytes]) -> WallFigures:
-    desk.send(messages.encode(messages.Ask(0, "figures")))
+    desk.send(framing.encode(messages.Ask(0, "figures")))
     _, payload = desk.recv_multipart()
     return msgspec.msgpack.decode(payload, type=WallFigures)
 

@@ -7,6 +7,8 @@ machine alone can reach are taken.
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 
 import structlog
 import zmq
@@ -23,7 +25,7 @@ NAME = "views"
 
 
 class BadAddress(ValueError):
-    """An address that the renderer cannot listen at: which, and why."""
+    """An address that one cannot listen at: which, and why."""
 
     exit_code = 2
 
@@ -39,14 +41,16 @@ class ViewsDoor:
         name: str = NAME,
         largest: int = MAX_UP,
         pipe: int = PIPE,
+        who: str = "renderer",
     ) -> None:
-        """``largest``: bytes of a frame; ``pipe``: messages that may wait for one peer.
+        """``largest``: bytes of a frame; ``pipe``: messages that may wait for one peer; ``who`` has the door, in words.
 
         Raises BadAddress; nothing is left open then.
         """
-        if not address.startswith(("ipc://", "tcp://")) or (keys is None and beyond_loopback(address)):
+        # ZeroMQ takes 80x for 80.
+        if not re.fullmatch(r"ipc://.+|tcp://.+:(\d{1,5}|\*)", address) or (keys is None and beyond_loopback(address)):
             raise BadAddress(
-                f"the renderer cannot listen at {address}: without keys it takes an ipc:// address or "
+                f"the {who} cannot listen at {address}: without keys it takes an ipc:// address or "
                 "tcp://127.0.0.1:PORT (0: a free one); make keys with cavecast keys, and give --keys renderer.toml"
             )
         self._log = structlog.get_logger("renderer")
@@ -77,7 +81,7 @@ class ViewsDoor:
             try:
                 self.socket.bind(address)
             except zmq.ZMQError as why:
-                raise BadAddress(f"the renderer cannot listen at {address}: {why.strerror}") from None
+                raise BadAddress(f"the {who} cannot listen at {address}: {os.strerror(why.errno or 0)}") from None
             undo.pop_all()
 
     @property

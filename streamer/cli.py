@@ -129,6 +129,10 @@ def cavecast(
 
         chosen = settings.read({})
         logs.configure(chosen.log_level, chosen.log_format)
+    elif ctx.invoked_subcommand == "wall":  # it draws, and what the drawing would say is not what was asked for
+        from streamer import logs
+
+        logs.configure("warning")
 
 
 def main() -> NoReturn:

@@ -9,7 +9,8 @@ import structlog
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from renderers.wall.messages import MAX_SCENE, Known, Message, decode, encode
+from renderers.wall.framing import MAX_SCENE, decode, encode
+from renderers.wall.messages import Known, Message
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
 from streamer.wire.line import EVENTS, Line
@@ -17,11 +18,17 @@ from streamer.wire.line import EVENTS, Line
 PIPE = 64
 
 
+class NoAddress(ValueError):
+    """An address at which no conductor can be."""
+
+    exit_code = 2
+
+
 class Call:
     """Poll ``socket`` and ``monitor``; call ``attend`` in every turn."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, keys: Keys | None) -> None:
-        """Raises ZMQError if the address is none."""
+        """Raises NoAddress."""
         self._address, self._keys = address, keys
         self._log = structlog.get_logger("renderer.call")
         self._line = Line("renderer", "conductor", address, 1 if keys else 0)
@@ -42,7 +49,9 @@ class Call:
             self.socket.connect(address)
         except zmq.ZMQError:
             self.close()
-            raise
+            raise NoAddress(
+                f"{address} is no address of a conductor: give the one of its ready line, such as tcp://HOST:PORT"
+            ) from None
         self.garbage = 0
 
     def attend(self, now: float) -> None:

@@ -31,6 +31,7 @@ STEREO: dict[str, Stereo] = {
 USED = {"ScreenConfig", "ChannelConfig", "WindowConfig", "PipeConfig", "NumScreens", "NumChannels", "NumWindows",
         "NumPipes", "Stereo", "EyeSeparation", "Near", "Far", "ViewerPosition", "SceneSize", "Input"}  # fmt: skip
 SAME_MM = 0.5
+MOST_PIXELS = 1 << 16
 
 
 class Imported(NamedTuple):
@@ -59,6 +60,11 @@ def import_calvr(name: str, text: str, include: Include, without: tuple[str, ...
         raise WallError(f"{name} is no CalVR configuration: {why}") from None
     remarks = dict.fromkeys(document.remarks)
     named = [host for host in hosts(document) if host not in without]
+    for host in named:
+        if " " in host:
+            remarks[f"LOCAL host “{host}” has blanks in it; CalVR separates hosts by commas, so this is one name."] = (
+                None
+            )
     if not named:
         remarks["No LOCAL block names a host, so the wall has one node, localhost."] = None
     lookups = [Lookup(document, host, remarks) for host in named or ["localhost"]]
@@ -70,6 +76,9 @@ def import_calvr(name: str, text: str, include: Include, without: tuple[str, ...
         if outputs:
             nodes.append(Node(short[lookup.host], lookup.host))
             listed += outputs
+    lost = next((remark for remark in remarks if "left out" in remark), "")
+    if not listed and lost:
+        raise WallError(f"{name} places no screen that can be shown: {lost}")
     if not listed:
         raise WallError(
             f"{name} places no screens: it has no ScreenConfig with a Screen of name 0"
@@ -86,14 +95,17 @@ def import_calvr(name: str, text: str, include: Include, without: tuple[str, ...
         nodes=tuple(nodes),
         head=_head(first, screens, remarks),
         eye_separation_mm=_separation(first, remarks),
-        near_mm=_positive(first, "Near", 100.0),
-        far_mm=_positive(first, "Far", 100_000.0),
-        fit=Fit(size_mm=_positive(first, "SceneSize", 2000.0)),
+        near_mm=_positive(first, "Near", 100.0, remarks),
+        far_mm=_positive(first, "Far", 100_000.0, remarks),
+        fit=Fit(size_mm=_positive(first, "SceneSize", 2000.0, remarks)),
         trackers=trackers(first, remarks),
     )
     if wall.far_mm <= wall.near_mm:
         remarks[f"Far ({wall.far_mm:g}) is not beyond Near ({wall.near_mm:g}): CaveCast's own are used"] = None
         wall = _with_own_planes(wall)
+    odd = dict.fromkeys(one for lookup in lookups for one in lookup.others("ScreenConfig", "Screen"))
+    if odd:
+        remarks[f"ScreenConfig has {', '.join(odd)}, which are no flat screens: left behind."] = None
     known = {one.lower() for one in USED}
     rest = [tag for tag in dict.fromkeys(n for lookup in lookups for n in lookup.names()) if tag.lower() not in known]
     if rest:
@@ -156,6 +168,9 @@ def _tile(lookup: Lookup, name: str, node: str, channel: int, remarks: dict[str,
         remarks[f"Channel {channel} of {lookup.host} uses window {window}, which is not listed: left out"] = None
         return None
     wide, high = lookup.whole(frame, "width", 600), lookup.whole(frame, "height", 400)
+    if max(wide, high) > MOST_PIXELS:
+        remarks[f"Window {window} of {lookup.host} is {wide} × {high} pixels: its screens are left out"] = None
+        return None
     left, bottom = lookup.whole(path, "left", 0), lookup.whole(path, "bottom", 0)
     width = min(lookup.whole(path, "width", wide), wide - left)
     height = min(lookup.whole(path, "height", high), high - bottom)
@@ -281,6 +296,9 @@ def _separation(lookup: Lookup, remarks: dict[str, None]) -> float:
     return lookup.number("Stereo", "separation", 64.0)
 
 
-def _positive(lookup: Lookup, path: str, default: float) -> float:
+def _positive(lookup: Lookup, path: str, default: float, remarks: dict[str, None]) -> float:
     value = lookup.number(path, "value", default)
-    return value if value > 0 else default
+    if value > 0:
+        return value
+    remarks[f"{path} is {value:g}, which no picture can be drawn with: {default:g} is used."] = None
+    return default

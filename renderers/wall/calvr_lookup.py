@@ -130,6 +130,11 @@ class Lookup:
         """Names of all outermost elements."""
         return list(dict.fromkeys(element.name for root in self._roots for element in root))
 
+    def others(self, path: str, expected: str) -> list[str]:
+        """Names of what stands at a path and is not the expected kind."""
+        found = (child for element in self.elements(path) for child in element.children)
+        return list(dict.fromkeys(child.name for child in found if not child.is_(expected)))
+
     def text(self, path: str, attribute: str = "value") -> str | None:
         """The attribute of the first element at the path that has it."""
         for element in self.elements(path):

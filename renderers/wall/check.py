@@ -31,6 +31,7 @@ RULES = (
     check_outputs.stereo,
     check_outputs.pixels,
     check_outputs.nodes,
+    check_outputs.trackers,
     check_room.eyes,
     check_room.upside_down,
 )

@@ -8,6 +8,7 @@ from itertools import combinations
 
 from renderers.wall.findings import Finding
 from renderers.wall.records import Tile, Wall
+from renderers.wall.track.address import address_flaw, udp_address
 
 
 def names(wall: Wall) -> Iterator[Finding]:
@@ -101,3 +102,16 @@ def nodes(wall: Wall) -> Iterator[Finding]:
     if expected and expected < len(chosen):
         text = f"The selector expects {expected} nodes, but the tiles need {len(chosen)}."
         yield Finding("error", "too-few-nodes", text, "selector")
+
+
+def trackers(wall: Wall) -> Iterator[Finding]:
+    taken: dict[tuple[str, int], int] = {}
+    for number, source in enumerate(wall.trackers):
+        if why := address_flaw(source):
+            yield Finding("error", "tracker", f"Tracker {number}: {why}.", f"trackers {number}")
+        elif source.kind in ("dtrack", "osc"):
+            host, port, _ = udp_address(source.address)
+            other = taken.setdefault((host, port), number) if port else number
+            if other != number:
+                text = f"Trackers {other} and {number} listen at one address, {host}:{port}: only one of them can."
+                yield Finding("error", "tracker", text, f"trackers {number}")

@@ -15,11 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from renderers.wall.calvr import Imported
-    from renderers.wall.check import Report
-    from renderers.wall.proof import Verdict
 
 _FAILED, _USAGE = 1, 2
 
@@ -49,18 +45,9 @@ def presets(json: AsJson = False) -> None:
         listed = [{"title": w.title, **msgspec.to_builtins(r)} for w, r in zip(walls, reports, strict=True)]
         sys.stdout.write(msgspec.json.encode(listed).decode() + "\n")
         return
-    if not sys.stdout.isatty():
-        for w, r in zip(walls, reports, strict=True):
-            typer.echo(f"{w.name}\t{r.screens}\t{r.tiles}\t{r.nodes}\t{r.megapixels:.1f}\t{w.title}")
-        return
-    from rich.console import Console
-    from rich.table import Table
+    from renderers.wall.telling import listed as told
 
-    table = Table("preset", "screens", "outputs", "nodes", "megapixels", "field of view", "what")
-    for w, r in zip(walls, reports, strict=True):
-        seen = f"{r.fov_deg[0]:.0f}° × {r.fov_deg[1]:.0f}°"
-        table.add_row(w.name, str(r.screens), str(r.tiles), str(r.nodes), f"{r.megapixels:.1f}", seen, w.title)
-    Console().print(table)
+    told(walls, reports)
 
 
 @wall.command()
@@ -82,7 +69,9 @@ def check(chosen: Wanted, json: AsJson = False) -> None:
     if json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     else:
-        _show(report)
+        from renderers.wall.telling import show
+
+        show(report)
     if not report.sound:
         raise typer.Exit(_FAILED)
 
@@ -109,7 +98,7 @@ def draw(
         _refuse(why)
     except ImportError as why:
         _wrong(str(why))
-    out.write_bytes(made)
+    _write(out, made)
 
 
 @wall.command("import")
@@ -141,7 +130,7 @@ def import_(
     if out is None:
         sys.stdout.write(made)
     else:
-        out.write_text(made, "utf-8")
+        _write(out, made.encode())
     for remark in found.remarks:
         typer.echo(remark, err=True)
     if out is not None:
@@ -173,17 +162,23 @@ def verify(
     import msgspec
 
     from renderers.vtk_window import NoOpenGL
+    from renderers.wall.check import check as look
     from renderers.wall.complaint import WallError
+    from renderers.wall.findings import count
     from renderers.wall.shelf import load_wall
+    from renderers.wall.telling import aside, progress, tell
     from renderers.wall.verify import Booth
     from renderers.wall.verify import verify as tried
 
     try:
         wanted = load_wall(chosen)
+        errors = sum(finding.level == "error" for finding in look(wanted).findings)
+        if errors:
+            aside(f"{wanted.name} has {count(errors, 'error')}, see cavecast wall check {chosen}: it is drawn as it is")
         if pictures is not None:
             pictures.mkdir(parents=True, exist_ok=True)
         with closing(Booth()) as booth:
-            verdict = tried(booth, wanted, scale, pictures, _progress())
+            verdict = tried(booth, wanted, scale, pictures, progress())
     except (WallError, NoOpenGL) as why:
         _refuse(why)
     except OSError as why:
@@ -191,7 +186,7 @@ def verify(
     if json:
         sys.stdout.write(msgspec.json.encode(verdict).decode() + "\n")
     else:
-        _tell(verdict)
+        tell(verdict)
     if not verdict.within:
         raise typer.Exit(_FAILED)
 
@@ -220,6 +215,7 @@ def pattern_(
     from renderers.wall.complaint import WallError
     from renderers.wall.shelf import load_wall
     from renderers.wall.standing import chosen_tiles, save_pattern, show_pattern
+    from renderers.wall.telling import aside
 
     if offscreen and pictures is None:
         _wrong("--offscreen shows nothing to anybody: add --pictures FOLDER, where the pictures are saved")
@@ -232,9 +228,9 @@ def pattern_(
         code = 0
         if offscreen:
             assert pictures is not None
-            save_pattern(wanted, tiles, pictures, _aside)
+            save_pattern(wanted, tiles, pictures, aside)
         else:
-            code = show_pattern(wanted, tiles, pictures, _aside)
+            code = show_pattern(wanted, tiles, pictures, aside)
     except LookupError as why:
         _wrong(str(why.args[0]))
     except (WallError, NoOpenGL) as why:
@@ -262,86 +258,35 @@ def _imported(file: Path, without: tuple[str, ...]) -> Imported:
         return import_pvx(file.name, text)
 
     def include(path: str, of: str) -> tuple[str, str] | None:
-        """A file that another includes: beside that one, beside the first, or where CalVR has its own."""
+        """A file that another includes: beside that one, beside the first, or where CalVR has its own.
+
+        A path of the site's own machines is looked for by its last part alone as well.
+        """
         home = os.environ.get("CALVR_HOME")
         places = [files[of].parent, file.parent]
         places += [Path(folder) for folder in (os.environ.get("CALVR_CONFIG_DIR"),) if folder]
         places += [Path(home) / "config"] if home else []
-        for place in places:
-            candidate = (place / path).resolve()
-            if candidate.is_file():
-                name = file.name if candidate == file.resolve() else path
-                files.setdefault(name, candidate)
-                return name, read_text(candidate)
+        plain = path.replace("\\", "/")
+        for wanted in dict.fromkeys((path, plain, plain.rpartition("/")[2])):
+            for place in places if wanted else ():
+                candidate = (place / wanted).resolve()
+                if candidate.is_file():
+                    name = file.name if candidate == file.resolve() else path
+                    files.setdefault(name, candidate)
+                    return name, read_text(candidate)
         return None
 
     files = {file.name: file.resolve()}
     return import_calvr(file.name, text, include, without)
 
 
-def _show(report: Report) -> None:
-    from renderers.wall.findings import count
-
-    across, up = report.fov_deg
-    typer.echo(
-        f"{report.name}: {count(report.screens, 'screen')}, {count(report.tiles, 'output')} on "
-        f"{count(report.nodes, 'node')}, "
-        f"{report.megapixels:,.1f} megapixels, {across:.0f}° × {up:.0f}° from the head"
-    )
-    for finding in report.findings:
-        typer.echo(f"{finding.level:8} {finding.sentence}")
-    if not report.findings:
-        typer.echo("nothing to complain about")
-
-
-def _aside(line: str) -> None:
-    typer.echo(line, err=True)
-
-
-def _progress() -> Callable[[int, int], None]:
-    """Says on a terminal how far it is; elsewhere, at each quarter."""
-    quarters = iter((0.25, 0.5, 0.75, 1.0, 2.0))
-    due = [next(quarters)]
-
-    def tell(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            typer.echo(f"\r{done} of {total} pictures compared", err=True, nl=done == total)
-        elif done >= due[0] * total:
-            due[0] = next(quarters)
-            typer.echo(f"{done} of {total} pictures compared", err=True)
-
-    return tell
-
-
-def _tell(verdict: Verdict) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    rows = [
-        (
-            row.group, str(row.tiles), f"{row.against[0]} × {row.against[1]}", f"{100 * row.share:.4f} %",
-            f"{row.worst_tile} {100 * row.worst_share:.4f} %", f"{row.error_px:.2f} px", f"{100 * row.seen:.0f} %",
-        )
-        for row in verdict.groups
-    ]  # fmt: skip
-    heads = ("tiles", "how many", "beside", "differ", "worst tile", "points off by", "seen")
-    if sys.stdout.isatty():
-        table = Table(*heads)
-        for row in rows:
-            table.add_row(*row)
-        Console().print(table)
-    else:
-        for row in (heads, *rows):
-            typer.echo("\t".join(row))
-    typer.echo(
-        f"{verdict.wall}, {verdict.tiles} tiles at {verdict.scale:g}: {100 * verdict.share:.4f} % of the pixels differ "
-        f"(worst tile {verdict.worst_tile}, {100 * verdict.worst_share:.4f} %), points are off by at most "
-        f"{verdict.error_px:.2f} px, in {verdict.seconds:.0f} s: {'within' if verdict.within else 'ABOVE'} the budget "
-        f"of {100 * verdict.budget:g} % in each view and 0.5 px"
-    )
-    for one in verdict.trials:
-        if one.differing > verdict.budget * one.pixels:
-            typer.echo(f"above: {one.trial}, {one.eye} eye, {100 * one.differing / one.pixels:.4f} %")
+def _write(out: Path, made: bytes) -> None:
+    try:
+        out.write_bytes(made)
+    except OSError as why:
+        there = "" if out.parent.is_dir() else f" (there is no folder {out.parent})"
+        typer.echo(f"cavecast: --out {out} cannot be written: {why.strerror}{there}", err=True)
+        raise typer.Exit(_FAILED) from None
 
 
 def _refuse(why: Exception) -> NoReturn:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import time
-from collections import Counter
 from contextlib import ExitStack
 from math import ceil, inf
 from typing import NamedTuple
@@ -17,17 +16,16 @@ import msgspec
 import structlog
 import zmq
 
-from renderers.door import ViewsDoor
 from renderers.signals import signals
 from renderers.wall import barrier, messages
 from renderers.wall.barrier import Act, Barrier, Full, Rules, Span
 from renderers.wall.call import host
 from renderers.wall.exposition import Endpoint
-from renderers.wall.figures import WallFigures, WallTally, wall_figures
+from renderers.wall.figures import Heard, WallFigures, WallTally, wall_figures
 from renderers.wall.followers import Followers, Say
+from renderers.wall.framing import decode, decode_view, encode, encode_scene, short
 from renderers.wall.leader import Leader
 from renderers.wall.messages import (
-    MAX_SCENE,
     Answer,
     Ask,
     Beat,
@@ -39,7 +37,6 @@ from renderers.wall.messages import (
     Join,
     Known,
     Leave,
-    Message,
     Missed,
     Picked,
     Play,
@@ -53,25 +50,22 @@ from renderers.wall.messages import (
     Show,
     Shown,
     Welcome,
-    decode,
-    decode_view,
-    encode,
-    encode_scene,
-    short,
 )
 from renderers.wall.picking import Picking, Send
+from renderers.wall.post import Post
 from renderers.wall.records import Wall
+from renderers.wall.register import NoPlace, Register
 from renderers.wall.scenery import Scenery
 from renderers.wall.seating import digest, seats_of
+from renderers.wall.senses import Senses
 from renderers.wall.track.listen import Listener
 from renderers.wall.track.poses import Trackers
-from renderers.wall.track.record import Recorder
 from renderers.wall.track.sensed import Record
+from renderers.wall.track.tape import Tape
 from renderers.wall.windows import Windows
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
 
-PIPE = 64
 LONGEST_S = 1.0
 
 
@@ -90,64 +84,61 @@ class Plan(NamedTuple):
 
 
 class Conductor:
-    """One wall.  Raises BadAddress."""
+    """One wall.  Raises BadAddress and NoAddress."""
 
     def __init__(
         self,
         plan: Plan,
         keys: Keys | None = None,
         listener: Listener | None = None,
-        recorder: Recorder | None = None,
+        tape: Tape | None = None,
         endpoint: Endpoint | None = None,
     ) -> None:
-        self._plan, self._listener, self._recorder, self._endpoint = plan, listener, recorder, endpoint
+        """``tape``: what the session is recorded on."""
+        self._plan, self._endpoint = plan, endpoint
+        self._senses = Senses(listener, tape)
         self._log = structlog.get_logger("conductor")
-        self.counts: Counter[str] = Counter()
         wall = plan.wall
-        self._digest = digest(wall)
-        self._seats = seats_of(wall)
+        self._register = Register(wall.name, digest(wall), seats_of(wall))
         sources = listener.sources if listener is not None else ()
-        trackers = Trackers(sources, wall.head, wall.eye_separation_mm) if sources else None
-        self._scenery = Scenery(wall, trackers, plan.rules.rate_hz)
+        self._trackers = Trackers(sources, wall.head, wall.eye_separation_mm) if sources else None
+        self._scenery = Scenery(wall, self._trackers, plan.rules.rate_hz)
         self._windows = Windows(wall, sources)
         self._barrier = Barrier(plan.rules, self._scenery.look)
         self._picking, self._followers = Picking(), Followers()
         self.tally = WallTally()
-        self._peers: dict[str, bytes] = {}
-        self._names: dict[bytes, str] = {}
         self._drawn = (0, b"")
         """Number and bytes of the look drawn last."""
         self._sensed_at = 0.0
         self._fresh_sense = 0.0
         self._figures_at = inf
-        self._said_at = -inf
         with ExitStack() as undo:
             self._context = zmq.Context()
             undo.callback(self._context.term)
-            self._door = ViewsDoor(self._context, plan.listen, keys, "wall", MAX_SCENE, PIPE)
-            undo.callback(self._door.close, 0)
+            self._post = Post(self._context, plan.listen, keys, self._followers.gone)
+            undo.callback(self._post.close, 0)
             self._leader = Leader(self._context, plan.leader, wall.name, plan.delay_s, keys) if plan.leader else None
             undo.pop_all()
 
     @property
     def address(self) -> str:
         """Where tiles are waited for."""
-        return self._door.socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        return self._post.address
 
     def close(self) -> None:
         """Hangs up."""
         if self._leader is not None:
             self._leader.call.close()
-        self._door.close(200)
+        self._post.close(200)
         self._context.term()
 
     def run(self) -> int:
         """Conducts until SIGTERM (returns 0) or SIGINT (returns 130).  To be called from the main thread."""
         with signals() as (wake, caught):
             poller = zmq.Poller()
-            sources: list[object] = [wake, self._door.socket, *self._door.others]
-            if self._listener is not None:
-                sources.append(self._listener)
+            sources: list[object] = [wake, *self._post.sources]
+            if self._senses.listener is not None:
+                sources.append(self._senses.listener)
             if self._leader is not None:
                 sources += [self._leader.call.socket, self._leader.call.monitor]
             for source in sources:
@@ -162,25 +153,25 @@ class Conductor:
 
     def figures(self, now: float) -> WallFigures:
         """The wall in figures."""
-        return wall_figures(self._plan.wall, self._seats, self._barrier, self.tally, now)
+        head = self._trackers.figures(now) if self._trackers is not None else None
+        heard = Heard(self._senses.states(), head, self._senses.unrecorded)
+        return wall_figures(self._plan.wall, self._register.seats, self._barrier, self.tally, heard, now)
 
     # ------------------------------------------------------------------ turns
 
     def _deadline(self, now: float) -> float:
         times = [self._barrier.deadline(), self._figures_at, now + LONGEST_S]
-        times += [self._scenery.deadline(), self._picking.deadline()]
-        if self._listener is not None:
-            times.append(self._listener.deadline())
+        times += [self._scenery.deadline(), self._picking.deadline(), self._senses.deadline()]
         if self._leader is not None:
             times.append(self._leader.deadline())
         return min(times)
 
     def _turn(self) -> None:
-        if self._listener is not None and (records := self._listener.read(time.monotonic())):
+        if records := self._senses.read(time.monotonic()):
             self._sensed(records, time.monotonic())
         self._hear()
         now = time.monotonic()
-        self._door.attend(now)
+        self._post.attend(now)
         if self._leader is not None:
             self._leader.listen(now)
             if (scene := self._leader.take(now)) is not None:
@@ -196,17 +187,11 @@ class Conductor:
             if self._endpoint is not None:
                 self._endpoint.show(self.figures(now))
             self._followers.forget(now)
+            self._senses.tell()
 
     def _sensed(self, records: list[Record], now: float) -> None:
         """What trackers say, and what is done at windows."""
-        if self._recorder is not None:
-            try:
-                for record in records:
-                    self._recorder.write(record, now)
-            except OSError as why:
-                # The wall goes on; what was recorded so far can be played.
-                self._recorder = None
-                self._log.warning("the session is recorded no further", why=str(why))
+        self._senses.keep(records, now)
         self._changed(self._scenery.sense(records, now), now)
 
     def _changed(self, changed: bool, now: float) -> None:
@@ -226,24 +211,14 @@ class Conductor:
     # ------------------------------------------------------------------ what is heard
 
     def _hear(self) -> None:
-        for _ in range(1000):
-            try:
-                peer, *frames = self._door.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        for peer, frames in self._post.received():
             now = time.monotonic()
             try:
                 message, payload = decode(frames)
                 if message is not None:
                     self._answer(peer, message, payload, now)
             except Refused as why:
-                self.counts["garbage"] += 1
-                if now >= self._said_at + LONGEST_S:  # a flood of it is no flood of lines
-                    self._said_at = now
-                    self._log.warning(
-                        "no message", peer=peer.hex(), why=short(str(why)), garbage=self.counts["garbage"]
-                    )
-                self._say(peer, Refuse(short(str(why)), again=peer in self._names))
+                self._post.refuse(peer, why, now, again=self._register.seat(peer) is not None)
 
     def _answer(self, peer: bytes, message: Known, payload: bytes, now: float) -> None:
         match message:
@@ -253,22 +228,22 @@ class Conductor:
                 self._tell(self._followers.follow(peer, message, now))
             case SetView():
                 self._changed(self._scenery.set_view(decode_view(payload), now), now)
-                self._say(peer, Answer(message.request))
+                self._post.say(peer, Answer(message.request))
             case Play(request, playing, steps_per_s, loop):
                 self._changed(self._scenery.play(steps_per_s if playing else None, now, loop=loop), now)
-                self._say(peer, Answer(request))
+                self._post.say(peer, Answer(request))
             case Ask(request, what):
                 said = (
                     msgspec.msgpack.encode(self.figures(now))
                     if what == "figures"
                     else encode_scene(self._scenery.scene)
                 )
-                self._say(peer, Answer(request), said)
+                self._post.say(peer, Answer(request), said)
             case Beat() | Ready() | Shown() | Missed() | Run() | Picked() | Redraw() | Leave() | Input():
-                name = self._names.get(peer)
+                name = self._register.seat(peer)
                 if name is None:
                     if isinstance(message, Beat):
-                        self._say(peer, Refuse("this conductor does not know this tile: join", again=True))
+                        self._post.say(peer, Refuse("this conductor does not know this tile: join", again=True))
                     return
                 self._of_seat(name, peer, message, now)
             case _:
@@ -285,7 +260,7 @@ class Conductor:
             case Ready(frame, reach):
                 self._do(self._barrier.ready(name, frame, now, _spans(reach)), now)
             case Shown():
-                mine = self._seats[name]
+                mine = self._register.seats[name]
                 tiles = [(tile.name, tile.at) for tile in message.tiles if tile.name in mine]
                 self.tally.shown(message.frame, tiles, message.arrived_s)
                 self._scenery.gait.took(message.frame, message.draw_s)
@@ -294,7 +269,7 @@ class Conductor:
             case Beat(turn, reach, at):
                 self._do(self._barrier.beat(name, turn, _spans(reach), now), now)
                 where = self._barrier.epoch, self._barrier.position
-                self._say(peer, Beaten(at, now, time.monotonic(), *where))
+                self._post.say(peer, Beaten(at, now, time.monotonic(), *where))
             case Run(_, steps, half):
                 self._changed(self._scenery.run_is(steps, half, now), now)
             case Picked():
@@ -306,38 +281,25 @@ class Conductor:
                 if records := self._windows.records(message):
                     self._sensed(records, now)
             case Leave():
-                del self._names[peer], self._peers[name]
+                self._register.leave(peer)
                 self._do(self._barrier.leave(name, now), now)
 
     def _join(self, peer: bytes, join: Join, now: float) -> None:
-        wall = self._plan.wall
-        mine = self._seats.get(join.seat)
-        if mine is None or join.tiles not in ((), mine):
-            self._say(peer, Refuse(short(f"wall {wall.name} has no tile or node {join.seat!r} with these tiles")))
+        try:
+            ended = self._register.admit(peer, join)
+        except NoPlace as why:
+            self._post.say(peer, Refuse(short(str(why))))
             return
-        if join.wall != self._digest:
-            why = f"the tile has another description of wall {wall.name} than the conductor: give both the same file"
-            self._say(peer, Refuse(short(why)))
-            return
-        for other in [one for one in self._peers if one != join.seat and not set(mine).isdisjoint(self._seats[one])]:
-            self._turn_out(other, now)
-        if (before := self._peers.get(join.seat)) not in (None, peer):
-            self._turn_out(join.seat, now)
-        self._names.pop(before or b"", None)
-        self._peers[join.seat], self._names[peer] = peer, join.seat
-        self._say(peer, Welcome(messages.VERSION, self._plan.rules.deadline_s, self._plan.feed, host()))
+        for gone in ended:
+            if gone.peer:
+                self._post.say(gone.peer, Refuse(short(f"another process shows {gone.seat} now")))
+            self._do(self._barrier.leave(gone.seat, now), now)
+        self._post.say(peer, Welcome(messages.VERSION, self._plan.rules.deadline_s, self._plan.feed, host()))
         try:
             self._do(self._barrier.join(join.seat, _spans(join.reach), now, join.shown), now)
         except Full as why:
-            self._say(peer, Refuse(str(why)))
+            self._post.say(peer, Refuse(str(why)))
         self._log.info("joined", seat=join.seat)
-
-    def _turn_out(self, name: str, now: float) -> None:
-        """Another process has come for a tile."""
-        peer = self._peers.pop(name)
-        self._names.pop(peer, None)
-        self._say(peer, Refuse(short(f"another process shows {name} now")))
-        self._do(self._barrier.leave(name, now), now)
 
     # ------------------------------------------------------------------ what is said
 
@@ -349,7 +311,7 @@ class Conductor:
                 case barrier.Show(seats, frame):
                     raw = encode(Show(frame, time.monotonic()))
                     missed = [seat for seat in seats if not self._send(seat, [raw])]
-                    tiles = sum(len(self._seats[seat]) for seat in seats)
+                    tiles = sum(len(self._register.seats[seat]) for seat in seats)
                     self.tally.show(frame, tiles, self._fresh_sense, now)
                     self._fresh_sense = 0.0
                     self.tally.draw_to_show.add(self._barrier.took_s)
@@ -378,28 +340,11 @@ class Conductor:
                 self._tell(say)
 
     def _tell(self, say: Say) -> None:
-        self._say(say.peer, say.message, say.payload)
-
-    def _say(self, peer: bytes, message: Message, payload: bytes = b"") -> None:
-        self._post(peer, [encode(message), payload] if payload else [encode(message)])
+        self._post.say(say.peer, say.message, say.payload)
 
     def _send(self, seat: str, frames: list[bytes]) -> bool:
-        peer = self._peers.get(seat)
-        return peer is not None and self._post(peer, frames)
-
-    def _post(self, peer: bytes, frames: list[bytes]) -> bool:
-        """Sends, or drops (False): a peer that does not read misses its deadline and is told again."""
-        try:
-            self._door.socket.send_multipart([peer, *frames], zmq.NOBLOCK)
-            return True
-        except zmq.Again:
-            self.counts["full"] += 1
-        except zmq.ZMQError as why:
-            if why.errno != zmq.EHOSTUNREACH:
-                raise
-            self.counts["gone"] += 1
-            self._followers.gone(peer)
-        return False
+        peer = self._register.peer(seat)
+        return peer is not None and self._post.send(peer, frames)
 
 
 def _spans(reach: tuple[Reach, ...]) -> tuple[Span, ...]:

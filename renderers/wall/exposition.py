@@ -16,6 +16,7 @@ COUNTERS: tuple[tuple[str, str, Callable[[WallFigures], float]], ...] = (
     ("frames", "Frames shown.", lambda f: f.frames),
     ("deaths", "Processes that were not heard any more.", lambda f: f.deaths),
     ("rejoins", "Times that a process came back after an eviction.", lambda f: f.rejoins),
+    ("unrecorded_records", "Records of trackers that were not recorded.", lambda f: f.heard.unrecorded),
     ("missed_shows", "Tiles that did not report that they showed a frame.", lambda f: f.missed_shows),
 )
 GAUGES: tuple[tuple[str, str, Callable[[WallFigures], float]], ...] = (
@@ -62,6 +63,31 @@ def families(figures: Iterable[WallFigures]) -> Iterable[Metric]:
             skew.add_metric([wall.wall, tile, "0.5"], one.p50_s)
             skew.add_metric([wall.wall, tile, "0.99"], one.p99_s)
     yield skew
+    yield from _heard(walls)
+
+
+def _heard(walls: Iterable[WallFigures]) -> Iterable[Metric]:
+    """What comes of the trackers, a sample per source of the wall file."""
+    of_source = ["wall", "source", "kind"]
+    packets = CounterMetricFamily(PREFIX + "tracker_packets", "Datagrams, messages or events.", labels=of_source)
+    garbage = CounterMetricFamily(PREFIX + "tracker_garbage", "Those of no use.", labels=[*of_source, "reason"])
+    silent = GaugeMetricFamily(PREFIX + "tracker_trouble", "1 while nothing can come from it.", labels=of_source)
+    rejected = CounterMetricFamily(PREFIX + "rejected_poses", "Not believed.", labels=["wall", "reason"])
+    age = GaugeMetricFamily(PREFIX + "head_age_seconds", "Since the last pose of the head.", labels=["wall"])
+    lost = GaugeMetricFamily(PREFIX + "head_lost_seconds", "Since the head was lost.", labels=["wall"])
+    for wall in walls:
+        for number, one in enumerate(wall.heard.sources):
+            which = [wall.wall, str(number), one.kind]
+            packets.add_metric(which, one.packets)
+            silent.add_metric(which, bool(one.trouble))
+            for reason, count in one.garbage.items():
+                garbage.add_metric([*which, reason], count)
+        if (head := wall.heard.head) is not None:
+            for reason, count in head.rejected.items():
+                rejected.add_metric([wall.wall, reason], count)
+            age.add_metric([wall.wall], -1.0 if head.head_age_s is None else head.head_age_s)
+            lost.add_metric([wall.wall], head.lost_s)
+    return packets, garbage, silent, rejected, age, lost
 
 
 class Endpoint(Collector):

@@ -11,6 +11,8 @@ import numpy as np
 
 from renderers.wall.barrier import Barrier
 from renderers.wall.records import Wall
+from renderers.wall.track.poses import Figures
+from renderers.wall.track.sensed import SourceState
 
 KEPT = 1024
 OPEN_FRAMES = 8
@@ -23,6 +25,16 @@ class Spread(msgspec.Struct, frozen=True):
     p50_s: float = 0.0
     p99_s: float = 0.0
     longest_s: float = 0.0
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What comes of the trackers."""
+
+    sources: tuple[SourceState, ...] = ()
+    head: Figures | None = None
+    """None: the wall has no trackers."""
+    unrecorded: int = 0
+    """Records that should have been recorded and were not: the disk is full, or too slow."""
 
 
 class WallFigures(msgspec.Struct, frozen=True):
@@ -51,6 +63,7 @@ class WallFigures(msgspec.Struct, frozen=True):
     sensor_to_draw: Spread
     sensor_to_show: Spread
     chunk_to_show: Spread
+    heard: Heard = Heard()
 
 
 class Times:
@@ -126,7 +139,7 @@ class WallTally:
 
 
 def wall_figures(
-    wall: Wall, seats: Mapping[str, tuple[str, ...]], barrier: Barrier, tally: WallTally, now: float
+    wall: Wall, seats: Mapping[str, tuple[str, ...]], barrier: Barrier, tally: WallTally, heard: Heard, now: float
 ) -> WallFigures:
     """The figures of a wall; ``seats`` are the tiles of each process that it may have."""
     counts, states = barrier.counts, barrier.states()
@@ -151,4 +164,5 @@ def wall_figures(
         sensor_to_draw=tally.sensor_to_draw.spread(),
         sensor_to_show=tally.sensor_to_show.spread(),
         chunk_to_show=tally.chunk_to_show.spread(),
+        heard=heard,
     )

@@ -12,7 +12,8 @@ import structlog
 import zmq
 
 from renderers.wall.call import Call
-from renderers.wall.messages import VERSION, Follow, Refuse, Scene, Seen, decode_scene
+from renderers.wall.framing import decode_scene
+from renderers.wall.messages import VERSION, Follow, Refuse, Scene, Seen
 from renderers.wall.sites import Clock, Exchange, Playout
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys

@@ -16,6 +16,7 @@ from renderers.wall.barrier import Rules
 from renderers.wall.exposition import Endpoint
 from renderers.wall.records import TrackerSource, Wall
 from renderers.wall.track.listen import Listener
+from renderers.wall.track.tape import Tape
 from streamer.wire.keys import read as read_keys
 
 
@@ -85,7 +86,6 @@ def conductor(
     Prints one line of JSON with its address when it is ready.  Runs until it is told to stop (SIGTERM).
     """
     from renderers.wall.conductor import Conductor, Plan
-    from renderers.wall.track.record import Recorder
 
     structlog.contextvars.bind_contextvars(part="conductor")
     here = _wall(wall)
@@ -97,18 +97,10 @@ def conductor(
     rules = Rules(deadline_s=deadline_ms / 1000, rate_hz=rate, stale_s=stale_s)
     plan = Plan(here, listen, feed, rules, leader, delay_ms / 1000, own_head)
     with ExitStack() as stack:
-        listener = stack.enter_context(_listener(sources)) if sources else None
-        recorder = None
-        if record is not None:
-            if listener is None:
-                raise WrongUse(f"--record {record}: wall {here.name} has no trackers that could be recorded")
-            try:
-                out = stack.enter_context(record.open("xb", buffering=0))
-                recorder = Recorder(out, listener.sources, time.monotonic())
-            except OSError as why:
-                raise CannotShow(f"{record} cannot be written: {why.strerror}") from None
+        listener = stack.enter_context(_listener(sources))
+        tape = stack.enter_context(_tape(record, listener.sources)) if record is not None else None
         endpoint = stack.enter_context(_endpoint(metrics_port))
-        node = stack.enter_context(closing(Conductor(plan, mine, listener, recorder, endpoint)))
+        node = stack.enter_context(closing(Conductor(plan, mine, listener, tape, endpoint)))
         ready = {"ready": "conductor", "address": node.address, "wall": here.name, "tiles": len(here.tiles)}
         if endpoint is not None:
             ready["metrics"] = f"http://127.0.0.1:{endpoint.port}/metrics"
@@ -178,10 +170,31 @@ def _wall(name: str) -> Wall:
 def _listener(sources: tuple[TrackerSource, ...]) -> Iterator[Listener]:
     try:
         listener = Listener(sources, time.monotonic())
-    except OSError as why:
-        raise CannotShow(f"a tracker of the wall cannot be listened to: {why.strerror or why}") from None
+    except (OSError, ValueError) as why:
+        if isinstance(why, OSError) and why.strerror:
+            raise CannotShow(f"{why.filename}: {why.strerror}" if why.filename else why.strerror) from None
+        raise CannotShow(str(why)) from None
     with listener:
         yield listener
+
+
+@contextmanager
+def _tape(file: Path, sources: tuple[TrackerSource, ...]) -> Iterator[Tape]:
+    with ExitStack() as undo:
+        try:
+            out = undo.enter_context(file.open("xb", buffering=0))
+            tape = Tape(out, sources, time.monotonic())
+        except FileExistsError:
+            raise WrongUse(f"--record {file}: there is such a file already, and no session is overwritten") from None
+        except (OSError, ValueError) as why:
+            raise CannotShow(f"{file} cannot be written: {getattr(why, 'strerror', None) or why}") from None
+        undo.pop_all()
+    try:
+        yield tape
+    finally:
+        tape.close()
+        if tape.lost:
+            structlog.get_logger("conductor").warning("not all was recorded", file=str(file), lost=tape.lost)
 
 
 @contextmanager

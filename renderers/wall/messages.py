@@ -1,27 +1,20 @@
 """What a conductor, its tiles, and the conductor of another site say to each other.
 
-Framed as everywhere else (``streamer.wire.header``): a header of at most 512 bytes, MessagePack, an array that begins
-with the record's name; names and fields that are not known are passed over.  What is larger, a ``Scene``, is the one
-payload.  Times are seconds of the conductor's clock unless something else is said.
+Records alone; ``renderers.wall.framing`` makes bytes of them.  Times are seconds of the conductor's clock unless
+something else is said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from streamer.wire.header import MAX_HEADER, Refused, brief
-from streamer.wire.viewing import Head, Vec3, View, head_flaw, near, view_flaw
+from streamer.wire.viewing import Head, Vec3, View
 
 VERSION = 1
-MAX_SCENE = 1 << 16
-"""Bytes of a payload."""
-MAX_NAME, MAX_NOTE = 64, 500
-MAX_TILES = 350
-"""Bytes of a header that tiles may take."""
+MAX_NAME = 64
 Number = Annotated[int, Meta(ge=0, le=2**53)]
 """A frame, a position of a log, a count."""
 Epoch = Annotated[str, Meta(max_length=MAX_NAME)]
@@ -290,108 +283,3 @@ Known = (
     Join | Beat | Ready | Shown | Missed | Run | Picked | Input | Redraw | Leave | Welcome | Draw | Show | Evict
     | Beaten | Refuse | Pick | SetView | Play | Follow | Ask | Seen | Answer
 )  # fmt: skip
-_NAMES = frozenset(kind.__name__ for kind in Known.__args__)
-_NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError)
-_encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[Known] = msgspec.msgpack.Decoder(Known)
-_scenes: msgspec.msgpack.Decoder[Scene] = msgspec.msgpack.Decoder(Scene)
-_views: msgspec.msgpack.Decoder[View] = msgspec.msgpack.Decoder(View)
-_start: msgspec.msgpack.Decoder[list[object]] = msgspec.msgpack.Decoder(list[object])
-
-
-class Said(NamedTuple):
-    """A message that came, and its payload."""
-
-    message: Known | None
-    """None: a name that a later version knows."""
-    payload: bytes
-
-
-def encode(message: Message) -> bytes:
-    """The header of a message.  Raises ValueError if it would be longer than a header may be."""
-    raw = _encoder.encode(message)
-    if len(raw) > MAX_HEADER:
-        raise ValueError(f"{type(message).__name__} takes {len(raw)} bytes; a header has {MAX_HEADER} at most")
-    return raw
-
-
-def decode(frames: Sequence[bytes]) -> Said:
-    """A message from its frames.  Raises Refused with a sentence if they are none; looks at sizes first."""
-    if not 1 <= len(frames) <= 2:
-        raise Refused(f"a message of {len(frames)} frames; it has one or two")
-    if len(frames[0]) > MAX_HEADER:
-        raise Refused(f"a header of {len(frames[0])} bytes; {MAX_HEADER} are allowed")
-    if len(frames) == 2 and len(frames[1]) > MAX_SCENE:
-        raise Refused(f"a payload of {len(frames[1])} bytes; {MAX_SCENE} are allowed")
-    try:
-        message = _decoder.decode(frames[0])
-    except _NOT_DECODED as why:
-        try:
-            first = _start.decode(frames[0])
-        except _NOT_DECODED:
-            raise Refused(f"a header that is not MessagePack: {why}") from None
-        if first and isinstance(first[0], str) and first[0] not in _NAMES:
-            return Said(None, b"")
-        raise Refused(f"a header that is no message: {why}") from None
-    if isinstance(message, Join | Welcome | Follow) and message.version > VERSION:
-        raise Refused(f"the peer speaks version {message.version}, this side {VERSION}: update CaveCast on this side")
-    return Said(message, frames[1] if len(frames) == 2 else b"")
-
-
-def encode_scene(scene: Scene) -> bytes:
-    """A scene as a payload."""
-    return _encoder.encode(scene)
-
-
-def decode_scene(raw: bytes) -> Scene:
-    """The scene in a payload, one that can be drawn.  Raises Refused."""
-    try:
-        scene = _scenes.decode(raw)
-    except _NOT_DECODED as why:
-        raise Refused(f"a payload that is no scene: {why}") from None
-    if flaw := view_flaw(scene.view) or head_flaw(scene.head):
-        raise Refused(f"a scene with {flaw}")
-    if not near((scene.separation_mm, scene.sensed_at)) or not 0 <= scene.level <= 1:
-        raise Refused("a scene with a number that is none")
-    if len(scene.note) > MAX_NOTE:
-        raise Refused(f"a scene with a note of {len(scene.note)} letters; {MAX_NOTE} are allowed")
-    return scene
-
-
-def encode_view(view: View) -> bytes:
-    """A view as a payload."""
-    return _encoder.encode(view)
-
-
-def decode_view(raw: bytes) -> View:
-    """The view in a payload, one that can be drawn.  Raises Refused."""
-    try:
-        view = _views.decode(raw)
-    except _NOT_DECODED as why:
-        raise Refused(f"a payload that is no view: {why}") from None
-    if flaw := view_flaw(view):
-        raise Refused(f"a view with {flaw}")
-    return view
-
-
-def fitting(tiles: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of tiles as Join says them: all, or none where they are too many for a header."""
-    return tiles if len(_encoder.encode(tiles)) <= MAX_TILES // 2 else ()
-
-
-def few(tiles: Sequence[Tile]) -> list[tuple[Tile, ...]]:
-    """Tiles in portions that fit into a header each."""
-    portions: list[tuple[Tile, ...]] = []
-    room = 0
-    for tile in tiles:
-        size = len(_encoder.encode(tile))
-        if size > room or not portions:
-            portions, room = [*portions, ()], MAX_TILES
-        portions[-1] += (tile,)
-        room -= size
-    return portions
-
-
-def short(reason: str) -> str:
-    """A reason that fits into a header."""
-    return brief(reason, 300)

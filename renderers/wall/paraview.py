@@ -26,6 +26,7 @@ STEREO: dict[str, Stereo] = {
 }  # fmt: skip
 """StereoType without blanks, in lower case."""
 SERVERS = ("server", "renderserver", "pvserver", "pvrenderserver")
+"""Types of a process that draws, in lower case and without hyphens."""
 WINDOW = Place(0, 0, 1920, 1080)
 MM = 1000.0
 
@@ -80,7 +81,7 @@ def import_pvx(name: str, text: str) -> Imported:
 def _machines(elements: list[Element], remarks: dict[str, None]) -> list[Element]:
     """The machines that draw: those of a server process, or all of them where there is none."""
     processes = [element for element in elements if element.is_("Process")]
-    drawing = [p for p in processes if p.attributes.get("type", "server").lower() in SERVERS]
+    drawing = [p for p in processes if re.sub("[^a-z]", "", p.attributes.get("type", "server").lower()) in SERVERS]
     if len(drawing) > 1:
         remarks["There are several server processes; the machines of all are taken."] = None
     return [m for one in drawing or elements[:0] for m in one.walk() if m.is_("Machine")] or [
@@ -100,7 +101,7 @@ def _corners(machine: Element, where: str, remarks: dict[str, None]) -> tuple[Ve
 
 
 def _point(machine: Element, key: str) -> Vec3 | None:
-    numbers = [number(part)[0] for part in machine.attributes.get(key, "").replace(",", " ").split()]
+    numbers = [number(part)[0] for part in re.split(r"[\s,;]+", machine.attributes.get(key, "").strip())]
     if len(numbers) != 3 or None in numbers:
         return None
     return vec(np.round(np.array([n for n in numbers if n is not None]) * MM, 6))
@@ -128,6 +129,11 @@ def _place(machine: Element, where: str, remarks: dict[str, None]) -> Place:
         text = f"{where}: {said}; taken as {WINDOW.width}x{WINDOW.height}+0+0: correct pixels and at in the wall file."
         remarks[text] = None
         return WINDOW
+    if "-" in (found[3] or "") + (found[4] or ""):
+        remarks[f"{where}: Geometry “{geometry}” counts from the right or lower edge: correct at in the wall file."] = (
+            None
+        )
+        return Place(0, 0, int(found[1]), int(found[2]))
     return Place(int(found[3] or 0), int(found[4] or 0), int(found[1]), int(found[2]))
 
 

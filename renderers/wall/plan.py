@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from html import escape
 from math import hypot
-from typing import NamedTuple
 
 import numpy as np
 
+from renderers.wall import ink
 from renderers.wall.check import check
 from renderers.wall.coverage import lies_flat
 from renderers.wall.findings import count
+from renderers.wall.ink import FAINT, INK, LINE, Box
 from renderers.wall.projection import rotation
 from renderers.wall.records import Screen, Wall
 from renderers.wall.unroll import columns, extent, is_flat, middle, unrolled
@@ -23,37 +24,11 @@ PAPER_PX = 1600
 MARGIN, GUTTER, HEADER = 48, 56, 118
 COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#d55e00", "#999999")
 """Okabe and Ito, Color Universal Design (2008)."""
-INK, FAINT, LINE = "#1d2733", "#6b7785", "#dfe4ea"
 FONT = "'DejaVu Sans', 'Liberation Sans', Verdana, Arial, sans-serif"
 SHORT = {
     "mono": "", "left": "L", "right": "R", "side-by-side": "L|R", "top-bottom": "L/R", "interlaced": "rows",
     "interlaced-columns": "columns", "checkerboard": "checks", "quad-buffer": "active", "anaglyph": "anaglyph",
 }  # fmt: skip
-
-
-class Box(NamedTuple):
-    """A drawing's place on the paper (px) and what it shows (mm, y up)."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    low: tuple[float, float]
-    high: tuple[float, float]
-
-    @property
-    def scale(self) -> float:
-        """px for one mm."""
-        across, up = self.high[0] - self.low[0], self.high[1] - self.low[1]
-        return min(self.width / max(across, 1e-9), self.height / max(up, 1e-9))
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where a point lies on the paper; the drawing is centred in its box."""
-        centre = ((self.low[0] + self.high[0]) / 2, (self.low[1] + self.high[1]) / 2)
-        return (
-            self.x + self.width / 2 + (x - centre[0]) * self.scale,
-            self.y + self.height / 2 - (y - centre[1]) * self.scale,
-        )
 
 
 def draw(wall: Wall) -> str:
@@ -87,15 +62,16 @@ def _header(wall: Wall) -> list[str]:
     counts = (
         f"{count(report.screens, 'screen')} · {count(report.tiles, 'output')} on {count(report.nodes, 'node')} · "
         f"{report.megapixels:,.1f} megapixels · {across:.0f}° × {up:.0f}° from the head · {modes}"
+        f"{' · coloured by node' if report.nodes > 1 else ''}"
     )
     lines = [
-        _text(MARGIN, 50, wall.title or wall.name, size=25, weight="bold"),
-        _text(MARGIN, 76, counts, size=14, colour=FAINT),
+        ink.text(MARGIN, 50, wall.title or wall.name, size=25, weight="bold"),
+        ink.text(MARGIN, 76, counts, size=14, colour=FAINT),
     ]
     errors = sum(finding.level == "error" for finding in report.findings)
     if errors:
         said = f"{count(errors, 'error')}: see cavecast wall check"
-        lines.append(_text(PAPER_PX - MARGIN, 50, said, size=14, colour="#b3261e", anchor="end"))
+        lines.append(ink.text(PAPER_PX - MARGIN, 50, said, size=14, colour="#b3261e", anchor="end"))
     return lines
 
 
@@ -161,21 +137,24 @@ def _plan(wall: Wall, box: Box) -> list[str]:
                 corners[0],
                 max(corners, key=lambda p: hypot(p[0] - corners[0][0], p[1] - corners[0][1])),
             )
-            found += [_line(x1, y1, x2, y2, INK, 6.5), _line(x1, y1, x2, y2, _colour(wall, screen), 4.5)]
+            found += [ink.line(x1, y1, x2, y2, INK, 6.5), ink.line(x1, y1, x2, y2, _colour(wall, screen), 4.5)]
         else:
-            found.append(_polygon(corners, _colour(wall, screen), 0.18 if lies_flat(screen) else 0.75))
+            fill, opacity = (
+                (_colour(wall, screen), 0.18) if lies_flat(screen) else (ink.pastel(_colour(wall, screen)), 1.0)
+            )
+            found.append(ink.polygon(corners, fill, opacity))
     for number, column in enumerate(columns(wall), 1):
         centre = np.mean([middle(screen) for screen in column.screens], axis=0)
         out = np.mean([screen.axes[2] for screen in column.screens], axis=0)
         lean = max(abs(float((p - centre) @ out)) for s in column.screens for p in np.array(_around(s)))
         away = centre - out * (lean + 13 / box.scale)
         x, y = box.at(float(away[0]), -float(away[2]))
-        found.append(_text(x, y + 4, str(number), size=12, colour=FAINT, anchor="middle"))
+        found.append(ink.text(x, y + 4, str(number), size=12, colour=FAINT, anchor="middle"))
     hx, _, hz = wall.head.position
     forward = rotation(wall.head.turn) @ np.array([0.0, 0.0, -1.0])
-    found += _head(*box.at(hx, -hz), float(np.degrees(np.arctan2(forward[0], -forward[2]))))
-    found += _axes(*box.at(hx, -hz), ("x right", (1, 0)), ("z back", (0, 1)))
-    return [*found, *_scale_bar(box)]
+    found += ink.head(*box.at(hx, -hz), float(np.degrees(np.arctan2(forward[0], -forward[2]))))
+    found += ink.axes(*box.at(hx, -hz), ("x right", (1, 0)), ("z back", (0, 1)))
+    return [*found, *ink.scale_bar(box)]
 
 
 def _front(wall: Wall, box: Box) -> list[str]:
@@ -185,13 +164,15 @@ def _front(wall: Wall, box: Box) -> list[str]:
     for screen in sorted(half, key=lambda s: float(middle(s)[2])):
         corners = [box.at(p[0], p[1]) for p in _around(screen)]
         flat = abs(screen.axes[2][2]) < 0.2
-        found.append(_polygon(corners, _colour(wall, screen), 0.3 if flat else 0.75))
+        # What is nearer hides what is behind it; mixed, the colours would tell of nodes that are not there.
+        fill, opacity = (_colour(wall, screen), 0.3) if flat else (ink.pastel(_colour(wall, screen)), 1.0)
+        found.append(ink.polygon(corners, fill, opacity))
         if not flat and is_flat(wall):
             found += _label(wall, screen, *box.at(*middle(screen)[:2].tolist()), extent(screen)[0] * box.scale)
     hx, hy, _ = wall.head.position
-    found += _head(*box.at(hx, hy), None)
-    found += _axes(*box.at(hx, hy), ("x right", (1, 0)), ("y up", (0, -1)))
-    return [*found, *_scale_bar(box)]
+    found += ink.head(*box.at(hx, hy), None)
+    found += ink.axes(*box.at(hx, hy), ("x right", (1, 0)), ("y up", (0, -1)))
+    return [*found, *ink.scale_bar(box)]
 
 
 def _net(wall: Wall, box: Box) -> list[str]:
@@ -209,9 +190,10 @@ def _net(wall: Wall, box: Box) -> list[str]:
     top = max(laid.y + laid.height / 2 for laid in laid_screens)
     for number, column in enumerate(columns(wall), 1):
         x, y = box.at(where[column.screens[0].name].x, top)
-        text = f"{number} · {column.heading:+.0f}°"
-        found.append(_text(x, y - 7, text, size=11, colour=FAINT, anchor="middle"))
-    return [*found, *_scale_bar(box)]
+        # A minus as wide as the plus, and a zero without either.
+        heading = f"{column.heading:+.0f}".replace("-", "−") if round(column.heading) else "0"
+        found.append(ink.text(x, y - 7, f"{number} · {heading}°", size=11, colour=FAINT, anchor="middle"))
+    return [*found, *ink.scale_bar(box)]
 
 
 def _label(wall: Wall, screen: Screen, x: float, y: float, width: float) -> list[str]:
@@ -224,16 +206,16 @@ def _label(wall: Wall, screen: Screen, x: float, y: float, width: float) -> list
     if size < 4.5:
         return []
     start = y - (len(lines) - 1) * size * 0.62 + size * 0.36
-    return [_text(x, start + i * size * 1.25, line, size=size, anchor="middle") for i, line in enumerate(lines)]
+    return [ink.text(x, start + i * size * 1.25, line, size=size, anchor="middle") for i, line in enumerate(lines)]
 
 
 def _title(box: Box, text: str, lift: float = 10) -> list[str]:
-    return [_text(box.x, box.y - lift, text, size=14, weight="bold")]
+    return [ink.text(box.x, box.y - lift, text, size=14, weight="bold")]
 
 
 def _grid(box: Box) -> list[str]:
     """A line for each metre (or as many as fit), so that lengths can be read without a ruler."""
-    step = _nice(70 / box.scale)
+    step = ink.nice(70 / box.scale)
     frame = f'x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'
     found = [f'<rect {frame} fill="#fafbfc" stroke="{LINE}"/>']
     left = (box.low[0] + box.high[0]) / 2 - box.width / 2 / box.scale
@@ -242,70 +224,8 @@ def _grid(box: Box) -> list[str]:
     top = bottom + box.height / box.scale
     for k in range(int(np.ceil(left / step)), int(np.floor(right / step)) + 1):
         x = box.at(k * step, 0)[0]
-        found.append(_line(x, box.y, x, box.y + box.height, LINE, 1.6 if k == 0 else 0.7))
+        found.append(ink.line(x, box.y, x, box.y + box.height, LINE, 1.6 if k == 0 else 0.7))
     for k in range(int(np.ceil(bottom / step)), int(np.floor(top / step)) + 1):
         y = box.at(0, k * step)[1]
-        found.append(_line(box.x, y, box.x + box.width, y, LINE, 1.6 if k == 0 else 0.7))
+        found.append(ink.line(box.x, y, box.x + box.width, y, LINE, 1.6 if k == 0 else 0.7))
     return found
-
-
-def _nice(length: float) -> float:
-    """The next of 1, 2, 5 × 10ⁿ mm above a length."""
-    power = 10.0 ** np.floor(np.log10(length))
-    return float(next(step * power for step in (1, 2, 5, 10) if step * power >= length))
-
-
-def _scale_bar(box: Box) -> list[str]:
-    length = _nice(90 / box.scale)
-    x, y = box.x, box.y + box.height + 22
-    end = x + length * box.scale
-    said = f"{length / 1000:g} m" if length >= 100 else f"{length:g} mm"
-    return [
-        _line(x, y, end, y, INK, 2.5),
-        _line(x, y - 5, x, y + 5, INK, 1.5),
-        _line(end, y - 5, end, y + 5, INK, 1.5),
-        _text(end + 9, y + 5, f"{said}   (1 : {1 / (box.scale * 0.2645833):.0f} at 96 dots per inch)", size=12),
-    ]
-
-
-def _head(x: float, y: float, heading: float | None) -> list[str]:
-    """A head: from above with its nose in the direction that it looks, from the front with two eyes."""
-    skull = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="9" fill="#ffffff" stroke="{INK}" stroke-width="1.6"/>'
-    if heading is None:
-        eyes = "".join(f'<circle cx="{x + side:.1f}" cy="{y - 1:.1f}" r="1.6"/>' for side in (-3.2, 3.2))
-        return [skull, eyes]
-    nose = f'<path d="M-4 -8 L0 -15 L4 -8 Z" transform="translate({x:.1f} {y:.1f}) rotate({heading:.1f})"/>'
-    return [nose, skull]
-
-
-def _axes(x: float, y: float, *arrows: tuple[str, tuple[int, int]]) -> list[str]:
-    found = []
-    for (name, (dx, dy)), colour in zip(arrows, ("#c0392b", "#2058a8"), strict=True):
-        ex, ey = x + dx * 42, y + dy * 42
-        found.append(_line(x + dx * 11, y + dy * 11, ex, ey, colour, 1.8))
-        wings = f"M{ex - 6 * dx - 3.5 * dy:.1f} {ey - 6 * dy - 3.5 * dx:.1f} L{ex:.1f} {ey:.1f} "
-        wings += f"L{ex - 6 * dx + 3.5 * dy:.1f} {ey - 6 * dy + 3.5 * dx:.1f}"
-        found.append(f'<path d="{wings}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
-        found.append(_text(ex + 5 * dx + 5 * abs(dy), ey + 4 + 6 * dy, name, size=11, colour=colour))
-    return found
-
-
-def _polygon(points: list[tuple[float, float]], fill: str, opacity: float) -> str:
-    said = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    return (
-        f'<polygon points="{said}" fill="{fill}" fill-opacity="{opacity}" stroke="{INK}" stroke-width="0.9" '
-        'stroke-linejoin="round"/>'
-    )
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str, width: float) -> str:
-    ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
-    return f'<line {ends} stroke="{colour}" stroke-width="{width}"/>'
-
-
-def _text(
-    x: float, y: float, text: str, size: float, colour: str = INK, weight: str = "normal", anchor: str = "start"
-) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}" text-anchor="{anchor}"'
-    halo = "" if colour == INK else ' stroke="#ffffff" stroke-width="3" stroke-linejoin="round" paint-order="stroke"'
-    return f'<text {place} font-weight="{weight}" fill="{colour}"{halo}>{escape(text)}</text>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from importlib import resources
 from pathlib import Path
@@ -28,6 +29,8 @@ def load_wall(wall: str | Path) -> Wall:
     if str(wall) in PRESETS:
         return read_wall(preset_text(str(wall)), f"preset {wall}")
     path = Path(wall)
+    if path.is_dir():
+        raise NoSuchWall(f"{wall} is a folder; name the wall file in it")
     if not path.is_file():
         if path.suffix or len(path.parts) != 1:
             raise NoSuchWall(f"{wall}: no such file; presets are {_presets()}")
@@ -38,12 +41,19 @@ def load_wall(wall: str | Path) -> Wall:
 
 
 def read_text(path: Path) -> str:
-    """A file's text, in UTF-8 or, failing that, Latin-1.  Raises WallError where that is not sensible."""
+    """A file's text, in UTF-8 or, failing that, Latin-1; in UTF-16 where it says so itself.
+
+    Raises WallError where that is not sensible.
+    """
+    if path.is_dir():
+        raise NoSuchWall(f"{path} is a folder; name the file in it")
     if not path.is_file():
         raise NoSuchWall(f"{path}: no such file")
     if path.stat().st_size > LARGEST_BYTES:
         raise WallError(f"{path} is larger than {LARGEST_BYTES // 1_000_000} MB, so it is no description of a wall")
     raw = path.read_bytes()
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16", "replace")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -22,6 +22,7 @@ from renderers.picture import png
 from renderers.signals import signals
 from renderers.wall.burn import Burned, read_blocks
 from renderers.wall.call import Call, host
+from renderers.wall.framing import decode_scene, few, fitting
 from renderers.wall.held import Due, Held
 from renderers.wall.messages import (
     VERSION,
@@ -40,9 +41,6 @@ from renderers.wall.messages import (
     Shown,
     Tile,
     Welcome,
-    decode_scene,
-    few,
-    fitting,
 )
 from renderers.wall.seat import Greet, Mark, Miss, Paint, Pulse, Quit, Seat, Step, Swap
 from renderers.wall.sites import Clock, Exchange
@@ -225,12 +223,17 @@ class TileNode:
 
     def _look_out(self) -> None:
         """What is done at the windows."""
+        uncovered = False
         for window in self._studio.windows:
             for said in window.read():
                 self._call.say(said)
             if window.uncovered:
                 window.uncovered = False
-                self._call.say(Redraw())
+                uncovered = True
+        if uncovered and self._seat.live:
+            self._call.say(Redraw())
+        elif uncovered:
+            self._again()  # nobody else would draw it
 
     def _swap(self, draw: Draw) -> None:
         swapped: dict[str, float] = {}
@@ -256,6 +259,9 @@ class TileNode:
     def _mark(self, why: str) -> None:
         """What was painted last, once more, marked as old."""
         self._log.warning("stale", why=why)
+        self._again()
+
+    def _again(self) -> None:
         if self._painted is not None:
             draw, scene, _ = self._painted
             self._draw(draw, scene, stale=True)

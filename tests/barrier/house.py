@@ -22,7 +22,7 @@ from PIL import Image
 from inference_workers.connect import components
 from inference_workers.segmenter import Block, Labelling
 from inference_workers.statistics import measure
-from renderers.wall import messages
+from renderers.wall import framing, messages
 from renderers.wall.figures import WallFigures
 from renderers.wall.records import Fit, Node, Place, Screen, Tile, Wall
 from streamer.wire.block import Segmented, pack
@@ -183,7 +183,7 @@ class Desk:
     def view(self, view: View) -> None:
         """Shows this from now on."""
         self._requests += 1
-        self._socket.send_multipart([messages.encode(messages.SetView(self._requests)), messages.encode_view(view)])
+        self._socket.send_multipart([framing.encode(messages.SetView(self._requests)), framing.encode_view(view)])
         self._answer()
 
     def figures(self) -> WallFigures:
@@ -192,22 +192,22 @@ class Desk:
 
     def scene(self) -> messages.Scene:
         """What is shown."""
-        return messages.decode_scene(self._ask("scene"))
+        return framing.decode_scene(self._ask("scene"))
 
     def play(self, playing: bool, steps_per_s: float = 4.0) -> None:
         """Time runs, or stops."""
         self._requests += 1
-        self._socket.send(messages.encode(messages.Play(self._requests, playing, steps_per_s)))
+        self._socket.send(framing.encode(messages.Play(self._requests, playing, steps_per_s)))
         self._answer()
 
     def _ask(self, what: str) -> bytes:
         self._requests += 1
-        self._socket.send(messages.encode(messages.Ask(self._requests, what)))
+        self._socket.send(framing.encode(messages.Ask(self._requests, what)))
         return self._answer()
 
     def _answer(self) -> bytes:
         while self._socket.poll(int(1000 * PATIENCE_S)):
-            message, payload = messages.decode(self._socket.recv_multipart())
+            message, payload = framing.decode(self._socket.recv_multipart())
             assert isinstance(message, messages.Answer), message
             if message.request == self._requests:
                 return payload

@@ -10,12 +10,18 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from renderers.wall.exposition import Endpoint
-from renderers.wall.figures import Spread, WallFigures, WallTally
+from renderers.wall.figures import Heard, Spread, WallFigures, WallTally
+from renderers.wall.track.poses import Figures
+from renderers.wall.track.sensed import SourceState
 
 NOTHING = Spread()
 FIGURES = WallFigures(
     "w", 5, 60.0, 9, 2, 1, ("b",), 1, 2, 1, 3, 0, NOTHING, NOTHING, {"a": Spread(1, 0.001, 0.002)}, NOTHING, NOTHING,
     NOTHING, NOTHING,
+    Heard(
+        (SourceState("dtrack", "udp://0.0.0.0:5000", 9, {"line": 2}, 1.0, "nothing comes"),),
+        Figures({"pose": 7}, {"jump": 1}, None, 0.5, False), 3,
+    ),
 )  # fmt: skip
 
 
@@ -51,3 +57,13 @@ def test_every_metric_of_a_wall_is_served_and_documented() -> None:
     assert served == {line.split("`")[1] for line in lines if line.startswith("| `cavecast_wall_")}
     assert 'cavecast_wall_show_skew_seconds{quantile="0.99",tile="a",wall="w"} 0.002' in text
     assert 'cavecast_wall_evictions_total{reason="stale",wall="w"} 2.0' in text
+    for line in (
+        'cavecast_wall_tracker_packets_total{kind="dtrack",source="0",wall="w"} 9.0',
+        'cavecast_wall_tracker_garbage_total{kind="dtrack",reason="line",source="0",wall="w"} 2.0',
+        'cavecast_wall_tracker_trouble{kind="dtrack",source="0",wall="w"} 1.0',
+        'cavecast_wall_rejected_poses_total{reason="jump",wall="w"} 1.0',
+        'cavecast_wall_head_age_seconds{wall="w"} -1.0',
+        'cavecast_wall_head_lost_seconds{wall="w"} 0.5',
+        'cavecast_wall_unrecorded_records_total{wall="w"} 3.0',
+    ):
+        assert f"{line}\n" in text

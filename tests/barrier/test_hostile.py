@@ -19,8 +19,9 @@ from renderers.wall.seating import digest
 from renderers.wall.track.drag import Drag
 from renderers.wall.track.listen import Listener
 from renderers.wall.track.mouse import screen_point
-from renderers.wall.track.record import Recorder, Recording
+from renderers.wall.track.record import Recording
 from renderers.wall.track.sensed import Key, Pointer
+from renderers.wall.track.tape import Tape
 from streamer.wire.viewing import LARGEST, Head, View
 from tests.barrier.house import same_screen
 
@@ -30,10 +31,10 @@ WALL = same_screen(["a", "b"], size=(96, 54))
 def test_a_session_that_cannot_be_recorded_any_further_does_not_end_the_wall(tmp_path: Path) -> None:
     source = TrackerSource("mouse", "")
     read, write = os.pipe()
-    with os.fdopen(write, "wb", buffering=0) as out, Listener((source,), 0.0) as listener:
-        recorder = Recorder(out, (source,), 0.0)
+    with Listener((source,), 0.0) as listener:
+        tape = Tape(os.fdopen(write, "wb", buffering=0), (source,), 0.0)
         plan = Plan(WALL, f"ipc://{tmp_path}/wall")
-        with closing(Conductor(plan, listener=listener, recorder=recorder)) as conductor:
+        with closing(tape), closing(Conductor(plan, listener=listener, tape=tape)) as conductor:
             conductor._sensed([Key(0, "2", True)], 1.0)
             with os.fdopen(read, "rb") as file:
                 recording = Recording(file)
@@ -41,6 +42,8 @@ def test_a_session_that_cannot_be_recorded_any_further_does_not_end_the_wall(tmp
             for key in "321":  # nobody takes it any more
                 conductor._sensed([Key(0, key, True)], 2.0)
             assert conductor._scenery.scene.view.mode == "cube"
+            tape.close()
+            assert conductor.figures(3.0).heard.unrecorded == tape.lost == 3
 
 
 def test_a_seat_speaks_for_its_own_tiles_alone(tmp_path: Path) -> None:

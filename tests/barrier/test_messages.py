@@ -9,25 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from renderers.wall.burn import Burned, blocks, read_blocks
-from renderers.wall.messages import (
-    Beat,
-    Draw,
-    Join,
-    Reach,
-    Run,
-    Scene,
-    Show,
-    Shown,
-    Tile,
-    decode,
-    decode_scene,
-    decode_view,
-    encode,
-    encode_scene,
-    encode_view,
-    few,
-    fitting,
-)
+from renderers.wall.framing import decode, decode_scene, decode_view, encode, encode_scene, encode_view, few, fitting
+from renderers.wall.messages import Beat, Draw, Join, Reach, Run, Scene, Show, Shown, Tile
 from renderers.wall.shelf import PRESETS, load_wall
 from renderers.wall.sight import sights
 from streamer.wire.header import Refused

@@ -7,11 +7,13 @@ import os
 import queue
 import signal
 import socket
+import struct
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -21,80 +23,105 @@ from benchmarks.barrier import plain_wall, seat
 from renderers.wall.records import TrackerSource, Wall
 from renderers.wall.seating import digest
 from renderers.wall.shelf import load_wall
-from renderers.wall.track.record import Recorder
+from renderers.wall.track.record import Recorder, Recording
 from renderers.wall.track.sensed import Pose
 from renderers.wall.write import to_toml
 from streamer.keys import make
 from streamer.wire.keys import read as read_keys
-from streamer.wire.viewing import Head, Placement, View
+from streamer.wire.viewing import Head
 from tests.barrier.house import Desk, House, same_screen, until
 
 ONE_WAY_S = 0.004
+SLOWLINK = Path(__file__).parents[2].parent / "shared" / "bench" / "browser" / "slowlink.py"
 SPAWN = multiprocessing.get_context("spawn")
 
 
-class SlowLink:
-    """A TCP address whose bytes arrive at another one 4 ms later, and the answers too."""
-
-    def __init__(self, target: str) -> None:
-        host, _, port = target.removeprefix("tcp://").rpartition(":")
-        self._target = host, int(port)
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self.address = f"tcp://127.0.0.1:{self._door.getsockname()[1]}"
-        self._ends: list[socket.socket] = []
-        self._start(self._accept)
-
-    def _start(self, what: object, *arguments: object) -> None:
-        threading.Thread(target=what, args=arguments, daemon=True).start()  # type: ignore[arg-type]  # callable
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                here, _ = self._door.accept()
-                there = socket.create_connection(self._target)
-                self._ends += [here, there]
-                for a, b in ((here, there), (there, here)):
-                    waiting: queue.Queue[tuple[float, bytes]] = queue.Queue()
-                    self._start(self._take, a, waiting)
-                    self._start(self._give, b, waiting)
-
-    @staticmethod
-    def _take(end: socket.socket, waiting: queue.Queue[tuple[float, bytes]]) -> None:
-        raw = b"."
-        while raw:
-            try:
-                raw = end.recv(1 << 16)
-            except OSError:
-                raw = b""
-            waiting.put((time.monotonic() + ONE_WAY_S, raw))
-
-    @staticmethod
-    def _give(end: socket.socket, waiting: queue.Queue[tuple[float, bytes]]) -> None:
-        with suppress(OSError):
-            while True:
-                due, raw = waiting.get()
-                time.sleep(max(0.0, due - time.monotonic()))  # the link's length is what is tested
-                if not raw:
-                    end.close()
-                    return
-                end.sendall(raw)
-
-    def close(self) -> None:
-        for end in (self._door, *self._ends):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+@contextmanager
+def own_link(target: str) -> Iterator[str]:
+    """Our own slow link to an address, a process of its own; gives its address."""
+    with slow_process(target) as address:
+        yield address
 
 
 @contextmanager
-def seats(address: str, wall: Wall) -> Iterator[None]:
-    """Processes for all tiles of a wall that are ready at once."""
+def slow_process(target: str, wrap: tuple[str, ...] = ()) -> Iterator[str]:
+    """Starts our slow link, perhaps within something else."""
+    command = [*wrap, sys.executable, "-m", "tests.barrier.slow_link", target, str(ONE_WAY_S)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextmanager
+def shared_link(target: str) -> Iterator[str]:
+    """The reference's slow link, where it is at hand, a process of its own."""
+    if not SLOWLINK.is_file():
+        pytest.skip(f"{SLOWLINK} is not there; the same is tested over a slow link of our own")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    there, delay = target.rpartition(":")[2], str(1000 * ONE_WAY_S)
+    options = ("--listen", str(port), "--to", there, "--delay-ms", delay, "--mbit", "1000")
+    process = subprocess.Popen([sys.executable, str(SLOWLINK), *options])
+
+    def listens() -> bool | None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return True
+        return None
+
+    try:
+        until(listens, "the slow link listens")
+        yield f"tcp://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+LINKS = pytest.mark.parametrize("link", [own_link, shared_link])
+Link = Callable[[str], AbstractContextManager[str]]
+
+
+@LINKS
+def test_what_is_said_over_the_slow_link_is_late_in_both_directions(link: Link) -> None:
+    arrived: queue.Queue[float] = queue.Queue()
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def answer() -> None:
+            with suppress(OSError):
+                while True:
+                    stream, _ = door.accept()
+                    with stream:
+                        while stream.recv(100):
+                            arrived.put(time.monotonic())
+                            stream.sendall(b"and back")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with link(f"tcp://127.0.0.1:{door.getsockname()[1]}") as address:
+            port = int(address.rpartition(":")[2])
+            with socket.create_connection(("127.0.0.1", port)) as stream:
+                for _ in range(5):
+                    sent = time.monotonic()
+                    stream.sendall(b"there")
+                    assert stream.recv(100) == b"and back"
+                    back = time.monotonic()
+                    came = arrived.get(timeout=60)
+                    assert came - sent >= ONE_WAY_S
+                    assert back - came >= ONE_WAY_S
+        door.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def seats(address: str, wall: Wall) -> Iterator[list[int]]:
+    """Processes for all tiles of a wall that are ready at once; gives their numbers."""
     names = [tile.name for tile in wall.tiles]
     processes = [SPAWN.Process(target=seat, args=(address, name, digest(wall)), daemon=True) for name in names]
     for process in processes:
         process.start()
     try:
-        yield
+        yield [process.pid or 0 for process in processes]
     finally:
         for process in processes:
             os.kill(process.pid or 0, signal.SIGKILL)
@@ -107,60 +134,104 @@ def free_udp_port() -> int:
         return int(one.getsockname()[1])
 
 
-def test_the_tracker_of_one_site_drives_the_wall_of_the_other(tmp_path: Path) -> None:
-    port = free_udp_port()
-    first = msgspec.structs.replace(
-        plain_wall(2), trackers=(TrackerSource("dtrack", f"udp://127.0.0.1:{port}", head=0),)
-    )
+class Tracked:
+    """Somebody at site A: DTrack sees the head, OSC the wand and its buttons."""
+
+    def __init__(self) -> None:
+        self.ports = free_udp_port(), free_udp_port()
+        self.sources = (
+            TrackerSource("dtrack", f"udp://127.0.0.1:{self.ports[0]}", head=0, wand=-1),
+            TrackerSource("osc", f"udp://127.0.0.1:{self.ports[1]}", head=-1, wand=1),
+        )
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def head(self, x: float) -> None:
+        """The head is there."""
+        body = f"6d 1 [0 1.000][{x:.3f} 100.000 500.000 0 0 0][1 0 0 0 1 0 0 0 1] \r\n"
+        self._socket.sendto(f"fr 1\r\n6dcal 1\r\n{body}".encode(), ("127.0.0.1", self.ports[0]))
+
+    def wand(self, x: float, *, held: bool) -> None:
+        """The wand is there, and its first button is held or not."""
+        button = b"/cavecast/button/0\0\0,i\0\0" + struct.pack(">i", held)
+        pose = b"/cavecast/wand\0\0,fffffff\0\0\0\0" + struct.pack(">7f", x, 0, 300, 0, 0, 0, 1)
+        for data in (pose, button):
+            self._socket.sendto(data, ("127.0.0.1", self.ports[1]))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@LINKS
+def test_tracker_and_wand_of_one_site_drive_the_wall_of_the_other(link: Link, tmp_path: Path) -> None:
+    tracked = Tracked()
+    first = msgspec.structs.replace(plain_wall(2), trackers=tracked.sources)
     second = msgspec.structs.replace(plain_wall(2), name="far")
     (tmp_path / "first.toml").write_text(to_toml(first))
     (tmp_path / "second.toml").write_text(to_toml(second))
     first, second = load_wall(tmp_path / "first.toml"), load_wall(tmp_path / "second.toml")
     session = tmp_path / "session"
-    with House(tmp_path) as house:
+    with House(tmp_path) as house, closing(tracked):
         a = house.ready(house.start("conductor", "--wall", str(tmp_path / "first.toml"), "--record", str(session)))
-        link = SlowLink(a["address"])
-        b = house.ready(
-            house.start(
-                "conductor", "--wall", str(tmp_path / "second.toml"), "--leader", link.address, "--delay-ms", "60"
-            )
-        )
-        own = house.start("conductor", "--wall", str(tmp_path / "second.toml"), "--leader", link.address, "--own-head")
-        apart = Desk(house, house.ready(own)["address"])
-        here, there = Desk(house, a["address"]), Desk(house, b["address"])
-        tracker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        with tracker, seats(a["address"], first), seats(b["address"], second):
-            until(lambda: (here.figures().live == there.figures().live == 2) or None, "both walls are live")
+        with link(a["address"]) as far_address:
+            part = ("conductor", "--wall", str(tmp_path / "second.toml"), "--leader", far_address)
+            b = house.ready(house.start(*part, "--delay-ms", "60"))
+            apart = Desk(house, house.ready(house.start(*part, "--own-head"))["address"])
+            here, there = Desk(house, a["address"]), Desk(house, b["address"])
+            with seats(a["address"], first), seats(b["address"], second) as (stopped, _):
+                until(lambda: (here.figures().live == there.figures().live == 2) or None, "both walls are live")
+                for n in range(200):
+                    tracked.head(n / 2)
+                    time.sleep(1 / 60)  # as fast as a tracker sends
+                until(lambda: there.scene().head.position[0] == pytest.approx(99.5) or None, "the head follows")
+                far, near = there.scene(), here.scene()
+                assert (far.view, far.head) == (near.view, near.head)
 
-            def moved(x: float) -> None:
-                body = f"6d 1 [0 1.000][{x:.3f} 100.000 500.000 0 0 0][1 0 0 0 1 0 0 0 1] \r\n"
-                tracker.sendto(f"fr 1\r\n6dcal 1\r\n{body}".encode(), ("127.0.0.1", port))
+                # The wand takes the scene and carries it half a metre to the right, at both sites.
+                before = near.view.placement.centre[0]
+                tracked.wand(0, held=False)
+                until(lambda: here.figures().heard.sources[1].packets >= 2 or None, "the wand is heard")
+                for n in range(51):
+                    tracked.wand(10.0 * n, held=True)
+                    time.sleep(1 / 60)
+                tracked.wand(500.0, held=False)
+                until(lambda: there.scene().view.placement.centre[0] > before + 450 or None, "what is carried follows")
+                until(lambda: there.scene().view == here.scene().view or None, "both show the same")
 
-            for n in range(200):
-                moved(n / 2)
-                time.sleep(1 / 60)  # as fast as a tracker sends
-            until(lambda: there.scene().head.position[0] == pytest.approx(99.5) or None, "it follows")
-            far, near = there.scene(), here.scene()
-            assert (far.view, far.head) == (near.view, near.head)
-            # One that follows the view alone has a head of its own.
-            here.view(View(placement=Placement((7.0, 8.0, 9.0))))
-            until(lambda: apart.scene().view.placement.centre == (7.0, 8.0, 9.0) or None, "the view follows")
-            assert apart.scene().head == second.head
-            figures = here.figures()
-            assert figures.sensor_to_draw.count > 50
-            assert there.figures().frames > 50
-            assert figures.evictions_stale == 0
-        link.close()
-    assert session.stat().st_size > 1000
+                # One that follows the view alone has a head of its own.
+                until(lambda: apart.scene().view == here.scene().view or None, "the view follows")
+                assert apart.scene().head == second.head
+
+                # Each wall is locked in itself: its tiles report each frame together, and one that stands still at B
+                # costs B a deadline and A nothing.
+                for figures in (here.figures(), there.figures()):
+                    assert figures.skew.count > 50
+                    assert (figures.live, figures.stale, figures.evictions_stale) == (2, (), 0)
+                assert here.figures().sensor_to_draw.count > 50
+                late = here.figures().evictions_late
+                os.kill(stopped, signal.SIGSTOP)
+
+                def missed() -> bool | None:
+                    tracked.head(time.monotonic() % 1)
+                    return there.figures().stale == ("t0",) or None
+
+                until(missed, "B goes on without a tile")
+                assert here.figures().live == 2
+                assert here.figures().evictions_late == late
+                os.kill(stopped, signal.SIGCONT)
+                until(lambda: (missed(), there.figures().live == 2 or None)[1], "it is back")
+    with session.open("rb") as file:
+        recording = Recording(file)
+        assert sum(1 for _ in recording.entries()) > 250
+        assert (recording.torn, recording.first_bad) == ("", "")
 
 
 @contextmanager
-def far_apart() -> Iterator[tuple[str, str, str]]:
+def far_apart() -> Iterator[tuple[str, str, str, bool]]:
     """Two network namespaces, 4 ms apart each way where the kernel can do that.
 
-    Gives their names and the first one's address.  Raises CannotPart.
+    Gives their names, the first one's address, and whether they are that far apart.  Raises CannotPart.
     """
-    here, there = f"cava{os.getpid()}", f"cavb{os.getpid()}"
+    here, there, slow = f"cava{os.getpid()}", f"cavb{os.getpid()}", True
 
     def ip(*arguments: str) -> None:
         done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
@@ -191,9 +262,11 @@ def far_apart() -> Iterator[tuple[str, str, str]]:
         for name, address in ((here, "10.231.7.1/24"), (there, "10.231.7.2/24")):
             within(name, "ip", "address", "add", address, "dev", f"{name}0"[:15])
             within(name, "ip", "link", "set", f"{name}0"[:15], "up")
-            with suppress(CannotPart):  # a kernel without netem; then the proxy above is what is slow
+            try:
                 within(name, "tc", "qdisc", "add", "dev", f"{name}0"[:15], "root", "netem", "delay", "4ms")
-        yield here, there, "10.231.7.1"
+            except CannotPart:  # a kernel without netem
+                slow = False
+        yield here, there, "10.231.7.1", slow
     finally:
         for name in (here, there):
             with suppress(CannotPart):
@@ -218,17 +291,16 @@ def test_a_session_at_one_site_is_seen_at_the_other_over_a_real_link_with_keys(t
             recorder.write(Pose(0, 0, (n / 10, 100.0, 500.0), (0.0, 0.0, 0.0, 1.0)), n / 60)
     parts = ("--wall", str(tmp_path / "wall.toml"), "--keys", file)
     try:
-        with far_apart() as (here, there, address), House(tmp_path) as house:
+        with far_apart() as (here, there, address, slow), House(tmp_path) as house, ExitStack() as more:
             at_a, at_b = ("ip", "netns", "exec", here), ("ip", "netns", "exec", there)
             listen = f"ipc://{tmp_path}/b"
             a = house.ready(
                 house.start("conductor", *parts, "--listen", f"tcp://{address}:0", "--replay", str(session), wrap=at_a)
             )
-            b = house.ready(
-                house.start(
-                    "conductor", *parts, "--listen", listen, "--leader", a["address"], "--delay-ms", "30", wrap=at_b
-                )
-            )
+            # Where the kernel cannot delay what goes through the link, a proxy at its far end does.
+            leader = a["address"] if slow else more.enter_context(slow_process(a["address"], at_b))
+            follow = ("--leader", leader, "--delay-ms", "30")
+            b = house.ready(house.start("conductor", *parts, "--listen", listen, *follow, wrap=at_b))
             for conductor, wrap in ((a, at_a), (b, at_b)):
                 tile = ("--tile", "a", "--conductor", conductor["address"], "--offscreen")
                 house.ready(house.start("tile", *parts, *tile, wrap=wrap))

@@ -30,8 +30,10 @@ def named(kind: int, number: int, name: str) -> bytes:
     return packed(kind, number, len(text).to_bytes(4, "big") + text)
 
 
-def pose(kind: int, sender: int, sensor: int, position: tuple[float, ...], turn: tuple[float, ...]) -> bytes:
-    return packed(kind, sender, struct.pack(">ii7d", sensor, 0, *position, *turn), 1700000000, 250000)
+def pose(
+    kind: int, sender: int, sensor: int, position: tuple[float, ...], turn: tuple[float, ...], micros: int = 250000
+) -> bytes:
+    return packed(kind, sender, struct.pack(">ii7d", sensor, 0, *position, *turn), 1700000000, micros)
 
 
 class Server:
@@ -53,6 +55,7 @@ class Server:
         self.datagrams_to: tuple[str, int] | None = None
         self.sent: list[tuple[int, int, bytes]] = []
         self.calls: list[bytes] = []
+        self.described = False
         self.greeted = threading.Event()
         self.asked_for_udp = threading.Event()
         self._stop_read, self._stop_write = socket.socketpair()
@@ -71,6 +74,7 @@ class Server:
 
     def describe(self, *senders: str) -> None:
         """Senders numbered from 3, and the types, as numbers that nobody could guess."""
+        self.described = True
         self.say(b"".join(named(-1, 3 + i, name) for i, name in enumerate(senders)))
         types = {
             11: "vrpn_Tracker Pos_Quat", 12: "vrpn_Button Change", 13: "vrpn_Button States", 14: "vrpn_Analog Channel",
@@ -119,7 +123,9 @@ class Server:
     def _take(self, stream: socket.socket) -> None:
         if self.stream is not None:
             self.stream.close()
-        self.stream, self._buffer = stream, b""
+        self.stream, self._buffer, self.described = stream, b"", False
+        self.greeted.clear()
+        self.asked_for_udp.clear()
         stream.sendall(COOKIE)
 
     def _hear(self) -> None:
@@ -128,6 +134,7 @@ class Server:
         with contextlib.suppress(OSError):
             data = self.stream.recv(65536)
         if not data:
+            self.asked_for_udp.clear()
             self.stream.close()
             self.stream = None
             return

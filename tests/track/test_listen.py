@@ -17,8 +17,8 @@ import zmq
 from msgspec.structs import replace
 
 from renderers.wall.records import TrackerSource
+from renderers.wall.track.address import udp_address
 from renderers.wall.track.listen import Listener
-from renderers.wall.track.ports import udp_address
 from renderers.wall.track.poses import Trackers
 from renderers.wall.track.record import NotASession, Recorder
 from renderers.wall.track.sensed import Axis, Button, Gone, Pose, Record
@@ -138,7 +138,7 @@ def test_a_port_in_use_is_told_with_the_address() -> None:
         Listener([source], 0.0)
 
 
-@pytest.mark.parametrize("address", ["5000", "udp://", "udp://host", "tcp://host:1", "udp://host:99999"])
+@pytest.mark.parametrize("address", ["5000", "udp://", "udp://host", "tcp://host:1", "udp://host:99999", "udp://[::1"])
 def test_an_address_that_makes_no_sense_is_refused_with_an_example(address: str) -> None:
     with pytest.raises(ValueError, match=r"udp://0.0.0.0:5000"):
         udp_address(address)

@@ -307,6 +307,28 @@ def test_an_operators_window_is_pointed_out_and_may_be_left_out() -> None:
     assert [node.name for node in wall.nodes] == ["a"]
 
 
+@pytest.mark.parametrize(("text", "said"), [
+    (one_screen(rest='<Near value="0"/>'), "Near is 0, which no picture can be drawn with: 100 is used"),
+    (one_screen(rest='<Far value="-3"/>'), "Far is -3, which no picture can be drawn with"),
+    (one_screen(rest='<ScreenConfig><SphericalScreen radius="2000" name="0"/></ScreenConfig>'),
+     "ScreenConfig has SphericalScreen, which are no flat screens: left behind"),
+    (one_screen(host="n1 n2"), "LOCAL host “n1 n2” has blanks in it"),
+    (one_screen(rest="<Projector/>"), "Not carried over, since they are CalVR's own: Projector"),
+])  # fmt: skip
+def test_what_no_wall_can_have_is_said_and_the_rest_is_carried_over(text: str, said: str) -> None:
+    found = carry(text)
+    assert len(found.wall.tiles) == 1
+    assert any(remark.startswith(said) for remark in found.remarks), found.remarks
+    assert 0 < found.wall.near_mm < found.wall.far_mm
+    assert read_wall(to_toml(found.wall), "again").screens == found.wall.screens
+
+
+def test_a_window_beyond_all_bounds_is_left_out_and_named() -> None:
+    huge = one_screen().replace('<Window width="1920"', '<Window width="1e9"')
+    with pytest.raises(WallError, match=r"no screen that can be shown: Window 0 of \S+ is 1000000000 × \d+ pixels"):
+        carry(huge)
+
+
 TRACKING = """<Input>
   <NumHeads value="1"/><NumHands value="1"/>
   <TrackingSystem0 value="VRPN">

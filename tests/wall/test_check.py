@@ -14,7 +14,7 @@ from renderers.wall.axes import corners, quaternion, turn_matrix, vec
 from renderers.wall.check import Report, check
 from renderers.wall.coverage import fov_deg
 from renderers.wall.file import read_wall
-from renderers.wall.records import Node, Place, Screen, Selector, Wall
+from renderers.wall.records import Node, Place, Screen, Selector, TrackerSource, Wall
 from renderers.wall.shelf import load_wall
 from streamer.wire.viewing import Head
 from tests.wall.walls import changed, four, moved, with_screen, with_tile
@@ -93,6 +93,7 @@ WRONG: list[tuple[str, str, Callable[[], Wall]]] = [
     ("window", "error", four_with(lambda w: with_tile(w, 0, place=Place(0, 0, 0, 1080)))),
     ("odd-row", "warning", four_with(lambda w: with_tile(w, 0, stereo="interlaced", place=Place(0, 1, 1920, 1080)))),
     ("same-output", "error", four_with(lambda w: with_tile(w, 1, display=":0.0"))),
+    ("tracker", "error", four_with(lambda w: changed(w, trackers=(TrackerSource("dtrack", "udp://127.0.0.1:x"),)))),
     ("one-eye", "error", four_with(lambda w: with_tile(w, 0, stereo="left"))),
     ("mixed-stereo", "warning", four_with(
         lambda w: with_tile(with_tile(w, 0, stereo="left"), 1, stereo="mono", screen="panel-0-0"))),

@@ -108,6 +108,50 @@ def test_included_files_are_looked_for_where_calvr_has_them(tmp_path: Path) -> N
     assert 'name = "site"' in done.stdout
 
 
+def test_files_of_a_sites_own_machines_are_found_beside_the_one_that_names_them(tmp_path: Path) -> None:
+    (tmp_path / "site.xml").write_text(SPLIT_SITE.replace("screens.xml", r"D:\\calvr\\config\\screens.xml"))
+    (tmp_path / "screens.xml").write_bytes(SCREENS.encode("utf-16"))
+    done = cavecast("import", tmp_path / "site.xml", "-o", tmp_path / "site.toml")
+    assert (done.returncode, len(load_wall(tmp_path / "site.toml").screens)) == (0, 2)
+    (tmp_path / "site.xml").write_text(SPLIT_SITE.replace("screens.xml", "/home/calvr/config/screens.xml"))
+    assert cavecast("import", tmp_path / "site.xml").returncode == 0
+
+
+@pytest.mark.parametrize(("arguments", "code", "words"), [
+    (("check", "nowhere.toml"), 2, "nowhere.toml: no such file; presets are desk"),
+    (("check", "FOLDER"), 2, "is a folder; name the wall file in it"),
+    (("check", "FOLDER/broken.toml"), 1, "broken.toml is not TOML: "),
+    (("check", "FOLDER/inch.toml"), 1, "“units” is “inch”, but it is one of m, mm"),
+    (("chek", "desk"), 2, "No such command 'chek'. Did you mean 'check'"),
+    (("check", "desk", "--jason"), 2, "No such option: --jason (Possible options: --json)"),
+    (("draw", "desk", "-o", "FOLDER/no/x.svg"), 1, "cannot be written: No such file or directory (there is no folder"),
+    (("import", "FOLDER"), 2, "is a folder; name the file in it"),
+    (("import", "FOLDER/site.xml", "-o", "FOLDER/no/x.toml"), 1,
+     "cannot be written: No such file or directory (there is no folder"),
+    (("verify", "desk", "--scale", "2"), 2, "Invalid value for '--scale'"),
+    (("test-pattern", "desk", "--tile", "nope"), 2, "wall desk has no tile 'nope'; it has monitor-0-0, monitor-0-1"),
+    (("test-pattern", "desk", "--node", "nope"), 2, "wall desk has no node 'nope'; it has localhost"),
+    (("test-pattern", "desk", "--offscreen"), 2, "--offscreen shows nothing to anybody: add --pictures FOLDER"),
+])  # fmt: skip
+def test_what_goes_wrong_is_one_sentence(arguments: tuple[str, ...], code: int, words: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.toml").write_text('name = "x')
+    (tmp_path / "inch.toml").write_text('name = "x"\nunits = "inch"\n')
+    (tmp_path / "site.xml").write_text(SPLIT_SITE)
+    (tmp_path / "screens.xml").write_text(SCREENS)
+    done = cavecast(*(one.replace("FOLDER", str(tmp_path)) for one in arguments))
+    assert (done.returncode, done.stdout) == (code, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("cavecast: ")
+    assert words in line
+
+
+def test_a_trial_says_that_the_wall_has_errors_and_prints_nothing_but_its_document(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(FOUR.replace("1018, 573", "1.018, 0.573").replace("bezel = 3\n", ""))
+    done = cavecast("verify", tmp_path / "small.toml", "--scale", "0.02", "--json")
+    assert json.loads(done.stdout)["tiles"] == 4
+    assert "four has 1 error, see cavecast wall check" in done.stderr
+
+
 def test_import_reads_paraview(tmp_path: Path) -> None:
     (tmp_path / "cave.pvx").write_text(CAVE)
     out = tmp_path / "cave.toml"

@@ -89,3 +89,15 @@ def test_a_file_without_corners_is_one_sentence() -> None:
         import_pvx("c", '<pvx><Process Type="server"><Machine Name="a"/></Process></pvx>')
     with pytest.raises(WallError, match="is no ParaView configuration"):
         import_pvx("c", "")
+
+
+def test_separators_and_types_as_older_files_have_them() -> None:
+    text = """<pvx><Process Type="render-server"><EyeSeparation Value="0.065"/>
+      <Machine Name="n0" LowerLeft="-1;-1;-1" LowerRight="1, -1,-1" UpperRight="1 1 -1" Geometry="1400x1050-0+0"/>
+    </Process><Process Type="data-server"><Machine Name="n9" LowerLeft="0 0 0"/></Process></pvx>"""
+    found = import_pvx("old.pvx", text)
+    assert [(screen.lower_left, screen.size) for screen in found.wall.screens] == [
+        ((-1000, -1000, -1000), (2000, 2000))
+    ]
+    assert found.wall.eye_separation_mm == 65
+    assert any("counts from the right or lower edge" in remark for remark in found.remarks)

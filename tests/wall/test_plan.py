@@ -12,7 +12,8 @@ from PIL import Image
 
 from renderers.wall.axes import corners
 from renderers.wall.file import read_wall
-from renderers.wall.plan import Box, draw
+from renderers.wall.ink import Box
+from renderers.wall.plan import draw
 from renderers.wall.raster import png
 from renderers.wall.records import Screen
 from renderers.wall.shelf import PRESETS, load_wall

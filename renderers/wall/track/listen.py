@@ -22,23 +22,8 @@ import msgspec
 from renderers.wall.records import TrackerSource
 from renderers.wall.track.ports import DevicePort, Port, UdpPort
 from renderers.wall.track.record import Player, Recording
-from renderers.wall.track.sensed import Gone, Record
+from renderers.wall.track.sensed import Gone, Record, SourceState
 from renderers.wall.track.vrpn_port import VrpnPort
-
-
-class SourceState(msgspec.Struct, frozen=True):
-    """How a source is doing."""
-
-    kind: str
-    address: str
-    packets: int
-    """Datagrams, messages or events that came."""
-    garbage: dict[str, int]
-    """Those that could not be used, by reason."""
-    heard_at: float | None
-    """When something last came that could be used."""
-    trouble: str
-    """Why nothing can come; empty where all is well."""
 
 
 class ReplayPort:
@@ -47,7 +32,6 @@ class ReplayPort:
     def __init__(self, path: Path, first: int, now: float) -> None:
         """Its sources become those from ``first`` on.  Raises OSError, NotASession."""
         self.packets = 0
-        self.garbage: Counter[str] = Counter()
         self.trouble = ""
         self._first = first
         self._file = path.open("rb")
@@ -59,6 +43,10 @@ class ReplayPort:
             raise
         self.sources = self._recording.sources
 
+    @property
+    def garbage(self) -> Counter[str]:
+        return self._recording.bad
+
     def ready(self, _fd: int, _mask: int, _now: float, /) -> list[Record]:
         return []
 
@@ -67,12 +55,11 @@ class ReplayPort:
         records: list[Record] = []
         for _, record in self._player.due(now):
             self.packets += 1
-            if 0 <= record.source < len(self.sources):
-                records.append(msgspec.structs.replace(record, source=self._first + record.source))
-            else:
-                self.garbage["source"] += 1
+            records.append(msgspec.structs.replace(record, source=self._first + record.source))
+        self.trouble = self._recording.first_bad
         if self._player.deadline() is None:
-            self.trouble = "the recorded session is over" + (", cut off" if self._recording.torn else "")
+            torn, bad = self._recording.torn, self._recording.first_bad
+            self.trouble = "; ".join(("the recorded session is over", *filter(None, (torn, bad))))
             records += [Gone(self._first + i) for i in range(len(self.sources))]
         return records
 

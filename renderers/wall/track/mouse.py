@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from renderers.wall.records import Screen
-from renderers.wall.track.sensed import Decoder, Key, Pointer, Record
+from renderers.wall.track.sensed import LONGEST_KEY, Decoder, Key, Pointer, Record
 from renderers.wall.track.turns import of_rows
 from streamer.wire.viewing import Head, Vec3
 
@@ -43,7 +43,7 @@ class Mouse(Decoder):
     def key(self, name: str, down: bool) -> list[Record]:
         """A key, by its X name."""
         self.packets += 1
-        if not 0 < len(name) <= 32:
+        if not 0 < len(name) <= LONGEST_KEY:
             self.garbage["key"] += 1
             return []
         return [Key(self.source, name, down)]

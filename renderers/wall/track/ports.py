@@ -17,9 +17,9 @@ import stat
 import struct
 from collections import Counter
 from typing import Protocol
-from urllib.parse import parse_qs, urlsplit
 
 from renderers.wall.records import TrackerSource
+from renderers.wall.track.address import udp_address
 from renderers.wall.track.dtrack import DTrack
 from renderers.wall.track.gamepad import Evdev, Joystick
 from renderers.wall.track.osc import Osc
@@ -50,19 +50,6 @@ class Port(Protocol):
 
     def deadline(self) -> float: ...
     def close(self) -> None: ...
-
-
-def udp_address(address: str) -> tuple[str, int, str]:
-    """Host, port and the sender that is listened to (empty: any) of ``udp://0.0.0.0:5000?from=HOST``.
-    Raises ValueError."""
-    parts = urlsplit(address)
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    if parts.scheme != "udp" or not parts.hostname or port is None:
-        raise ValueError(f"tracker address {address!r}: write it as in 'udp://0.0.0.0:5000'")
-    return parts.hostname, port, parse_qs(parts.query).get("from", [""])[0]
 
 
 class UdpPort:

@@ -18,6 +18,8 @@ MOST_BODIES, MOST_BUTTONS, MOST_AXES = 1024, 256, 64
 """Bodies, buttons and axes of one source that are listened to; numbers beyond are garbage."""
 FARTHEST = 1e7
 """No coordinate of a device is larger, in mm or m."""
+LONGEST_KEY, LONGEST_NAME = 32, 200
+"""Letters of a key's name, and of a screen's."""
 
 
 class Pose(msgspec.Struct, frozen=True, array_like=True, tag="p"):
@@ -91,16 +93,56 @@ class Decoder:
         self.garbage: Counter[str] = Counter()
 
 
-def pose(source: int, body: int, position: Vec3, turn: Quaternion, stamp: float | None = None) -> Pose | str:
-    """A pose with a turn of length 1, or why there is none: ``body``, ``not finite``, ``far``, ``turn``."""
+class SourceState(msgspec.Struct, frozen=True):
+    """How a source is doing."""
+
+    kind: str
+    address: str
+    packets: int
+    """Datagrams, messages or events that came."""
+    garbage: dict[str, int]
+    """Those that could not be used, by reason."""
+    heard_at: float | None
+    """When something last came that could be used."""
+    trouble: str
+    """Why nothing can come; empty where all is well."""
+
+
+def pose_flaw(body: int, position: Vec3, turn: Quaternion, stamp: float | None = None) -> str:
+    """Why these are no pose: ``body``, ``not finite``, ``far``, ``turn``; empty if they are one."""
     if not 0 <= body < MOST_BODIES:
         return "body"
     if not all(map(math.isfinite, (*position, *turn))) or not (stamp is None or math.isfinite(stamp)):
         return "not finite"
     if max(map(abs, position)) > FARTHEST:
         return "far"
+    return "" if 0.9 < math.hypot(*turn) < 1.1 else "turn"
+
+
+def pose(source: int, body: int, position: Vec3, turn: Quaternion, stamp: float | None = None) -> Pose | str:
+    """A pose with a turn of length 1, or why there is none."""
+    if why := pose_flaw(body, position, turn, stamp):
+        return why
     length = math.hypot(*turn)
-    if not 0.9 < length < 1.1:
-        return "turn"
     x, y, z, w = turn
     return Pose(source, body, position, (x / length, y / length, z / length, w / length), stamp)
+
+
+def flaw(record: Record) -> str:
+    """Why no decoder would say this: the bounds that hold for what comes live; empty if one might."""
+    match record:
+        case Pose(_, body, position, turn, stamp):
+            return pose_flaw(body, position, turn, stamp)
+        case Lost(_, body):
+            return "" if 0 <= body < MOST_BODIES else "body"
+        case Button(_, button):
+            return "" if 0 <= button < MOST_BUTTONS else "button"
+        case Axis(_, axis, value):
+            return "axis" if not 0 <= axis < MOST_AXES else "" if math.isfinite(value) else "not finite"
+        case Key(_, key):
+            return "" if 0 < len(key) <= LONGEST_KEY else "key"
+        case Pointer(_, screen, x, y, buttons):
+            there = 0 <= x <= 1 and 0 <= y <= 1 and 0 <= buttons < 8 and len(screen) <= LONGEST_NAME
+            return "" if there else "pointer"
+        case Gone():
+            return ""
