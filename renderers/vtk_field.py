@@ -7,14 +7,16 @@ are sampled at fixed distances without jitter, so that neighbouring tiles of a w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
+from typing import Any
 
 import numpy as np
 import vtkmodules.vtkRenderingVolumeOpenGL2
 from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonCore import VTK_TYPE_INT32, vtkPoints
-from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPiecewiseFunction, vtkPolyData
+from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPiecewiseFunction, vtkPlane, vtkPolyData
 from vtkmodules.vtkRenderingCore import (
     vtkActor,
     vtkColorTransferFunction,
@@ -29,6 +31,7 @@ from vtkmodules.vtkRenderingVolume import vtkGPUVolumeRayCastMapper
 from renderers.geometry import Room, Ruler
 from streamer.wire.grid import Grid, Triple
 from streamer.wire.layers import LEVELS, NOTHING
+from streamer.wire.viewing import Plane
 
 _RAYS = vtkmodules.vtkRenderingVolumeOpenGL2  # the mapper is made by a factory that this import registers
 Bytes = NDArray[np.uint8]
@@ -83,6 +86,11 @@ class FieldSlice:
         height = float(self._room.rulers[2].at(np.array([step]))[0])
         for actor in (self.actor, self._frame):
             actor.SetPosition(0.0, 0.0, height)
+
+    def cut(self, planes: Sequence[Plane]) -> None:
+        """Cuts away what lies behind planes, six at most."""
+        for actor in (self.actor, self._frame):
+            cut(actor.GetMapper(), planes)
 
     def visible(self, visible: bool) -> None:
         """Whether it is seen."""
@@ -164,6 +172,10 @@ class FieldVolume:
             self._renderer.AddVolume(self._volume)
             self._shown = True
 
+    def cut(self, planes: Sequence[Plane]) -> None:
+        """Cuts away what lies behind planes, eight at most."""
+        cut(self._volume.GetMapper(), planes)
+
     def visible(self, visible: bool) -> None:
         """Whether it is seen."""
         self._volume.SetVisibility(visible)
@@ -173,6 +185,18 @@ class FieldVolume:
         self._renderer.RemoveVolume(self._volume)
         self._volume.ReleaseGraphicsResources(self._renderer.GetRenderWindow())
         self._shown = False
+
+
+def cut(mapper: Any, planes: Sequence[Plane]) -> None:
+    """Lets a mapper draw nothing that lies behind planes of the scene."""
+    if mapper.GetClippingPlanes() is None and not planes:
+        return
+    mapper.RemoveAllClippingPlanes()
+    for plane in planes:
+        there = vtkPlane()
+        there.SetOrigin(*plane.point)
+        there.SetNormal(*plane.normal)
+        mapper.AddClippingPlane(there)
 
 
 def stride(shape: Triple) -> Triple:

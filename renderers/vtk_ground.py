@@ -7,23 +7,25 @@ One object serves either view; a step is put on it whole (``show``), and nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from vtkmodules.util.numpy_support import numpy_to_vtk
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonCore import VTK_TYPE_INT32, vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkTexture
 
 from renderers.coast import Line, clip_lines, fill
-from renderers.sheet import Flat, Floats, Globe, Ground, Sheet, corners, sheet
+from renderers.pick import Hit, Solid, pick
+from renderers.sheet import EMPTY, Flat, Floats, Globe, Ground, Sheet, corners, sheet
 from renderers.vtk_decor import COAST, GRID, LAND, SEA, earth
-from renderers.vtk_field import Transfer
+from renderers.vtk_field import Transfer, cut
 from streamer.wire.block import Ids
 from streamer.wire.layers import LEVELS, NOTHING
+from streamer.wire.viewing import Plane, Vec3
 from streamer.wire.volume import Axis, Volume
 
 Dress = Callable[[Ids], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
@@ -34,6 +36,8 @@ LOWEST, HIGHEST = 0.012, 0.14
 """Heights of the sheet over the ground, for the least and the greatest intensity."""
 RASTER = 2
 """Cells of the ground's picture for a degree."""
+SHEET, GROUND = 0, 1
+"""What a ray may meet."""
 MESH = 2.0
 """Degrees between the points of the ground."""
 
@@ -60,7 +64,8 @@ class Earth:
         self._texture.SetInputData(self._image)
         self._texture.InterpolateOff()
         self._paint(self._base)
-        self._add(_carpet(self.ground, region)).SetTexture(self._texture)
+        self._carpet = _carpet(self.ground, region)
+        self._add(self._carpet).SetTexture(self._texture)
         self._add(self._lines(clip_lines(coast, *region), LIFT), COAST)
         self._add(self._lines(_graticule(region), 2 * LIFT / 3), GRID)
         self._sheet = vtkPolyData()
@@ -72,8 +77,8 @@ class Earth:
         shine.SetAmbient(0.18)
         shine.SetDiffuse(0.82)
         shine.SetSpecular(0.1)
-        self.triangles = 0
-        """Of the sheet."""
+        self._made, self._ids = EMPTY, np.zeros(0, np.uint64)
+        self._planes: tuple[Plane, ...] = ()
 
     def show(
         self,
@@ -97,9 +102,39 @@ class Earth:
         rgb, seen = dress(present)
         place = np.searchsorted(present, ids)
         labelled = (ids != 0) & seen[place]
-        self._raise(sheet(labelled, _heights(field, ids.shape), self._lat, self._lon, self.ground, wraps=self._wraps),
-                    rgb[place.ravel()])  # fmt: skip
+        self._ids = ids.ravel()
+        self._made = sheet(labelled, _heights(field, ids.shape), self._lat, self._lon, self.ground, wraps=self._wraps)
+        self._raise(self._made, rgb[place.ravel()])
         self._actors[-1].GetProperty().SetOpacity(opacity)
+
+    @property
+    def triangles(self) -> int:
+        """Of the sheet."""
+        return len(self._made.triangles)
+
+    def cut(self, planes: Sequence[Plane]) -> None:
+        """Cuts away what lies behind planes, ground and all."""
+        if tuple(planes) == self._planes:
+            return
+        self._planes = tuple(planes)
+        for actor in self._actors:
+            cut(actor.GetMapper(), planes)
+
+    def pick(self, origin: Vec3, direction: Vec3) -> Hit | None:
+        """What of the sheet a ray meets first (``Hit.label`` is the cell, counted in C order of (y, x)).
+
+        None if it meets nothing, or the ground before it.
+        """
+        made, carpet = self._made, self._carpet
+        points = vtk_to_numpy(carpet.GetPoints().GetData())
+        ground = vtk_to_numpy(carpet.GetPolys().GetConnectivityArray()).reshape(-1, 3)
+        solids = [
+            Solid(SHEET, made.points, made.cells, made.triangles),
+            Solid(GROUND, points, np.zeros(len(points), np.int64), ground),
+        ]
+        none = np.zeros(1, np.uint64)
+        hit = pick(solids, lambda solid: self._ids if solid == SHEET else none, origin, direction, self._planes)
+        return hit if hit is not None and hit.chunk == SHEET else None
 
     def visible(self, visible: bool) -> None:
         """Whether any of it is seen."""
@@ -117,14 +152,13 @@ class Earth:
 
     def _raise(self, made: Sheet, colours: NDArray[np.uint8]) -> None:
         points, cells = vtkPoints(), vtkCellArray()
-        points.SetData(numpy_to_vtk(made.points, deep=True))
-        cells.SetData(3, numpy_to_vtk(made.triangles.ravel(), deep=True, array_type=VTK_TYPE_INT32))
+        points.SetData(numpy_to_vtk(made.points))
+        cells.SetData(3, numpy_to_vtk(made.triangles.ravel(), array_type=VTK_TYPE_INT32))
         self._sheet.SetPoints(points)
-        self._sheet.GetPointData().SetNormals(numpy_to_vtk(made.normals, deep=True))
-        self._sheet.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(colours[made.cells]), deep=True))
+        self._sheet.GetPointData().SetNormals(numpy_to_vtk(made.normals))
+        self._sheet.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(colours[made.cells])))
         self._sheet.SetPolys(cells)
         self._sheet.Modified()
-        self.triangles = len(made.triangles)
 
     def _paint(self, picture: NDArray[np.uint8]) -> None:
         """The ground's picture, (rows from the south, columns from the west, 3)."""

@@ -249,7 +249,8 @@ class Stage:
                 if prop.actor.GetVisibility():
                     points = vtk_to_numpy(prop.surface.GetPoints().GetData())
                     shown = vtk_to_numpy(prop.surface.GetPolys().GetConnectivityArray()).reshape(-1, 3)
-                    yield Solid(chunk, points, prop.labels, shown)
+                    inside = not prop.actor.GetProperty().GetBackfaceCulling()
+                    yield Solid(chunk, points, prop.labels, shown, inside)
 
     @property
     def triangles(self) -> int:

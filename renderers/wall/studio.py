@@ -21,6 +21,7 @@ from renderers.vtk_window import Pixels, trial
 from renderers.wall.burn import Burned, blocks
 from renderers.wall.glass import Glass
 from renderers.wall.messages import Input, Pick, Picked, Scene
+from renderers.wall.picking import answer
 from renderers.wall.records import Tile, Wall
 from renderers.wall.swap_group import handle, join_swap_group
 
@@ -170,7 +171,7 @@ class Studio:
         found = self._scene.pick(pick.origin, pick.direction)
         if found is None:
             return Picked(pick.request)
-        return Picked(pick.request, found.object_id, found.voxels, found.first, found.last)
+        return answer(pick.request, found)
 
     def close(self) -> None:
         """Closes the windows."""
