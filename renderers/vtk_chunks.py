@@ -23,7 +23,7 @@ COARSE_BYTES = 1 << 30
 """Surfaces that take more than this in memory are not kept in a coarse version besides."""
 
 MOST_DUE = 64
-"""Coarse surfaces that may wait for a quiet moment."""
+"""Coarse surfaces that may wait for a quiet moment: when a wall begins to move, all of them are made at once."""
 
 
 class Surfaces:
@@ -69,12 +69,23 @@ class Surfaces:
                 self._stage.remove(chunk)
             elif self._keeps_coarse(chunk):
                 self._coarse_due[chunk] = lattice_of(grid, chunk, piece.block), look
-        for near in (chunk, *grid.around(chunk)):
-            if self._halves.get(near):
-                self._stale.add(near)
-                if all(c in self._whole for c in grid.around(near)):
-                    self._ready.add(near)
+        around = grid.around(chunk)
+        for near in around:
+            self._unsettle(near)
+        if not piece.level and around <= self._whole:
+            # It was softened with all that it ever will be.
+            self._stale.discard(chunk)
+            self._ready.discard(chunk)
+        else:
+            self._unsettle(chunk)
         return True
+
+    def _unsettle(self, chunk: int) -> None:
+        """Something has come in a chunk or beside it: it is softened again, for good where all neighbours are there."""
+        if self._halves.get(chunk):
+            self._stale.add(chunk)
+            if self._grid.around(chunk) <= self._whole:
+                self._ready.add(chunk)
 
     def recolour(self, chunk: int, look: Look) -> None:
         """New colours for a chunk on the stage."""
@@ -90,9 +101,7 @@ class Surfaces:
         With ``all_neighbours`` only chunks are looked at whose neighbours have all come, so that none is done twice.
         """
         if self._wants_coarse():
-            due, (lattice, look) = self._coarse_due.popitem()
-            self._mesh(due, 1, coarse_surface(self._grid, due, lattice), look)
-            return due
+            return self.spare()
         chunk = next(iter(self._ready if self._ready or all_neighbours else self._stale), None)
         if chunk is None:
             return None
@@ -102,6 +111,19 @@ class Surfaces:
             points, normals = self._placed(soften(self._grid, self._known(chunk, level), chunk, halves, level))
             self._stage.move(chunk, points, normals, level)
         return chunk
+
+    def spare(self) -> int | None:
+        """Makes a coarse surface that nothing which is seen now waits for.  Returns the chunk, or None."""
+        if not self._coarse_due:
+            return None
+        due, (lattice, look) = self._coarse_due.popitem()
+        self._mesh(due, 1, coarse_surface(self._grid, due, lattice), look)
+        return due
+
+    @property
+    def spares(self) -> bool:
+        """Whether ``spare`` has something to do."""
+        return bool(self._coarse_due)
 
     def detail(self, level: int) -> None:
         """From now on pictures show chunks at this level, where they have such a surface: 0 whole, 1 coarse."""
@@ -165,7 +187,7 @@ class Surfaces:
         if not self.steady:
             return self._occupancy
         around = self._grid.around(chunk)
-        if not all(c in self._whole for c in around):
+        if not around <= self._whole:
             return self._occupancy.alone(chunk)
         # At half the resolution softening may reach beyond the neighbours of small chunks, where things still change.
         return self._occupancy.among((chunk, *around)) if level else self._occupancy

@@ -159,6 +159,15 @@ class Theatre:
         """
         return self._surfaces.polish(all_neighbours=all_neighbours)
 
+    def spare(self) -> bool:
+        """Makes one thing ready that no picture waits for (``ripen`` makes those); False if there is none."""
+        return self._surfaces.spare() is not None
+
+    @property
+    def spares(self) -> bool:
+        """Whether ``spare`` has something to do."""
+        return self._surfaces.spares
+
     @property
     def unfinished(self) -> bool:
         """Whether a chunk waits to be softened for good (all its neighbours have come), or for its coarse surface."""

@@ -166,6 +166,17 @@ class Studio:
         self._scene.look(scene.view, now)
         self._scene.ripen()
 
+    @property
+    def spares(self) -> bool:
+        """Whether ``spare`` has something to do."""
+        theatre = self._scene.theatre
+        return theatre is not None and theatre.spares
+
+    def spare(self) -> None:
+        """Some milliseconds of work that no picture waits for yet."""
+        if self._scene.theatre is not None:
+            self._scene.theatre.spare()
+
     def pick(self, pick: Pick) -> Picked:
         """Which object a ray meets."""
         found = self._scene.pick(pick.origin, pick.direction)
