@@ -73,9 +73,7 @@ class FieldSlice:
         self.actor.SetTexture(texture)
         self.actor.GetProperty().LightingOff()
         self.actor.ForceTranslucentOn()
-        self._frame = _frame(room)
-        for actor in (self.actor, self._frame):
-            renderer.AddActor(actor)
+        renderer.AddActor(self.actor)
 
     def show(self, field: Bytes, step: float, transfer: Transfer, opacity: float) -> None:
         """Puts the bytes (y, x) of a step at that (fractional) step of axis 0."""
@@ -83,25 +81,42 @@ class FieldSlice:
         picture = np.concatenate([transfer.colours[field], np.round(255 * share)[..., None].astype(np.uint8)], axis=-1)
         self._image.GetPointData().SetScalars(numpy_to_vtk(picture.reshape(-1, 4), deep=True))
         self._image.Modified()
-        height = float(self._room.rulers[2].at(np.array([step]))[0])
-        for actor in (self.actor, self._frame):
-            actor.SetPosition(0.0, 0.0, height)
+        self.actor.SetPosition(0.0, 0.0, height_of(self._room, step))
 
     def cut(self, planes: Sequence[Plane]) -> None:
         """Cuts away what lies behind planes, six at most."""
-        for actor in (self.actor, self._frame):
-            cut(actor.GetMapper(), planes)
+        cut(self.actor.GetMapper(), planes)
 
     def visible(self, visible: bool) -> None:
         """Whether it is seen."""
-        for actor in (self.actor, self._frame):
-            actor.SetVisibility(visible)
+        self.actor.SetVisibility(visible)
 
     def remove(self) -> None:
         """Takes it off the stage."""
-        for actor in (self.actor, self._frame):
-            self._renderer.RemoveActor(actor)
-            actor.ReleaseGraphicsResources(self._renderer.GetRenderWindow())
+        self._renderer.RemoveActor(self.actor)
+        self.actor.ReleaseGraphicsResources(self._renderer.GetRenderWindow())
+
+
+class Cursor:
+    """A frame around the box at the time cursor: where one stands, and the edge of a slice where the field is weak."""
+
+    def __init__(self, renderer: vtkRenderer, room: Room) -> None:
+        self._renderer, self._room = renderer, room
+        self.actor = _frame(room)
+        self.actor.VisibilityOff()
+        renderer.AddActor(self.actor)
+
+    def show(self, step: float | None, planes: Sequence[Plane] = ()) -> None:
+        """Puts it at a (fractional) step of axis 0; None: nowhere."""
+        self.actor.SetVisibility(step is not None)
+        if step is not None:
+            self.actor.SetPosition(0.0, 0.0, height_of(self._room, step))
+            cut(self.actor.GetMapper(), planes)
+
+    def remove(self) -> None:
+        """Takes it off the stage."""
+        self._renderer.RemoveActor(self.actor)
+        self.actor.ReleaseGraphicsResources(self._renderer.GetRenderWindow())
 
 
 class FieldVolume:
@@ -199,6 +214,11 @@ def cut(mapper: Any, planes: Sequence[Plane]) -> None:
         mapper.AddClippingPlane(there)
 
 
+def height_of(room: Room, step: float) -> float:
+    """How high in the room a (fractional) step of axis 0 lies."""
+    return float(room.rulers[2].at(np.array([step]))[0])
+
+
 def stride(shape: Triple) -> Triple:
     """Every how many voxels along (z, y, x) are taken, so that there are ``MOST_VOXELS`` at most."""
     every = [1, 1, 1]
@@ -244,7 +264,7 @@ def _grid_sheet(room: Room, shape: Triple) -> vtkPolyData:
 
 
 def _frame(room: Room) -> vtkActor:
-    """The edge of a slice, so that it is seen as one where the field is weak."""
+    """The four edges of a step."""
     x, y, _ = room.half
     data, points, cells = vtkPolyData(), vtkPoints(), vtkCellArray()
     cells.InsertNextCell(5)

@@ -19,7 +19,7 @@ from renderers.geometry import Room
 from renderers.scene import Piece, Scene
 from renderers.slices import Slices
 from renderers.staging import Staging
-from renderers.vtk_field import FieldSlice, FieldVolume, Transfer
+from renderers.vtk_field import Cursor, FieldSlice, FieldVolume, Transfer
 from renderers.vtk_ground import Earth
 from streamer.wire.grid import Box, Triple, triple
 from streamer.wire.viewing import FieldLook, Plane, Vec3, View
@@ -50,6 +50,7 @@ class Layers:
         self._last: dict[int, int] = {}
         """Of each chunk in which there is something to see, the last step of axis 0 with it."""
         self._earths: dict[str, Earth] = {}
+        self._cursor = Cursor(renderer, room)
         self._slice: FieldSlice | None = None
         self._volume: FieldVolume | None = None
         self._laid: set[int] = set()
@@ -105,7 +106,8 @@ class Layers:
     def stand(self, view: View, asked: Staging, step: int, scene: Scene) -> None:
         """Shows a step as the view wants it, as the scene is now."""
         look = view.field if self._field is not None else FieldLook()
-        wanted = (asked.mode, step, asked.ends, look, view.labels, view.opacity, asked.planes)
+        cursor = asked.mode == "cube" and (view.time is not None or look.draw == "slice")
+        wanted = (asked.mode, step, asked.ends, look, view.labels, view.opacity, asked.planes, cursor)
         first, last = step // self._spec.grid.chunk[0], (step + 1) // self._spec.grid.chunk[0]
         rows = self._spec.grid.counts[1] * self._spec.grid.counts[2]
         there = any(first <= chunk // rows <= last for chunk in self._touched)
@@ -117,6 +119,7 @@ class Layers:
         self._stands = wanted
         for mode, earth in self._earths.items():
             earth.visible(mode == asked.mode)
+        self._cursor.show(step if cursor else None, view.planes)
         if self._slice is not None:
             self._slice.visible(asked.mode == "cube" and look.draw == "slice")
         if self._volume is not None:
@@ -208,7 +211,7 @@ class Layers:
 
     def remove(self) -> None:
         """Takes all of it off the stage."""
-        for thing in (*self._earths.values(), self._slice, self._volume):
+        for thing in (*self._earths.values(), self._cursor, self._slice, self._volume):
             if thing is not None:
                 thing.remove()
         self._earths.clear()

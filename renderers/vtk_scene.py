@@ -86,8 +86,9 @@ class Theatre:
     @property
     def moment(self) -> str:
         """When, or where along axis 0, the step is that is shown by itself; empty if none is."""
-        volume, look = self._spec.volume, self._view.field
-        if self._asked.mode == "cube" and (look.draw != "slice" or not self._layers.has_field):
+        volume, view = self._spec.volume, self._view
+        slice_ = view.field.draw == "slice" and self._layers.has_field
+        if self._asked.mode == "cube" and view.time is None and not slice_:
             return ""
         axis = volume.axes[0]
         value = float(axis.points[self.step])

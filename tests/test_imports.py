@@ -78,7 +78,7 @@ put(COMMAND, "renderers.wall", "commands")
 put(DECISION, "renderers.wall", "barrier chairs marks messages seat sites")
 put(DECISION, "renderers.wall", "burn figures scenery fitting gait reel keyboard picking followers windows seating")
 put(ENGINE, "renderers.wall", "exposition swap_group")
-put(DECISION, "renderers", "pick reading")
+put(DECISION, "renderers", "pick reading objects")
 put(ENGINE, "renderers", "vtk_chunks")
 put(ENGINE, "renderers", "vtk_twin vtk_note vtk_keys")
 put(SHELL, "renderers.wall", "held call leader conductor studio glass verify standing tile")
@@ -115,7 +115,7 @@ put(DECISION, "inference_workers.source", "records times cells pieces cf choose 
 put(ENGINE, "inference_workers.source", "address engine_array engine_netcdf engine_xarray")
 put(SHELL, "inference_workers.source", "__init__ opened scan inspection")
 put(DECISION, "renderers", "coarse detail entries")
-put(ENGINE, "renderers", "bell stored")
+put(ENGINE, "renderers", "bell stored shelf")
 
 
 def modules() -> dict[str, Path]:

@@ -74,8 +74,9 @@ class Pictures(Protocol):
     def ripen(self, scene: Scene, now: float) -> None:
         """Makes all that the pictures of this scene need, so that what follows is drawing alone."""
 
-    spares: bool
-    """Whether ``spare`` has something to do."""
+    @property
+    def spares(self) -> bool:
+        """Whether ``spare`` has something to do."""
 
     def spare(self) -> None:
         """Some milliseconds of work that no picture waits for yet."""
