@@ -66,8 +66,7 @@ class Slices:
         nz, ny, nx = self._grid.shape
         if not 0 <= step < nz:
             raise IndexError(f"step {step} is not one of the volume's {nz}")
-        (found,) = self.box(Box((step, 0, 0), (step + 1, ny, nx)), values)
-        return found
+        return self.box(Box((step, 0, 0), (step + 1, ny, nx)), values).reshape(ny, nx)
 
     def box(self, box: Box, values: Callable[[int, NDArray[np.generic]], NDArray[np.generic]]) -> NDArray[np.generic]:
         """A box of voxels inside the volume, (z, y, x); 0 where no chunk has brought anything.

@@ -13,18 +13,20 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonCore import VTK_TYPE_INT32, vtkPoints
-from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyData
-from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkTexture
+from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
 
-from renderers.coast import Line, clip_lines, fill
+from renderers import vtk_carpet
+from renderers.coast import Line, clip_lines
 from renderers.pick import Hit, Solid, pick
 from renderers.sheet import EMPTY, Flat, Floats, Globe, Ground, Sheet, corners, sheet
-from renderers.vtk_decor import COAST, GRID, LAND, SEA, earth
+from renderers.vtk_carpet import Carpet, coloured, land_and_sea
+from renderers.vtk_decor import COAST, GRID, earth
 from renderers.vtk_field import Transfer, cut
 from streamer.wire.block import Ids
-from streamer.wire.layers import LEVELS, NOTHING
+from streamer.wire.layers import LEVELS
 from streamer.wire.viewing import Plane, Vec3
 from streamer.wire.volume import Axis, Volume
 
@@ -34,12 +36,8 @@ LIFT = 0.003
 """Coastlines lie so far above the ground."""
 LOWEST, HIGHEST = 0.012, 0.14
 """Heights of the sheet over the ground, for the least and the greatest intensity."""
-RASTER = 2
-"""Cells of the ground's picture for a degree."""
 SHEET, GROUND = 0, 1
 """What a ray may meet."""
-MESH = 2.0
-"""Degrees between the points of the ground."""
 
 
 class Earth:
@@ -57,15 +55,12 @@ class Earth:
         self.ground: Ground = Globe() if view == "globe" else _flat(region)
         self._actors: list[Any] = []
         coast = earth()
-        self._base = _picture(coast, region)
-        self._columns, self._rows = _cells_under(self._lon, self._lat, region, self._base.shape[:2])
-        self._image, self._texture = vtkImageData(), vtkTexture()
-        self._image.SetDimensions(self._base.shape[1], self._base.shape[0], 1)
-        self._texture.SetInputData(self._image)
-        self._texture.InterpolateOff()
-        self._paint(self._base)
-        self._carpet = _carpet(self.ground, region)
-        self._add(self._carpet).SetTexture(self._texture)
+        self._land = land_and_sea(self.ground, coast, region)
+        self._enter(self._land.actor)
+        self._field = Carpet(self.ground, self._lat, self._lon, vtk_carpet.LIFT, glassy=True)
+        self._field.actor.VisibilityOff()
+        self._enter(self._field.actor)
+        self._visible, self._coloured = True, False
         self._add(self._lines(clip_lines(coast, *region), LIFT), COAST)
         self._add(self._lines(_graticule(region), 2 * LIFT / 3), GRID)
         self._sheet = vtkPolyData()
@@ -94,10 +89,10 @@ class Earth:
         ``ids`` (y, x) is 0 where there is nothing; ``field`` (y, x) holds quantised values, which give heights and,
         through ``transfer``, colours on the ground that cover it by ``field_opacity``.
         """
-        if field is None or transfer is None:
-            self._paint(self._base)
-        else:
-            self._paint(self._blend(field, transfer, field_opacity))
+        self._coloured = field is not None and transfer is not None
+        if field is not None and transfer is not None:
+            self._field.paint(coloured(field, transfer, field_opacity))
+        self._field.actor.SetVisibility(self._visible and self._coloured)
         present = np.unique(ids)
         rgb, seen = dress(present)
         place = np.searchsorted(present, ids)
@@ -125,9 +120,8 @@ class Earth:
 
         None if it meets nothing, or the ground before it.
         """
-        made, carpet = self._made, self._carpet
-        points = vtk_to_numpy(carpet.GetPoints().GetData())
-        ground = vtk_to_numpy(carpet.GetPolys().GetConnectivityArray()).reshape(-1, 3)
+        made = self._made
+        points, ground = self._land.solid
         solids = [
             Solid(SHEET, made.points, made.cells, made.triangles),
             Solid(GROUND, points, np.zeros(len(points), np.int64), ground),
@@ -138,8 +132,10 @@ class Earth:
 
     def visible(self, visible: bool) -> None:
         """Whether any of it is seen."""
+        self._visible = visible
         for actor in self._actors:
             actor.SetVisibility(visible)
+        self._field.actor.SetVisibility(visible and self._coloured)
 
     def remove(self) -> None:
         """Takes everything off the stage."""
@@ -160,19 +156,6 @@ class Earth:
         self._sheet.SetPolys(cells)
         self._sheet.Modified()
 
-    def _paint(self, picture: NDArray[np.uint8]) -> None:
-        """The ground's picture, (rows from the south, columns from the west, 3)."""
-        self._image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(picture).reshape(-1, 3), deep=True))
-        self._image.Modified()
-
-    def _blend(self, field: NDArray[np.uint8], transfer: Transfer, opacity: float) -> NDArray[np.uint8]:
-        """Land and sea under the field."""
-        inside = (self._rows[:, None] >= 0) & (self._columns[None, :] >= 0)
-        under = field[self._rows[:, None], self._columns[None, :]]
-        share = np.where(inside & (under != NOTHING), opacity, 0.0)[..., None]
-        blend: NDArray[np.uint8] = np.round(self._base * (1 - share) + transfer.colours[under] * share).astype(np.uint8)
-        return blend
-
     def _lines(self, lines: Iterable[Line], lift: float) -> vtkPolyData:
         """Lines on Earth, with points close enough to follow the ground."""
         data, points, cells = vtkPolyData(), vtkPoints(), vtkCellArray()
@@ -192,6 +175,9 @@ class Earth:
         actor.GetProperty().LightingOff()
         if colour is not None:
             actor.GetProperty().SetColor(*colour)
+        return self._enter(actor)
+
+    def _enter(self, actor: Any) -> Any:
         self._renderer.AddActor(actor)
         self._actors.append(actor)
         return actor
@@ -213,54 +199,6 @@ def _heights(field: NDArray[np.uint8] | None, shape: tuple[int, ...]) -> Floats:
         return np.full(shape, (LOWEST + HIGHEST) / 4)
     share: Floats = (field.astype(float) - 1).clip(0) / LEVELS
     return LOWEST + (HIGHEST - LOWEST) * share
-
-
-def _picture(coast: list[Line], region: tuple[float, float, float, float]) -> NDArray[np.uint8]:
-    """Land and sea of a region, rows from the south."""
-    west, east, south, north = region
-    rows, columns = max(2, round((north - south) * RASTER)), max(2, round((east - west) * RASTER))
-    land = fill(coast, west, south, 1 / RASTER, (rows, columns))
-    return np.where(land[..., None], np.array(LAND, np.uint8), np.array(SEA, np.uint8))
-
-
-def _cells_under(
-    lon: Floats, lat: Floats, region: tuple[float, float, float, float], shape: tuple[int, ...]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For each column and row of the ground's picture, the volume's column and row there; −1 outside."""
-    west, east, south, north = region
-    rows, columns = shape[0], shape[1]
-    y = south + (np.arange(rows) + 0.5) * (north - south) / rows
-    x = west + (np.arange(columns) + 0.5) * (east - west) / columns
-    low = lon.min()
-    turned = low + (x - low) % 360
-    return _cell_of(lon, turned), _cell_of(lat, y)
-
-
-def _cell_of(edges: Floats, at: Floats) -> NDArray[np.int64]:
-    n = len(edges) - 1
-    if edges[0] < edges[-1]:
-        found = np.searchsorted(edges, at, "right") - 1
-    else:
-        found = n - np.searchsorted(edges[::-1], at, "left")
-    return np.where((at >= edges.min()) & (at <= edges.max()), found.clip(0, n - 1), -1).astype(np.int64)
-
-
-def _carpet(ground: Ground, region: tuple[float, float, float, float]) -> vtkPolyData:
-    """The ground itself, with places in its picture."""
-    west, east, south, north = region
-    rows, columns = max(2, round((north - south) / MESH)) + 1, max(2, round((east - west) / MESH)) + 1
-    v, u = np.meshgrid(np.linspace(0, 1, rows), np.linspace(0, 1, columns), indexing="ij")
-    places = ground.points(south + v * (north - south), west + u * (east - west), np.zeros_like(u))
-    corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
-    a, b, c, d = corner, corner + 1, corner + columns + 1, corner + columns
-    triangles = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)]).astype(np.int32)
-    data, points, cells = vtkPolyData(), vtkPoints(), vtkCellArray()
-    points.SetData(numpy_to_vtk(places.reshape(-1, 3).astype(np.float32), deep=True))
-    cells.SetData(3, numpy_to_vtk(triangles.ravel(), deep=True, array_type=VTK_TYPE_INT32))
-    data.SetPoints(points)
-    data.SetPolys(cells)
-    data.GetPointData().SetTCoords(numpy_to_vtk(np.stack([u.ravel(), v.ravel()], 1).astype(np.float32), deep=True))
-    return data
 
 
 def _graticule(region: tuple[float, float, float, float]) -> list[Line]:
