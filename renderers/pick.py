@@ -17,6 +17,8 @@ from streamer.wire.block import Ids
 from streamer.wire.viewing import Plane, Vec3
 
 Floats = NDArray[np.float64]
+EDGE = 1e-9
+"""A ray that goes exactly between two triangles meets them."""
 
 
 class Solid(NamedTuple):
@@ -96,7 +98,7 @@ def meets(
         turned = np.cross(to, one)
         v = turned @ along / size
         away = np.einsum("ij,ij->i", two, turned) / size
-        hit = (np.abs(size) > 1e-15) & (u >= 0) & (v >= 0) & (u + v <= 1) & (away > 0)
+        hit = (np.abs(size) > 1e-15) & (u >= -EDGE) & (v >= -EDGE) & (u + v <= 1 + EDGE) & (away > 0)
     if not inside:
         hit &= size > 0
     for plane in planes:

@@ -54,6 +54,8 @@ class Carpet:
         self.actor.GetProperty().LightingOff()
         if glassy:
             self.actor.ForceTranslucentOn()
+        else:
+            texture.MipmapOn()
 
     def paint(self, picture: NDArray[np.uint8]) -> None:
         """The picture, (rows, columns, 3 or 4), in the order of the corners."""

@@ -8,7 +8,6 @@ One object serves either view; a step is put on it whole (``show``), and nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -215,8 +214,9 @@ def _graticule(region: tuple[float, float, float, float]) -> list[Line]:
 
 def _densified(line: Line, step: float = 1.0) -> Line:
     """The line with points at least every ``step`` degrees."""
-    pieces = [line[:1]]
-    for a, b in pairwise(line):
-        count = max(1, int(np.ceil(np.abs(b - a).max() / step)))
-        pieces.append(a + (b - a) * (np.arange(1, count + 1) / count)[:, None])
-    return np.concatenate(pieces)
+    ways = np.diff(line, axis=0)
+    counts = np.maximum(1, np.ceil(np.abs(ways).max(axis=1) / step)).astype(int)
+    piece = np.repeat(np.arange(len(counts)), counts)
+    along = (np.arange(len(piece)) - (np.cumsum(counts) - counts)[piece] + 1) / counts[piece]
+    dense: Line = np.concatenate([line[:1], line[piece] + ways[piece] * along[:, None]])
+    return dense

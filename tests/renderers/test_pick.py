@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -12,23 +13,26 @@ from numpy.typing import NDArray
 
 from renderers.camera import eye_of
 from renderers.dates import moment
-from renderers.entries import Arrived, Started
+from renderers.entries import Arrived, Event, Started
 from renderers.pick import Hit, Solid, pick
 from renderers.picture import Pixels
 from renderers.reading import Found, Value, lifetime_of, place_of, written
 from renderers.show import Show
 from renderers.vtk_window import open_window
-from renderers.wall.messages import MAX_NOTE, decode, encode
+from renderers.wall.burn import Burned
+from renderers.wall.messages import MAX_NOTE, Pick, Picked, Scene, decode, encode
 from renderers.wall.picking import answer
 from renderers.wall.scenery import words
+from renderers.wall.studio import Studio
 from streamer.wire.block import Ids
 from streamer.wire.codec import Labels
 from streamer.wire.grid import Triple
 from streamer.wire.header import MAX_HEADER
 from streamer.wire.layers import quantise
 from streamer.wire.view import Camera
-from streamer.wire.viewing import Mode, Plane, Vec3, View
+from streamer.wire.viewing import Mode, Placement, Plane, Vec3, View
 from streamer.wire.volume import RunSpec
+from tests.barrier.house import same_screen
 from tests.renderers.runs import blobs, coarse_of, earth, pairs, piece_of, plain, spec_of
 
 SIDE = 240
@@ -54,21 +58,26 @@ class Truth:
 
     def show(self, window: Any, *, coarse: bool = False) -> Show:
         """The run, merged, in a window."""
-        show, grid = Show(window), self.spec.grid
-        show.happen(Started(self.spec), 0.0)
-        merges = set()
+        show = Show(window)
+        for event in self.events(coarse=coarse):
+            show.happen(event, 0.0)
+        while show.tidy(9.0):
+            pass
+        return show
+
+    def events(self, *, coarse: bool = False) -> Iterator[Event]:
+        """The run, as its feed would bring it."""
+        grid, merges = self.spec.grid, set()
+        yield Started(self.spec, "e")
         bytes_ = quantise(self.field, RANGE)
         for chunk in range(grid.size):
             whole = piece_of(grid, chunk, self.labels)
             piece = coarse_of(grid, chunk, self.labels) if coarse else whole
-            show.happen(Arrived(chunk, "chunk", 0, piece=piece._replace(field=bytes_[grid.core(chunk).slices])), 0.0)
+            yield Arrived(chunk, "chunk", 0, piece=piece._replace(field=bytes_[grid.core(chunk).slices]))
             for one in whole.ids.tolist():
                 speaks = int(self.ids.ravel()[one - 1])
                 merges |= {(speaks, one)} if speaks != one else set()
-        show.happen(Arrived(grid.size, "merges", 0, pairs=pairs(*sorted(merges))), 0.0)
-        while show.tidy(9.0):
-            pass
-        return show
+        yield Arrived(grid.size, "merges", 0, pairs=pairs(*sorted(merges)))
 
 
 def _run_wide(labels: Labels) -> Ids:
@@ -276,6 +285,35 @@ def test_what_a_tile_answers_fits_into_a_header_whatever_the_data_are_called() -
         "here: 1959-01-03 21:00, 85°N, 10°W",
         "ivt 256.69 ± 0.39 kg m-1 s-1",
     ]
+
+
+def test_a_tile_says_what_is_under_a_ray_on_the_globe_and_shows_it_in_its_corner() -> None:
+    wall = same_screen(["a"], size=(320, 180))
+    view = View("globe", Placement((0.0, 0.0, -1200.0), size=700.0), time=6.0)
+    with closing(Studio(wall, ["a"], offscreen=True, burn=False)) as studio:
+        for event in TRUTH.events():
+            studio.happen(event, 0.0)
+        studio.ripen(Scene(view, wall.head), 0.0)
+        row, column = np.argwhere(TRUTH.ids[6] > 0)[3]
+        lat, lon = (np.radians(TRUTH.spec.volume.axes[i].points[at]) for i, at in ((1, row), (2, column)))
+        out = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+        x, y, z = (3 * out).tolist()
+        picked = studio.pick(Pick(7, (x, y, z), (-x / 3, -y / 3, -z / 3)))
+        assert picked.voxel == (6, row, column)
+        assert picked.object_id == TRUTH.ids[6, row, column]
+        assert picked.value is not None
+        assert abs(picked.value - TRUTH.field[6, row, column]) <= picked.within
+        assert picked.place[0] == "1959-01-02 18:00"
+        assert studio.pick(Pick(8, (x, y, z), (x / 3, y / 3, z / 3))) == Picked(8)
+        shown = []
+        for note in ("", words(picked)):
+            painter = studio.painters["a"]
+            painter.draw(Scene(view, wall.head, note=note, noted="middle"), Burned(1, 1, 1), stale=False)
+            shown.append(painter.pixels().astype(int).copy())
+        rows, columns = np.nonzero(np.abs(shown[0] - shown[1]).max(axis=2))
+        assert rows.min() > 90, "it stands in the lower left corner"
+        assert columns.min() == 0
+        assert rows.max() == 179
 
 
 def test_the_nearest_triangle_counts_and_what_is_cut_away_or_turned_away_does_not() -> None:
