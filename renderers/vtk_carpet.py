@@ -19,8 +19,6 @@ from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkTexture
 from renderers.coast import Line, fill
 from renderers.sheet import Floats, Ground
 from renderers.vtk_decor import LAND, SEA
-from renderers.vtk_field import Transfer
-from streamer.wire.layers import NOTHING
 
 Region = tuple[float, float, float, float]
 """West, east, south, north in degrees."""
@@ -35,17 +33,20 @@ LIFT = 0.001
 class Carpet:
     """A picture on a part of the Earth."""
 
-    def __init__(self, ground: Ground, lat: Floats, lon: Floats, lift: float, *, glassy: bool) -> None:
+    def __init__(
+        self, ground: Ground, lat: Floats, lon: Floats, lift: float, *, glassy: bool = False, wraps: bool = False
+    ) -> None:
         """``lat`` (rows + 1,) and ``lon`` (columns + 1,) are the corners of the picture's cells, in either direction.
 
-        ``glassy``: the picture has a fourth channel, how much of what lies below is covered.
+        ``glassy``: the picture has a fourth channel, how much of what lies below is covered.  ``wraps``: its last
+        column is the neighbour of its first one.
         """
-        self._image, texture = vtkImageData(), vtkTexture()
-        self._image.SetDimensions(len(lon) - 1, len(lat) - 1, 1)
+        self._image, texture, self._more = vtkImageData(), vtkTexture(), int(wraps)
+        self._image.SetDimensions(len(lon) - 1 + 2 * self._more, len(lat) - 1, 1)
         texture.SetInputData(self._image)
         texture.InterpolateOn()
         texture.RepeatOff()
-        self._data = _laid(ground, lat, lon, lift)
+        self._data = _laid(ground, lat, lon, lift, self._more)
         mapper = vtkPolyDataMapper()
         mapper.SetInputData(self._data)
         self.actor = vtkActor()
@@ -60,6 +61,9 @@ class Carpet:
     def paint(self, picture: NDArray[np.uint8]) -> None:
         """The picture, (rows, columns, 3 or 4), in the order of the corners."""
         channels = picture.shape[2]
+        if self._more:
+            # A column from beyond either end, so that colours run on across the seam.
+            picture = np.concatenate([picture[:, -1:], picture, picture[:, :1]], axis=1)
         self._image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(picture).reshape(-1, channels)))
         self._image.Modified()
 
@@ -83,15 +87,13 @@ def land_and_sea(ground: Ground, coast: list[Line], region: Region) -> Carpet:
     return carpet
 
 
-def coloured(field: NDArray[np.uint8], transfer: Transfer, opacity: float) -> NDArray[np.uint8]:
-    """A step of the field (y, x) as a picture with four channels; nothing is covered where there is nothing."""
-    share = np.where(field == NOTHING, 0.0, opacity)
-    return np.concatenate([transfer.colours[field], np.round(255 * share)[..., None].astype(np.uint8)], axis=-1)
+def _laid(ground: Ground, lat: Floats, lon: Floats, lift: float, more: int) -> vtkPolyData:
+    """A picture's geometry, with places in the picture; fine enough to follow the ground and uneven cells.
 
-
-def _laid(ground: Ground, lat: Floats, lon: Floats, lift: float) -> vtkPolyData:
-    """A picture's geometry, with places in the picture; fine enough to follow the ground and uneven cells."""
+    The picture has so many columns ``more`` at its left and at its right, which are not laid out.
+    """
     (y, v), (x, u) = (_along(corners) for corners in (lat, lon))
+    u = (u * (len(lon) - 1) + more) / (len(lon) - 1 + 2 * more)
     rows, columns = len(y), len(x)
     places = ground.points(*np.meshgrid(y, x, indexing="ij"), np.full((rows, columns), lift))
     corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()

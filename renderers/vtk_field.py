@@ -56,6 +56,12 @@ class Transfer:
         """(256,), by byte; 0 where there is nothing."""
 
 
+def coloured(field: NDArray[np.uint8], transfer: Transfer, opacity: float) -> NDArray[np.uint8]:
+    """A step of the field (y, x) as a picture with four channels; nothing is covered where there is nothing."""
+    share = np.where(field == NOTHING, 0.0, opacity)
+    return np.concatenate([transfer.colours[field], np.round(255 * share)[..., None].astype(np.uint8)], axis=-1)
+
+
 class FieldSlice:
     """One step of the field as a coloured sheet across the box."""
 
@@ -78,8 +84,7 @@ class FieldSlice:
 
     def show(self, field: Bytes, step: float, transfer: Transfer, opacity: float) -> None:
         """Puts the bytes (y, x) of a step at that (fractional) step of axis 0."""
-        share = np.where(field == NOTHING, 0.0, opacity)
-        picture = np.concatenate([transfer.colours[field], np.round(255 * share)[..., None].astype(np.uint8)], axis=-1)
+        picture = coloured(field, transfer, opacity)
         self._image.GetPointData().SetScalars(numpy_to_vtk(picture.reshape(-1, 4), deep=True))
         self._image.Modified()
         self.actor.SetPosition(0.0, 0.0, height_of(self._room, step))

@@ -21,9 +21,9 @@ from renderers import vtk_carpet
 from renderers.coast import Line, clip_lines
 from renderers.pick import Hit, Solid, pick
 from renderers.sheet import EMPTY, Flat, Floats, Globe, Ground, Sheet, corners, sheet
-from renderers.vtk_carpet import Carpet, coloured, land_and_sea
+from renderers.vtk_carpet import Carpet, land_and_sea
 from renderers.vtk_decor import COAST, GRID, earth
-from renderers.vtk_field import Transfer, cut
+from renderers.vtk_field import Transfer, coloured, cut
 from streamer.wire.block import Ids
 from streamer.wire.layers import LEVELS
 from streamer.wire.viewing import Plane, Vec3
@@ -56,7 +56,7 @@ class Earth:
         coast = earth()
         self._land = land_and_sea(self.ground, coast, region)
         self._enter(self._land.actor)
-        self._field = Carpet(self.ground, self._lat, self._lon, vtk_carpet.LIFT, glassy=True)
+        self._field = Carpet(self.ground, self._lat, self._lon, vtk_carpet.LIFT, glassy=True, wraps=wraps)
         self._field.actor.VisibilityOff()
         self._enter(self._field.actor)
         self._visible, self._coloured = True, False
