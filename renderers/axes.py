@@ -50,7 +50,7 @@ def scale_of(axis: Axis, low: float, high: float, dates: Dates, about: int = 6) 
             return found
     if axis.kind in ("longitude", "latitude"):
         step = next((s for s in DEGREES if (high - low) / s <= about + 0.5), 90.0)
-        write = _longitude if axis.kind == "longitude" else _latitude
+        write = longitude if axis.kind == "longitude" else latitude
         return Scale(axis.kind, tuple(Tick(v, write(v)) for v in multiples(low, high, step)))
     step = nice_step(high - low, about)
     name = axis.long_name or axis.name
@@ -85,7 +85,8 @@ def _plain(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-def _longitude(value: float) -> str:
+def longitude(value: float) -> str:
+    """Degrees east with their hemisphere: 150°W."""
     degrees = (value + 180) % 360 - 180
     if abs(degrees) < SLACK:
         return "0°"
@@ -94,7 +95,8 @@ def _longitude(value: float) -> str:
     return f"{_plain(abs(degrees))}°{'E' if degrees > 0 else 'W'}"
 
 
-def _latitude(value: float) -> str:
+def latitude(value: float) -> str:
+    """Degrees north with their hemisphere: 30°S."""
     if abs(value) < SLACK:
         return "0°"
     return f"{_plain(abs(value))}°{'N' if value > 0 else 'S'}"

@@ -7,7 +7,6 @@ the date line, repeated at every turn that the region can see, and clipped exact
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,13 +94,13 @@ def _closed(ring: Line) -> Line:
 def _mark(flips: NDArray[np.int32], ring: Line, middles: NDArray[np.float64], west: float, step: float) -> None:
     """Adds one at the first cell east of every place where the ring crosses the middle of a row."""
     columns = flips.shape[1] - 1
-    for (x0, y0), (x1, y1) in pairwise(ring):
-        if y0 == y1:
-            continue
-        low, high = min(y0, y1), max(y0, y1)
-        a, b = np.searchsorted(middles, low, "left"), np.searchsorted(middles, high, "left")
-        if a == b:
-            continue
-        crossing = x0 + (middles[a:b] - y0) / (y1 - y0) * (x1 - x0)
-        cell = np.clip(np.ceil((crossing - west) / step - 0.5), 0, columns).astype(np.intp)
-        np.add.at(flips, (np.arange(a, b), cell), 1)
+    (x0, y0), (x1, y1) = ring[:-1].T, ring[1:].T
+    first = np.searchsorted(middles, np.minimum(y0, y1), "left")
+    counts = np.searchsorted(middles, np.maximum(y0, y1), "left") - first
+    # One entry for each row whose middle a piece of the ring crosses.
+    piece = np.repeat(np.arange(len(counts)), counts)
+    row = first[piece] + np.arange(len(piece)) - (np.cumsum(counts) - counts)[piece]
+    share = (middles[row] - y0[piece]) / (y1 - y0)[piece]
+    crossing = x0[piece] + share * (x1 - x0)[piece]
+    cell = np.clip(np.ceil((crossing - west) / step - 0.5), 0, columns).astype(np.intp)
+    np.add.at(flips, (row, cell), 1)

@@ -36,7 +36,7 @@ from renderers.follow import (
     Tell,
 )
 from renderers.look import nearest_first
-from renderers.stored import Shelf
+from renderers.shelf import Shelf
 from streamer.wire.codec import Buffer
 from streamer.wire.grid import Grid
 from streamer.wire.header import MAX_PAYLOAD_BYTES, Refused, decode, encode

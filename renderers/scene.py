@@ -1,9 +1,9 @@
 """What has arrived and what it means, as of a position in the log: the scene before anything is drawn.
 
 Chunks bring local labels with provisional ids; merges join ids (the smaller one speaks); verdicts drop
-objects.  Because every id knows the chunks that carry it, a merge names exactly the chunks whose colours
-change, and no geometry is made twice.  A label that a chunk has in its pad only gets its id from the
-chunk that owns those voxels, as soon as that has arrived; until then it is not shown.
+objects (``renderers.objects``).  So a merge names exactly the chunks whose colours change, and no geometry is made
+twice.  A label that a chunk has in its pad only gets its id from the chunk that owns those voxels, as soon as that has
+arrived; until then it is not shown.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderers.hues import APART, Hues, Pairs
+from renderers.objects import Objects
 from streamer.wire.block import Ids, unpack_seam
 from streamer.wire.codec import Buffer, Labels
 from streamer.wire.colour import object_colour
@@ -78,10 +79,7 @@ class Scene:
         self.state = ""
         self.failed: set[int] = set()
         self._chunks: dict[int, _Chunk] = {}
-        self._parent: dict[int, int] = {}
-        self._voxels: dict[int, int] = {}
-        self._where: dict[int, set[int]] = {}
-        self._dropped: set[int] = set()
+        self._objects = Objects()
         self._hues = Hues()
         self._renamed = False
         """Whether a pad's label has got another id than the one that it had."""
@@ -101,9 +99,7 @@ class Scene:
         self._chunks[piece.chunk] = _Chunk(piece.own, ids, piece.seam, piece.voxels, piece.near)
         self.failed.discard(piece.chunk)
         for label, object_id in enumerate(piece.ids.tolist(), start=1):
-            root = self.speaks(object_id)
-            self._voxels[root] = self._voxels.get(root, 0) + int(piece.voxels[label])
-            self._where.setdefault(root, set()).add(piece.chunk)
+            self._objects.come(object_id, int(piece.voxels[label]), piece.chunk)
         changed = {piece.chunk}
         self._name_pad(piece.chunk, only=None)
         for neighbour in self.grid.around(piece.chunk):
@@ -115,34 +111,21 @@ class Scene:
         """Objects turned out to be one: rows of (id that speaks, id that is gone)."""
         changed: set[int] = set()
         for a, b in pairs.tolist():
-            one, other = self.speaks(a), self.speaks(b)
-            if one == other:
+            marked = {self.speaks(a), self.speaks(b)} & self._selected()
+            joined = self._objects.join(a, b)
+            if joined is None:
                 continue
-            root, gone = min(one, other), max(one, other)
-            if {root, gone} & self._selected():
-                changed |= self._where.get(root, set())
-            self._parent[gone] = root
+            root, gone, chunks = joined
+            changed |= self.where(root) if marked else chunks
             self._hues.merge(root, gone)
             self._roots = None
-            self._voxels[root] = self._voxels.get(root, 0) + self._voxels.pop(gone, 0)
-            chunks = self._where.pop(gone, set())
-            changed |= chunks
-            self._where.setdefault(root, set()).update(chunks)
-            if gone in self._dropped:
-                self._dropped.discard(gone)
-                self._dropped.add(root)
-                changed |= self._where[root]
         return frozenset(changed | self._part(()))
 
     def judge(self, verdicts: NDArray[np.uint64]) -> frozenset[int]:
         """Objects are final: rows of (id, 1 if kept else 0).  Those that are not kept are hidden."""
         changed: set[int] = set()
         for object_id, kept in verdicts.tolist():
-            root = self.speaks(object_id)
-            if bool(kept) == (root not in self._dropped):
-                continue
-            (self._dropped.discard if kept else self._dropped.add)(root)
-            changed |= self._where.get(root, set())
+            changed |= self._objects.judge(object_id, kept=bool(kept))
         return frozenset(changed)
 
     def select(self, ids: Iterable[int], *, isolate: bool) -> frozenset[int]:
@@ -162,13 +145,7 @@ class Scene:
 
     def speaks(self, object_id: int) -> int:
         """The id that speaks for an id."""
-        parent = self._parent
-        root = object_id
-        while (above := parent.get(root)) is not None:
-            root = above
-        while object_id != root:
-            parent[object_id], object_id = root, parent[object_id]
-        return root
+        return self._objects.speaks(object_id)
 
     def look(self, chunk: int) -> Look:
         """How the labels of an arrived chunk look now."""
@@ -196,7 +173,8 @@ class Scene:
 
     def turns(self, count: int) -> dict[int, int]:
         """How many steps objects have stepped aside from a neighbour's hue: the largest of those that have."""
-        there = ((self._voxels.get(root, 0), -root) for root in self._hues.turns if root not in self._dropped)
+        known = self._objects
+        there = ((known.voxels(root), -root) for root in self._hues.turns if not known.dropped(root))
         return {-minus: self._hues.turns[-minus] for _, minus in nlargest(count, there)}
 
     def _part(self, chunks: Iterable[int] | None) -> set[int]:
@@ -216,7 +194,7 @@ class Scene:
         if before or chunks is None:
             after = self._hues.turns
             changed = {root for root in before.keys() | after.keys() if before.get(root) != after.get(root)}
-        return {chunk for root in changed for chunk in self._where.get(self.speaks(root), ())}
+        return {chunk for root in changed for chunk in self.where(root)}
 
     def _selected(self) -> frozenset[int]:
         if self._roots is None:
@@ -226,25 +204,24 @@ class Scene:
     def ids(self, chunk: int) -> Ids:
         """Run-wide ids now of an arrived chunk's labels, (components + 1,); 0 where not known or dropped."""
         roots = [self.speaks(i) if i else 0 for i in self._chunks[chunk].ids.tolist()]
-        return np.array([0 if root in self._dropped else root for root in roots], np.uint64)
+        return np.array([0 if self._objects.dropped(root) else root for root in roots], np.uint64)
 
     def where(self, object_id: int) -> frozenset[int]:
         """The chunks that carry an object."""
-        return frozenset(self._where.get(self.speaks(object_id), ()))
+        return self._objects.where(object_id)
 
     def voxels(self, object_id: int) -> int:
         """The size of an object so far."""
-        return self._voxels.get(self.speaks(object_id), 0)
+        return self._objects.voxels(object_id)
 
     def largest(self, count: int) -> tuple[tuple[int, int], ...]:
         """(id, voxels) of the largest objects so far, the largest first."""
-        rows = ((n, -i) for i, n in self._voxels.items() if n and i not in self._dropped)
-        return tuple((-i, n) for n, i in nlargest(count, rows))
+        return self._objects.largest(count)
 
     @property
     def objects(self) -> int:
         """Objects that are not dropped."""
-        return sum(1 for i, n in self._voxels.items() if n and i not in self._dropped)
+        return self._objects.count
 
     @property
     def arrived(self) -> frozenset[int]:
@@ -261,9 +238,7 @@ class Scene:
         if old is None:
             return
         for label in range(1, old.own + 1):
-            root = self.speaks(int(old.ids[label]))
-            self._voxels[root] = self._voxels.get(root, 0) - int(old.voxels[label])
-            self._where.get(root, set()).discard(chunk)
+            self._objects.go(int(old.ids[label]), int(old.voxels[label]), chunk)
 
     def _name_pad(self, chunk: int, only: int | None) -> bool:
         """Gives ids to pad-only labels from the chunks that own their voxels, or from one of them that is new.
@@ -292,7 +267,7 @@ class Scene:
         self._renamed |= bool(((before != 0) & (before != here.ids[here.own + 1 :])).any())
         new = here.ids[here.own + 1 :][before != here.ids[here.own + 1 :]]
         for object_id in np.unique(new[new > 0]).tolist():
-            self._where.setdefault(self.speaks(object_id), set()).add(chunk)
+            self._objects.come(object_id, 0, chunk)
         return bool((before != here.ids[here.own + 1 :]).any())
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 
+from renderers.dates import moment
 from renderers.entries import Arrived, Event, Started, There, Told
 from renderers.legend import Facts
+from renderers.reading import Found, lifetime_of, place_of
 from renderers.scene import Scene
 from renderers.staging import unplaced
 from renderers.vtk_scene import Theatre
@@ -30,16 +32,6 @@ MOST_TURNS = 256
 ROUGH_S = 0.4
 """After so long without news, chunks are softened again although not all their neighbours have come."""
 NOTHING = Facts("", 0, 0, 0, "", ())
-
-
-class Found(NamedTuple):
-    """An object that somebody points at, as far as it has come."""
-
-    object_id: int
-    voxels: int
-    first: int
-    """The first step of axis 0 in which it is, and the last."""
-    last: int
 
 
 class Show:
@@ -216,13 +208,20 @@ class Show:
 
     def pick(self, origin: Vec3, direction: Vec3) -> Found | None:
         """The object that a ray in the scene meets first, as far as it has come; None if it meets none."""
-        scene, theatre = self._scene, self._theatre
-        if scene is None or theatre is None or not (object_id := theatre.pick(origin, direction, scene)):
+        spec, scene, theatre = self._spec, self._scene, self._theatre
+        if spec is None or scene is None or theatre is None:
             return None
+        met = theatre.pick(origin, direction, scene)
+        if met is None:
+            return None
+        object_id, voxel = met
         spans = [theatre.steps(chunk, scene.ids(chunk) == object_id) for chunk in scene.where(object_id)]
-        there = [span for span in spans if span is not None]
-        first, last = min((a for a, _ in there), default=0), max((b for _, b in there), default=0)
-        return Found(object_id, scene.voxels(object_id), first, last)
+        there = [span for span in spans if span is not None] or [(voxel[0], voxel[0])]
+        first, last = min(a for a, _ in there), max(b for _, b in there)
+        life, volume = lifetime_of(spec, first, last, moment), spec.volume
+        place = place_of(spec, voxel, theatre.byte(voxel), moment)
+        name = volume.long_name or volume.variable
+        return Found(object_id, scene.voxels(object_id), first, last, life, name, volume.units, place)
 
     def ripen(self) -> None:
         """Brings all that is on the stage up to date for a picture as of ``position``."""

@@ -1,21 +1,22 @@
-"""One step of the run at a time: the labels of all chunks that lie across it, with run-wide ids.
+"""One step of the run at a time, or a few voxels: the labels of all chunks that lie there, with run-wide ids.
 
-Globe and map show a step of axis 0.  Chunks are kept compressed (as labels are, about a hundredfold), and
-those that the step cuts are unpacked when it is asked for; while time plays, the same few serve many steps,
-so the last ones stay unpacked within a bound.
+Globe and map show a step of axis 0, and a pick asks what stands around a place.  Chunks are kept compressed (as
+labels are, about a hundredfold), and those that are asked for are unpacked; while time plays, the same few serve many
+steps, so the last ones stay unpacked within a bound.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.wire.block import Ids
 from streamer.wire.codec import compress, decompress
-from streamer.wire.grid import Grid
+from streamer.wire.grid import Box, Grid, triple
 
 KEPT_BYTES = 128 << 20
 """Unpacked chunks that are kept for the next step."""
@@ -62,29 +63,43 @@ class Slices:
         ``values`` gets a chunk's number and its part of the step (y, x), and says what is to stand there.
         Raises IndexError for a step outside the volume.
         """
-        (nz, ny, nx), (cz, _, _) = self._grid.shape, self._grid.chunk
+        nz, ny, nx = self._grid.shape
         if not 0 <= step < nz:
             raise IndexError(f"step {step} is not one of the volume's {nz}")
-        _, rows, columns = self._grid.counts
-        first = step // cz * rows * columns
+        return self.box(Box((step, 0, 0), (step + 1, ny, nx)), values).reshape(ny, nx)
+
+    def box(self, box: Box, values: Callable[[int, NDArray[np.generic]], NDArray[np.generic]]) -> NDArray[np.generic]:
+        """A box of voxels inside the volume, (z, y, x); 0 where no chunk has brought anything.
+
+        ``values`` gets a chunk's number and its part of the box (z, y, x), and says what is to stand there.
+        """
         found: NDArray[np.generic] | None = None
-        for chunk in range(first, first + rows * columns):
+        ranges = [range(a // c, -(-b // c)) for a, b, c in zip(box.start, box.stop, self._grid.chunk, strict=True)]
+        for index in product(*ranges):
+            chunk = self._grid.number(triple(index))
             if chunk not in self._packed:
                 continue
             core = self._grid.core(chunk)
-            part = values(chunk, self._unpacked(chunk)[step - core.start[0]])
+            low = [max(a, b) for a, b in zip(box.start, core.start, strict=True)]
+            high = [min(a, b) for a, b in zip(box.stop, core.stop, strict=True)]
+            here = tuple(slice(a - o, b - o) for a, b, o in zip(low, high, core.start, strict=True))
+            there = tuple(slice(a - o, b - o) for a, b, o in zip(low, high, box.start, strict=True))
+            part = values(chunk, self._unpacked(chunk)[here])
             if found is None:
-                found = np.zeros((ny, nx), part.dtype)
-            found[core.slices[1:]] = part
-        return np.zeros((ny, nx), self._dtype) if found is None else found
+                found = np.zeros(box.shape, part.dtype)
+            found[there] = part
+        return np.zeros(box.shape, self._dtype) if found is None else found
 
     def ids(self, step: int, ids_of: Callable[[int], Ids]) -> Ids:
         """Run-wide ids of one step, (y, x) uint64; ``ids_of`` gives a chunk's ids by local label."""
+        return self.at(step, _named(ids_of)).astype(np.uint64)
 
-        def named(chunk: int, labels: NDArray[np.generic]) -> NDArray[np.generic]:
-            return ids_of(chunk)[labels.astype(np.intp)]
+    def ids_in(self, box: Box, ids_of: Callable[[int], Ids]) -> Ids:
+        """Run-wide ids of a box of voxels inside the volume, (z, y, x) uint64."""
+        return self.box(box, _named(ids_of)).astype(np.uint64)
 
-        return self.at(step, named).astype(np.uint64)
+    def __contains__(self, chunk: int) -> bool:
+        return chunk in self._packed
 
     def _unpacked(self, chunk: int) -> NDArray[np.generic]:
         if chunk in self._open:
@@ -99,3 +114,8 @@ class Slices:
             _, gone = self._open.popitem(last=False)
             self._open_bytes -= gone.nbytes
         return whole
+
+
+def _named(ids_of: Callable[[int], Ids]) -> Callable[[int, NDArray[np.generic]], NDArray[np.generic]]:
+    """Local labels of a chunk become run-wide ids."""
+    return lambda chunk, labels: ids_of(chunk)[labels.astype(np.intp)]

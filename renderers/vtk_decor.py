@@ -153,27 +153,29 @@ class Decor:
             lines.append(np.array([[back_x, -hy if back_y > 0 else hy, z], [back_x, back_y, z]]))
         return lines
 
-    def _lattice(self, chunks: Iterable[int]) -> list[NDArray[np.float64]]:
-        """The outlines of some chunks, each edge once."""
-        edges: set[tuple[tuple[int, int, int], int, int]] = set()
-        for chunk in chunks:
-            core = self._grid.core(chunk)
-            for axis in range(3):
-                b, c = (a for a in range(3) if a != axis)
-                for one in (core.start[b], core.stop[b]):
-                    for other in (core.start[c], core.stop[c]):
-                        corner = [0, 0, 0]
-                        corner[axis], corner[b], corner[c] = core.start[axis], one, other
-                        edges.add(((corner[0], corner[1], corner[2]), axis, core.stop[axis]))
-        if not edges:
-            return []
-        rows = sorted(edges)  # the same lines in the same order, however it has come to this
-        starts = np.array([corner for corner, _, _ in rows], float)
-        stops = starts.copy()
-        axes = np.array([axis for _, axis, _ in rows])
-        stops[np.arange(len(rows)), axes] = [stop for _, _, stop in rows]
-        both = self._room.points(np.concatenate([starts, stops]) - 0.5).astype(float)
-        return list(np.stack([both[: len(edges)], both[len(edges) :]], axis=1))
+    def _lattice(self, chunks: Iterable[int]) -> NDArray[np.float64]:
+        """The outlines of some chunks, each edge once: (n, 2, 3)."""
+        coming = np.zeros(self._grid.counts, bool)
+        coming.ravel()[list(chunks)] = True
+        around = np.pad(coming, 1)
+        # Where the chunks' faces lie along each axis; an edge is drawn where one of the four chunks around it comes.
+        faces = [
+            np.minimum(np.arange(n + 1) * c, m)
+            for n, c, m in zip(coming.shape, self._grid.chunk, self._grid.shape, strict=True)
+        ]
+        starts, stops = [], []
+        for axis in range(3):
+            b, c = (a for a in range(3) if a != axis)
+            edge = np.moveaxis(around, axis, 0)[1:-1]
+            edge = edge[:, 1:, 1:] | edge[:, 1:, :-1] | edge[:, :-1, 1:] | edge[:, :-1, :-1]
+            along, one, other = np.nonzero(edge)
+            ends = np.empty((2, len(along), 3))
+            ends[0, :, axis], ends[1, :, axis] = faces[axis][along], faces[axis][along + 1]
+            ends[:, :, b], ends[:, :, c] = faces[b][one], faces[c][other]
+            starts.append(ends[0])
+            stops.append(ends[1])
+        both = [self._room.points(np.concatenate(part) - 0.5).astype(float) for part in (starts, stops)]
+        return np.stack(both, axis=1)
 
     def _on_floor(self, line: Line) -> NDArray[np.float64]:
         x, y, _ = self._room.rulers
@@ -233,8 +235,8 @@ def _actor(data: Any) -> Any:
     return actor
 
 
-def _set_lines(data: Any, lines: Sequence[NDArray[np.float64]]) -> None:
-    points = np.concatenate(lines) if lines else np.zeros((0, 3))
+def _set_lines(data: Any, lines: Sequence[NDArray[np.float64]] | NDArray[np.float64]) -> None:
+    points = np.concatenate(lines) if len(lines) else np.zeros((0, 3))
     offsets = np.cumsum([0, *(len(line) for line in lines)])
     fresh = _polydata(points, offsets, np.arange(len(points)), lines=True)
     data.ShallowCopy(fresh)

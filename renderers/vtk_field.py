@@ -7,14 +7,16 @@ are sampled at fixed distances without jitter, so that neighbouring tiles of a w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
+from typing import Any
 
 import numpy as np
 import vtkmodules.vtkRenderingVolumeOpenGL2
 from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonCore import VTK_TYPE_INT32, vtkPoints
-from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPiecewiseFunction, vtkPolyData
+from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPiecewiseFunction, vtkPlane, vtkPolyData
 from vtkmodules.vtkRenderingCore import (
     vtkActor,
     vtkColorTransferFunction,
@@ -29,6 +31,7 @@ from vtkmodules.vtkRenderingVolume import vtkGPUVolumeRayCastMapper
 from renderers.geometry import Room, Ruler
 from streamer.wire.grid import Grid, Triple
 from streamer.wire.layers import LEVELS, NOTHING
+from streamer.wire.viewing import Plane
 
 _RAYS = vtkmodules.vtkRenderingVolumeOpenGL2  # the mapper is made by a factory that this import registers
 Bytes = NDArray[np.uint8]
@@ -53,6 +56,12 @@ class Transfer:
         """(256,), by byte; 0 where there is nothing."""
 
 
+def coloured(field: NDArray[np.uint8], transfer: Transfer, opacity: float) -> NDArray[np.uint8]:
+    """A step of the field (y, x) as a picture with four channels; nothing is covered where there is nothing."""
+    share = np.where(field == NOTHING, 0.0, opacity)
+    return np.concatenate([transfer.colours[field], np.round(255 * share)[..., None].astype(np.uint8)], axis=-1)
+
+
 class FieldSlice:
     """One step of the field as a coloured sheet across the box."""
 
@@ -61,7 +70,8 @@ class FieldSlice:
         self._image, texture = vtkImageData(), vtkTexture()
         self._image.SetDimensions(shape[2], shape[1], 1)
         texture.SetInputData(self._image)
-        texture.InterpolateOff()
+        texture.InterpolateOn()
+        texture.RepeatOff()
         self._sheet = _grid_sheet(room, shape)
         mapper = vtkPolyDataMapper()
         mapper.SetInputData(self._sheet)
@@ -70,30 +80,49 @@ class FieldSlice:
         self.actor.SetTexture(texture)
         self.actor.GetProperty().LightingOff()
         self.actor.ForceTranslucentOn()
-        self._frame = _frame(room)
-        for actor in (self.actor, self._frame):
-            renderer.AddActor(actor)
+        renderer.AddActor(self.actor)
 
     def show(self, field: Bytes, step: float, transfer: Transfer, opacity: float) -> None:
         """Puts the bytes (y, x) of a step at that (fractional) step of axis 0."""
-        share = np.where(field == NOTHING, 0.0, opacity)
-        picture = np.concatenate([transfer.colours[field], np.round(255 * share)[..., None].astype(np.uint8)], axis=-1)
+        picture = coloured(field, transfer, opacity)
         self._image.GetPointData().SetScalars(numpy_to_vtk(picture.reshape(-1, 4), deep=True))
         self._image.Modified()
-        height = float(self._room.rulers[2].at(np.array([step]))[0])
-        for actor in (self.actor, self._frame):
-            actor.SetPosition(0.0, 0.0, height)
+        self.actor.SetPosition(0.0, 0.0, height_of(self._room, step))
+
+    def cut(self, planes: Sequence[Plane]) -> None:
+        """Cuts away what lies behind planes, six at most."""
+        cut(self.actor.GetMapper(), planes)
 
     def visible(self, visible: bool) -> None:
         """Whether it is seen."""
-        for actor in (self.actor, self._frame):
-            actor.SetVisibility(visible)
+        self.actor.SetVisibility(visible)
 
     def remove(self) -> None:
         """Takes it off the stage."""
-        for actor in (self.actor, self._frame):
-            self._renderer.RemoveActor(actor)
-            actor.ReleaseGraphicsResources(self._renderer.GetRenderWindow())
+        self._renderer.RemoveActor(self.actor)
+        self.actor.ReleaseGraphicsResources(self._renderer.GetRenderWindow())
+
+
+class Cursor:
+    """A frame around the box at the time cursor: where one stands, and the edge of a slice where the field is weak."""
+
+    def __init__(self, renderer: vtkRenderer, room: Room) -> None:
+        self._renderer, self._room = renderer, room
+        self.actor = _frame(room)
+        self.actor.VisibilityOff()
+        renderer.AddActor(self.actor)
+
+    def show(self, step: float | None, planes: Sequence[Plane] = ()) -> None:
+        """Puts it at a (fractional) step of axis 0; None: nowhere."""
+        self.actor.SetVisibility(step is not None)
+        if step is not None:
+            self.actor.SetPosition(0.0, 0.0, height_of(self._room, step))
+            cut(self.actor.GetMapper(), planes)
+
+    def remove(self) -> None:
+        """Takes it off the stage."""
+        self._renderer.RemoveActor(self.actor)
+        self.actor.ReleaseGraphicsResources(self._renderer.GetRenderWindow())
 
 
 class FieldVolume:
@@ -164,6 +193,10 @@ class FieldVolume:
             self._renderer.AddVolume(self._volume)
             self._shown = True
 
+    def cut(self, planes: Sequence[Plane]) -> None:
+        """Cuts away what lies behind planes, eight at most."""
+        cut(self._volume.GetMapper(), planes)
+
     def visible(self, visible: bool) -> None:
         """Whether it is seen."""
         self._volume.SetVisibility(visible)
@@ -173,6 +206,23 @@ class FieldVolume:
         self._renderer.RemoveVolume(self._volume)
         self._volume.ReleaseGraphicsResources(self._renderer.GetRenderWindow())
         self._shown = False
+
+
+def cut(mapper: Any, planes: Sequence[Plane]) -> None:
+    """Lets a mapper draw nothing that lies behind planes of the scene."""
+    if mapper.GetClippingPlanes() is None and not planes:
+        return
+    mapper.RemoveAllClippingPlanes()
+    for plane in planes:
+        there = vtkPlane()
+        there.SetOrigin(*plane.point)
+        there.SetNormal(*plane.normal)
+        mapper.AddClippingPlane(there)
+
+
+def height_of(room: Room, step: float) -> float:
+    """How high in the room a (fractional) step of axis 0 lies."""
+    return float(room.rulers[2].at(np.array([step]))[0])
 
 
 def stride(shape: Triple) -> Triple:
@@ -220,7 +270,7 @@ def _grid_sheet(room: Room, shape: Triple) -> vtkPolyData:
 
 
 def _frame(room: Room) -> vtkActor:
-    """The edge of a slice, so that it is seen as one where the field is weak."""
+    """The four edges of a step."""
     x, y, _ = room.half
     data, points, cells = vtkPolyData(), vtkPoints(), vtkCellArray()
     cells.InsertNextCell(5)

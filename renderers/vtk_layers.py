@@ -7,8 +7,9 @@ does nothing where both are as they were.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +19,25 @@ from renderers.geometry import Room
 from renderers.scene import Piece, Scene
 from renderers.slices import Slices
 from renderers.staging import Staging
-from renderers.vtk_field import FieldSlice, FieldVolume, Transfer
+from renderers.vtk_field import Cursor, FieldSlice, FieldVolume, Transfer
 from renderers.vtk_ground import Earth
-from streamer.wire.viewing import FieldLook, View
+from streamer.wire.grid import Box, Triple, triple
+from streamer.wire.viewing import FieldLook, Plane, Vec3, View
 from streamer.wire.volume import RunSpec
 
 USUAL = FieldLook().colours
+NEARBY = 2
+"""A softened surface, also that at half the resolution, lies no more voxels than this beside what it belongs to."""
 BAR = 32
 """Colours in the legend's bar."""
+
+
+class Met(NamedTuple):
+    """What a ray meets."""
+
+    object_id: int
+    voxel: Triple
+    """(z, y, x)."""
 
 
 class Layers:
@@ -33,11 +45,12 @@ class Layers:
 
     def __init__(self, renderer: Any, spec: RunSpec, room: Room) -> None:
         self._renderer, self._spec, self._room = renderer, spec, room
-        self._labels = Slices(spec.grid) if spec.volume.on_sphere else None
+        self._labels = Slices(spec.grid)
         self._field = Slices(spec.grid, "u1") if "field" in spec.layers else None
         self._last: dict[int, int] = {}
         """Of each chunk in which there is something to see, the last step of axis 0 with it."""
         self._earths: dict[str, Earth] = {}
+        self._cursor = Cursor(renderer, room)
         self._slice: FieldSlice | None = None
         self._volume: FieldVolume | None = None
         self._laid: set[int] = set()
@@ -51,18 +64,13 @@ class Layers:
     # ------------------------------------------------------------------ what has come
 
     def put(self, piece: Piece, core: NDArray[np.uint32]) -> None:
-        """A chunk has come; ``core`` (z, y, x) are its labels at full resolution."""
+        """A chunk has come; ``core`` (z, y, x) are its labels, be they coarse."""
         chunk = piece.chunk
-        if self._labels is not None:
-            self._labels.put(chunk, core)
+        self._labels.put(chunk, core)
         steps = np.flatnonzero(core.any(axis=(1, 2)))
         self._last.pop(chunk, None)
         if len(steps):
             self._last[chunk] = self._spec.grid.core(chunk).start[0] + int(steps[-1])
-        self.put_field(piece)
-
-    def put_field(self, piece: Piece) -> None:
-        """A chunk has come, be it coarse: its field is as it will be."""
         if piece.field is not None and self._field is not None:
             self._field.put(piece.chunk, piece.field)
             self._laid.discard(piece.chunk)
@@ -98,7 +106,8 @@ class Layers:
     def stand(self, view: View, asked: Staging, step: int, scene: Scene) -> None:
         """Shows a step as the view wants it, as the scene is now."""
         look = view.field if self._field is not None else FieldLook()
-        wanted = (asked.mode, step, asked.ends, look, view.labels, view.opacity)
+        cursor = asked.mode == "cube" and (view.time is not None or look.draw == "slice")
+        wanted = (asked.mode, step, asked.ends, look, view.labels, view.opacity, asked.planes, cursor)
         first, last = step // self._spec.grid.chunk[0], (step + 1) // self._spec.grid.chunk[0]
         rows = self._spec.grid.counts[1] * self._spec.grid.counts[2]
         there = any(first <= chunk // rows <= last for chunk in self._touched)
@@ -110,6 +119,7 @@ class Layers:
         self._stands = wanted
         for mode, earth in self._earths.items():
             earth.visible(mode == asked.mode)
+        self._cursor.show(step if cursor else None, view.planes)
         if self._slice is not None:
             self._slice.visible(asked.mode == "cube" and look.draw == "slice")
         if self._volume is not None:
@@ -117,28 +127,66 @@ class Layers:
         if asked.mode != "cube":
             self._on_earth(asked.mode, step, view, asked, scene)
         elif look.draw == "slice":
-            self._as_slice(step, look, asked)
+            self._as_slice(step, look, view.planes, asked)
         elif volume:
             self._as_volume(look, asked)
         else:
             return
         self.stands += 1
 
+    # ------------------------------------------------------------------ what a ray meets
+
+    def pick(self, mode: Literal["globe", "map"], step: int, origin: Vec3, direction: Vec3) -> Met | None:
+        """The object that a ray meets first on the Earth as it stands, and the cell of that step."""
+        hit = self._earths[mode].pick(origin, direction) if mode in self._earths else None
+        if hit is None:
+            return None
+        row, column = divmod(hit.label, self._spec.grid.shape[2])
+        return Met(hit.object_id, (step, row, column))
+
+    def voxel(self, object_id: int, at: Vec3, steps: tuple[float, float] | None, scene: Scene) -> Triple:
+        """The voxel of an object that is nearest to a point of its surface; ``at`` is (z, y, x), in voxels.
+
+        One within the time window ``steps``, if there is one.  Where chunks are only known by what lies beside them,
+        the voxel in which the point lies.
+        """
+        shape = self._spec.grid.shape
+        middle = triple(min(n - 1, max(0, round(a))) for a, n in zip(at, shape, strict=True))
+        start = triple(max(0, m - NEARBY) for m in middle)
+        stop = triple(min(n, m + NEARBY + 1) for m, n in zip(middle, shape, strict=True))
+        places = np.argwhere(self._labels.ids_in(Box(start, stop), scene.ids) == object_id) + start
+        if not len(places):
+            return middle
+        away = ((places - at) ** 2).sum(axis=1)
+        if steps is not None:
+            first, last = sorted(steps)
+            away[(places[:, 0] < first) | (places[:, 0] > last)] += 1e6
+        z, y, x = places[int(np.argmin(away))].tolist()
+        return z, y, x
+
+    def byte(self, voxel: Triple) -> int | None:
+        """What the layer ``field`` says of a voxel; None if nothing has come."""
+        if self._field is None:
+            return None
+        z, y, x = voxel
+        return int(self._field.box(Box(voxel, (z + 1, y + 1, x + 1)), lambda _, part: part)[0, 0, 0])
+
     def _on_earth(self, mode: Literal["globe", "map"], step: int, view: View, asked: Staging, scene: Scene) -> None:
         if mode not in self._earths:
             self._earths[mode] = Earth(self._renderer, self._spec.volume, mode, wraps=self._spec.grid.periodic[2])
-        assert self._labels is not None, "only what lies on a sphere is shown on one"
         ids = self._labels.ids(step, scene.ids) if view.labels else np.zeros(self._spec.grid.shape[1:], np.uint64)
         field = transfer = None
         if self._field is not None:
             field = self._bytes(step)
             if view.field.draw != "off":
                 transfer = self._transfer(view.field, asked)
+        self._earths[mode].cut(view.planes)
         self._earths[mode].show(ids, scene.dress, field, transfer, view.field.opacity, view.opacity)
 
-    def _as_slice(self, step: int, look: FieldLook, asked: Staging) -> None:
+    def _as_slice(self, step: int, look: FieldLook, planes: Sequence[Plane], asked: Staging) -> None:
         if self._slice is None:
             self._slice = FieldSlice(self._renderer, self._room, self._spec.grid.shape)
+        self._slice.cut(planes)
         self._slice.show(self._bytes(step), step, self._transfer(look, asked), look.opacity)
 
     def _as_volume(self, look: FieldLook, asked: Staging) -> None:
@@ -148,6 +196,7 @@ class Layers:
         for chunk in self._field.chunks - self._laid:
             self._volume.put(chunk, self._field.core(chunk).astype(np.uint8, copy=False))
             self._laid.add(chunk)
+        self._volume.cut(asked.planes)
         self._volume.show(self._transfer(look, asked), look.opacity)
 
     def _bytes(self, step: int) -> NDArray[np.uint8]:
@@ -162,7 +211,7 @@ class Layers:
 
     def remove(self) -> None:
         """Takes all of it off the stage."""
-        for thing in (*self._earths.values(), self._slice, self._volume):
+        for thing in (*self._earths.values(), self._cursor, self._slice, self._volume):
             if thing is not None:
                 thing.remove()
         self._earths.clear()

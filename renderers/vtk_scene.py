@@ -1,9 +1,7 @@
-"""The cube view of a run: surfaces of the chunks that have arrived, in a box with axes, coastlines and a legend.
+"""What is seen of a run: its surfaces in a box with axes, coastlines and a legend, or the Earth with a step on it.
 
-One object owns the window and everything in it; all calls come from one thread.  Geometry is made once
-per chunk and level (``put``), colours whenever the scene says so (``recolour``), and a chunk's softening is brought
-up to date when neighbours have come (``polish``), which is work for quiet moments.  Coarse surfaces stand in for
-chunks that have not come whole, and are kept beside the whole ones for a camera that moves.
+One object owns the window and everything in it; all calls come from one thread.  The chunks' surfaces have a room of
+their own (``renderers.vtk_chunks``), and so has what depends on the time cursor (``renderers.vtk_layers``).
 """
 
 from __future__ import annotations
@@ -16,64 +14,43 @@ from numpy.typing import NDArray
 
 from renderers.axes import scales_of
 from renderers.camera import eye_of
-from renderers.coarse import lattice_of, occupied
 from renderers.dates import dates, moment
 from renderers.geometry import Room, room_of
 from renderers.layout import Edge, facing_edges, font_size, place, project
 from renderers.legend import Bar, Facts, arrange
+from renderers.look import voxel_of
 from renderers.pick import pick
 from renderers.scene import Look, Piece, Scene
-from renderers.soften import Occupancy, Soft, soften
 from renderers.staging import box_of, cuts, shown_step, staging, unplaced
+from renderers.vtk_chunks import Surfaces, core_of
 from renderers.vtk_decor import Decor
-from renderers.vtk_layers import Layers
-from renderers.vtk_stage import Mesh, Stage
-from renderers.vtk_surface import Surface, coarse_surface, surface
+from renderers.vtk_layers import Layers, Met
+from renderers.vtk_stage import Stage
 from renderers.vtk_window import Pixels, Reader
 from renderers.vtk_words import Words
-from streamer.wire.codec import Labels
-from streamer.wire.grid import Grid
+from streamer.wire.grid import Triple
 from streamer.wire.view import Camera
 from streamer.wire.viewing import Vec3, View
 from streamer.wire.volume import RunSpec
-
-COARSE_BYTES = 1 << 30
-"""Surfaces that take more than this in memory are not kept in a coarse version besides."""
-
-MOST_DUE = 64
-"""Coarse surfaces that may wait for a quiet moment."""
 
 
 class Theatre:
     """A window with the scene of one run."""
 
     def __init__(self, window: Any, spec: RunSpec, *, steady: bool = False) -> None:
+        """``steady``: what is seen shall depend on which chunks have come, not on their order or on when there was
+        time: a chunk is softened by itself until all its neighbours have come (and ``polish`` was called)."""
         self._window, self._spec = window, spec
-        self._grid: Grid = spec.grid
         self.room: Room = room_of(spec.volume)
         self.scales = scales_of(spec.volume, self.room, dates)
         self._stage = Stage(window)
         self._decor = Decor(self._stage.renderer, spec.volume, spec.grid, self.room, self.scales)
         self._words = Words(self._stage.renderer)
         self._reader = Reader()
-        self._occupancy = Occupancy(spec.grid)
-        self._halves: dict[int, dict[int, NDArray[np.int16]]] = {}
-        """Where the points of each chunk's surfaces lie before they are softened, by level."""
-        self._whole: set[int] = set()
-        self._coarse_due: dict[int, tuple[Labels, Look]] = {}
-        """The lattices of which coarse surfaces are still to be made, and how they look."""
-        self._sizes: dict[tuple[int, int], int] = {}
-        self._stale: set[int] = set()
-        self._ready: set[int] = set()
-        self.extractions = 0
-        """How many surfaces have been made."""
+        self._surfaces = Surfaces(self._stage, spec.grid, self.room, steady=steady)
         self._layers = Layers(self._stage.renderer, spec, self.room)
         self._view = View()
         self._asked = staging(self._view, spec, self.room)
-        self._level = 0
-        self.steady = steady
-        """What is seen shall depend on which chunks have come, not on their order or on when there was time: a chunk
-        is softened by itself until all its neighbours have come (and ``polish`` was called)."""
 
     # ------------------------------------------------------------------ what is asked for
 
@@ -96,7 +73,7 @@ class Theatre:
         self._stage.show(shown=cube and view.labels, opacity=view.opacity)
         self._decor.visible(cube)
         if asked.planes != self._asked.planes:
-            boxes = (lambda chunk: box_of(self._grid, self.room, chunk)) if asked.planes else None
+            boxes = (lambda chunk: box_of(self._spec.grid, self.room, chunk)) if asked.planes else None
             self._stage.cut(asked.planes, lambda chunk: cuts(asked.planes, *boxes(chunk)) if boxes else ())
         self._asked = asked
         return asked.why
@@ -109,8 +86,9 @@ class Theatre:
     @property
     def moment(self) -> str:
         """When, or where along axis 0, the step is that is shown by itself; empty if none is."""
-        volume, look = self._spec.volume, self._view.field
-        if self._asked.mode == "cube" and (look.draw != "slice" or not self._layers.has_field):
+        volume, view = self._spec.volume, self._view
+        slice_ = view.field.draw == "slice" and self._layers.has_field
+        if self._asked.mode == "cube" and view.time is None and not slice_:
             return ""
         axis = volume.axes[0]
         value = float(axis.points[self.step])
@@ -142,89 +120,36 @@ class Theatre:
             pass
         self.stand(scene)
 
-    def pick(self, origin: Vec3, direction: Vec3, scene: Scene) -> int:
-        """The object that a ray in the scene meets first in the cube view; 0 if it meets none."""
+    def pick(self, origin: Vec3, direction: Vec3, scene: Scene) -> Met | None:
+        """The object that a ray in the scene meets first, as it is shown now, and the voxel; None if it meets none."""
         if self._asked.mode != "cube":
-            return 0
+            self.stand(scene)
+            return self._layers.pick(self._asked.mode, self.step, origin, direction)
         hit = pick(self._stage.solids(), scene.ids, origin, direction, self._asked.planes)
-        return 0 if hit is None else hit.object_id
+        if hit is None:
+            return None
+        at = voxel_of(self.room, hit.point(origin, direction))
+        return Met(hit.object_id, self._layers.voxel(hit.object_id, at, self._view.window, scene))
+
+    def byte(self, voxel: Triple) -> int | None:
+        """What the layer ``field`` says of a voxel (z, y, x); None if nothing has come."""
+        return self._layers.byte(voxel)
 
     def steps(self, chunk: int, labels: NDArray[np.bool_]) -> tuple[int, int] | None:
         """The first and the last step of axis 0 in which some labels, (components + 1,) bool, have a surface."""
-        halves, of = self._halves.get(chunk, {}).get(0), self._stage.labels(chunk)
-        if halves is None or of is None:
-            return None
-        rows = halves[labels[of], 0]
-        if not len(rows):
-            return None
-        start = self._grid.core(chunk).start[0]
-        # A point between two voxels is half an index beyond the one that is labelled.
-        return start + (int(rows.min()) + 1) // 2, start + int(rows.max()) // 2
+        return self._surfaces.steps(chunk, labels)
 
     # ------------------------------------------------------------------ what is on the stage
 
     def put(self, piece: Piece, look: Look) -> None:
         """Makes the surface of a chunk that has come and shows it; a coarse one only until the whole has come."""
-        grid, chunk = self._grid, piece.chunk
-        self.extractions += 1
-        self._halves.setdefault(chunk, {})
-        if piece.level:
-            if chunk in self._whole:
-                return
-            self._occupancy.put(chunk, occupied(grid, chunk, piece.block))
-            self._layers.put_field(piece)
-            self._mesh(chunk, 1, coarse_surface(grid, chunk, piece.block), look)
-        else:
-            core = piece.block[tuple(slice(0, n) for n in grid.core(chunk).shape)]
-            self._occupancy.put(chunk, core != 0)
-            self._layers.put(piece, core)
-            self._whole.add(chunk)
-            self._halves[chunk].pop(0, None)
-            self._mesh(chunk, 0, surface(grid, chunk, piece.block), look)
-            self._coarse_due.pop(chunk, None)
-            if 0 not in self._halves[chunk]:
-                self._halves[chunk].clear()
-                self._stage.remove(chunk)
-            elif self._keeps_coarse(chunk):
-                self._coarse_due[chunk] = lattice_of(grid, chunk, piece.block), look
-        for near in (chunk, *grid.around(chunk)):
-            if self._halves.get(near):
-                self._stale.add(near)
-                if all(c in self._whole for c in grid.around(near)):
-                    self._ready.add(near)
-
-    def _keeps_coarse(self, chunk: int) -> bool:
-        """Whether a chunk that has come whole gets a coarse surface besides.
-
-        Where all shall follow from what has come, what there was before the whole came does not count.
-        """
-        return self.steady or (1 not in self._halves[chunk] and sum(self._sizes.values()) < COARSE_BYTES)
-
-    def _mesh(self, chunk: int, level: int, made: Surface, look: Look) -> None:
-        triangles = made.triangles[:, ::-1] if self.room.mirrored else made.triangles
-        if len(made.halves):
-            self._halves[chunk][level] = made.halves
-        points, normals = self._placed(soften(self._grid, self._known(chunk, level), chunk, made.halves, level))
-        mesh = Mesh(points, normals, made.labels, np.ascontiguousarray(triangles))
-        self._stage.put(chunk, mesh, look.colours, look.visible, level)
-        self._sizes[chunk, level] = sum(part.nbytes for part in mesh)
-
-    def _known(self, chunk: int, level: int) -> Occupancy:
-        """What a chunk is softened with."""
-        if not self.steady:
-            return self._occupancy
-        around = self._grid.around(chunk)
-        if not all(c in self._whole for c in around):
-            return self._occupancy.alone(chunk)
-        # At half the resolution softening may reach beyond the neighbours of small chunks, where things still change.
-        return self._occupancy.among((chunk, *around)) if level else self._occupancy
+        if self._surfaces.put(piece, look):
+            self._layers.put(piece, core_of(self._spec.grid, piece))
 
     def recolour(self, chunk: int, look: Look) -> None:
         """New colours for a chunk on the stage."""
         self._layers.touch(chunk)
-        self._stage.colour(chunk, look.colours, look.visible)
-        if chunk in self._coarse_due:
-            self._coarse_due[chunk] = self._coarse_due[chunk][0], look
+        self._surfaces.recolour(chunk, look)
 
     def polish(self, *, all_neighbours: bool) -> int | None:
         """Softens again one chunk whose neighbourhood has changed, or makes a coarse surface that is still to be made.
@@ -233,40 +158,35 @@ class Theatre:
 
         With ``all_neighbours`` only chunks are looked at whose neighbours have all come, so that none is done twice.
         """
-        if self._wants_coarse():
-            due, (lattice, look) = self._coarse_due.popitem()
-            self._mesh(due, 1, coarse_surface(self._grid, due, lattice), look)
-            return due
-        chunk = next(iter(self._ready if self._ready or all_neighbours else self._stale), None)
-        if chunk is None:
-            return None
-        self._stale.discard(chunk)
-        self._ready.discard(chunk)
-        for level, halves in self._halves[chunk].items():
-            points, normals = self._placed(soften(self._grid, self._known(chunk, level), chunk, halves, level))
-            self._stage.move(chunk, points, normals, level)
-        return chunk
+        return self._surfaces.polish(all_neighbours=all_neighbours)
 
-    def _wants_coarse(self) -> bool:
-        """Whether a coarse surface is the next thing to be made; where pictures have a deadline, only if it is seen."""
-        if self.steady:
-            return bool(self._coarse_due) and (self._level > 0 or len(self._coarse_due) > MOST_DUE)
-        return bool(self._coarse_due) and (not self._ready or len(self._coarse_due) > MOST_DUE)
+    def spare(self) -> bool:
+        """Makes one thing ready that no picture waits for (``ripen`` makes those); False if there is none."""
+        return self._surfaces.spare() is not None
+
+    @property
+    def spares(self) -> bool:
+        """Whether ``spare`` has something to do."""
+        return self._surfaces.spares
 
     @property
     def unfinished(self) -> bool:
         """Whether a chunk waits to be softened for good (all its neighbours have come), or for its coarse surface."""
-        return bool(self._ready or self._wants_coarse())
+        return self._surfaces.unfinished
 
     @property
     def rough(self) -> bool:
         """Whether a chunk on the stage is not yet as it will be once nothing more comes."""
-        return bool(self._stale or (self._coarse_due and not self.steady))
+        return self._surfaces.rough
+
+    @property
+    def extractions(self) -> int:
+        """How many surfaces have been made."""
+        return self._surfaces.extractions
 
     def detail(self, level: int) -> None:
         """From now on pictures show chunks at this level, where they have such a surface: 0 whole, 1 coarse."""
-        self._level = level
-        self._stage.detail(level)
+        self._surfaces.detail(level)
 
     def pending(self, chunks: Iterable[int]) -> None:
         """Outlines the chunks that may still come."""
@@ -286,14 +206,7 @@ class Theatre:
     @property
     def nbytes(self) -> int:
         """Bytes of the surfaces in memory, without what OpenGL keeps."""
-        return (
-            self._stage.nbytes
-            + self._layers.nbytes
-            + sum(halves.nbytes for levels in self._halves.values() for halves in levels.values())
-        )
-
-    def _placed(self, soft: Soft) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return self.room.points(soft.points), self.room.normals(soft.outward, soft.points)
+        return self._surfaces.nbytes + self._layers.nbytes
 
     # ------------------------------------------------------------------ pictures
 

@@ -87,6 +87,8 @@ class Stage:
         self._opacity = 1.0
         self._planes = [vtkPlane() for _ in range(MOST)]
         self._cut: Callable[[int], tuple[int, ...] | None] = lambda _: ()
+        self._open = False
+        """Whether planes cut anything, so that insides may be seen."""
 
     def put(
         self, chunk: int, mesh: Mesh, colours: NDArray[np.uint8], visible: NDArray[np.bool_], level: int = 0
@@ -185,11 +187,12 @@ class Stage:
         for there, plane in zip(self._planes, planes, strict=False):
             there.SetOrigin(*plane.point)
             there.SetNormal(*plane.normal)
-        self._cut = by
+        self._cut, self._open = by, bool(planes)
         for chunk, props in self._props.items():
             cutting = by(chunk)
             for prop in props:
                 self._clip(prop, cutting)
+                self._finish(prop)
             self._choose(chunk)
 
     def _clip(self, prop: _Prop, cutting: tuple[int, ...] | None) -> None:
@@ -201,18 +204,17 @@ class Stage:
             for place in cutting[:MOST_AT_ONCE]:
                 mapper.AddClippingPlane(self._planes[place])
         prop.cutting = cutting
-        self._finish(prop)
 
     def _finish(self, prop: _Prop) -> None:
         """Which sides of a surface are seen, and how."""
-        shine, cut = prop.actor.GetProperty(), bool(prop.cutting)
+        shine = prop.actor.GetProperty()
         shine.SetOpacity(self._opacity)
         self._inside.SetOpacity(self._opacity)
         # Surfaces are closed: the far sides are never seen, and leaving them out saves a third of the work.  But VTK
         # loses the last layer of what is peeled if it is left out, and inside of what is cut open they are all that is
-        # seen: flat and darker, like a cut through something solid.
-        shine.SetBackfaceCulling(not cut and self._opacity == 1)
-        prop.actor.SetBackfaceProperty(self._inside if cut else None)
+        # seen, also in chunks beyond the one that is cut: flat and darker, like a cut through something solid.
+        shine.SetBackfaceCulling(not self._open and self._opacity == 1)
+        prop.actor.SetBackfaceProperty(self._inside if self._open else None)
 
     def _choose(self, chunk: int) -> None:
         props = self._props.get(chunk, [])
@@ -249,7 +251,8 @@ class Stage:
                 if prop.actor.GetVisibility():
                     points = vtk_to_numpy(prop.surface.GetPoints().GetData())
                     shown = vtk_to_numpy(prop.surface.GetPolys().GetConnectivityArray()).reshape(-1, 3)
-                    yield Solid(chunk, points, prop.labels, shown)
+                    inside = not prop.actor.GetProperty().GetBackfaceCulling()
+                    yield Solid(chunk, points, prop.labels, shown, inside)
 
     @property
     def triangles(self) -> int:

@@ -65,6 +65,7 @@ class Twin:
                 texture.SetInputConnection(picture.GetInputConnection(0, 0))
                 texture.SetInterpolate(picture.GetInterpolate())
                 texture.SetRepeat(picture.GetRepeat())
+                texture.SetMipmap(picture.GetMipmap())
                 copy.prop.SetTexture(texture)
         if times[1] != copy.times[1]:
             if isinstance(prop, vtkActor):

@@ -81,7 +81,8 @@ put(COMMAND, "renderers.wall", "commands telling")
 put(DECISION, "renderers.wall", "barrier chairs marks messages framing register seat sites")
 put(DECISION, "renderers.wall", "burn figures scenery fitting gait reel keyboard picking followers windows seating")
 put(ENGINE, "renderers.wall", "exposition swap_group")
-put(DECISION, "renderers", "pick")
+put(DECISION, "renderers", "pick reading objects")
+put(ENGINE, "renderers", "vtk_chunks vtk_carpet")
 put(ENGINE, "renderers", "vtk_twin vtk_note vtk_keys")
 put(SHELL, "renderers.wall", "held call leader senses post conductor studio glass verify standing tile")
 put(COMMAND, "renderers.wall", "main")
@@ -117,7 +118,7 @@ put(DECISION, "inference_workers.source", "records times cells pieces cf choose 
 put(ENGINE, "inference_workers.source", "address engine_array engine_netcdf engine_xarray")
 put(SHELL, "inference_workers.source", "__init__ opened scan inspection")
 put(DECISION, "renderers", "coarse detail entries")
-put(ENGINE, "renderers", "bell stored")
+put(ENGINE, "renderers", "bell stored shelf")
 
 
 def modules() -> dict[str, Path]:

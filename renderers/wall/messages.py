@@ -18,6 +18,7 @@ MAX_NAME = 64
 Number = Annotated[int, Meta(ge=0, le=2**53)]
 """A frame, a position of a log, a count."""
 Epoch = Annotated[str, Meta(max_length=MAX_NAME)]
+Words = Annotated[str, Meta(max_length=MAX_NAME)]
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -135,6 +136,20 @@ class Picked(Message, frozen=True):
     first: int = 0
     """The first step of axis 0 in which the object is, so far; and the last."""
     last: int = 0
+    lifetime: Words = ""
+    """From when to when it lives so far, in words."""
+    voxel: tuple[Number, ...] = ()
+    """Where the ray meets it, (z, y, x); empty if it meets none."""
+    place: tuple[Words, ...] = ()
+    """The same in words: a date, degrees."""
+    value: float | None = None
+    """Of the field there, in ``units``; None if it is not known."""
+    within: float = 0.0
+    """The true value is no further off."""
+    beyond: int = 0
+    """1: it may be more, −1: less, because the run's range ends here."""
+    variable: Words = ""
+    units: Words = ""
 
 
 class Input(Message, frozen=True):

@@ -9,11 +9,15 @@ from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
+from renderers.reading import Found
 from renderers.wall.messages import Pick, Picked
 from renderers.wall.scenery import Asked
+from streamer.wire.header import brief
 
 PATIENCE_S = 0.5
 TRIES = 3
+MOST_BYTES = 48
+"""Of each text in an answer: all of them must fit into a header."""
 
 
 class Send(NamedTuple):
@@ -62,3 +66,19 @@ class Picking:
         self._request += 1
         self._until = now + PATIENCE_S
         return Send(seat, Pick(self._request, self._asked.ray.origin, self._asked.ray.direction))
+
+
+def answer(request: int, found: Found) -> Picked:
+    """What a tile says of an object that somebody points at."""
+    place, value = found.place, found.place.value
+    return Picked(
+        request, found.object_id, found.voxels, found.first, found.last, _short(found.lifetime),
+        place.voxel, tuple(_short(word) for word in place.words),
+        None if value is None else value.value, 0.0 if value is None else value.within,
+        0 if value is None else value.beyond, _short(found.variable), _short(found.units),
+    )  # fmt: skip
+
+
+def _short(text: str) -> str:
+    """A text of the data's own, on one line."""
+    return brief(" ".join(text.split()), MOST_BYTES)

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from renderers.reading import Value, written
 from renderers.wall.barrier import Look
 from renderers.wall.fitting import noted_screen, placed
 from renderers.wall.gait import Gait
 from renderers.wall.keyboard import typed
-from renderers.wall.messages import Picked, Scene
+from renderers.wall.messages import MAX_NOTE, Picked, Scene
 from renderers.wall.records import Wall
 from renderers.wall.reel import Reel
 from renderers.wall.track.drag import Drag
@@ -181,4 +182,9 @@ class Scenery:
 def words(found: Picked) -> str:
     """What is said of an object."""
     steps = f"step {found.first}" if found.first == found.last else f"steps {found.first} to {found.last}"
-    return f"object {found.object_id}\n{found.voxels:,} voxels\n{steps}"
+    lines = [f"object {found.object_id}", f"{found.voxels:,} voxels", found.lifetime or steps]
+    if found.place:
+        lines.append("here: " + ", ".join(found.place))
+    if found.value is not None:
+        lines.append(f"{found.variable} {written(Value(found.value, found.within, found.beyond), found.units)}".strip())
+    return "\n".join(lines)[:MAX_NOTE]

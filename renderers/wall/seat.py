@@ -151,6 +151,11 @@ class Seat:
         """Whether the conductor knows this seat."""
         return self._welcome
 
+    @property
+    def owes(self) -> bool:
+        """Whether a picture waits to be shown: the swap is not to be held up."""
+        return self._back is not None
+
     # ------------------------------------------------------------------ inside
 
     def _show(self, show: Show, there: float) -> list[Step]:

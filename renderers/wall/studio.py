@@ -21,6 +21,7 @@ from renderers.vtk_window import Pixels, trial
 from renderers.wall.burn import Burned, blocks
 from renderers.wall.glass import Glass
 from renderers.wall.messages import Input, Pick, Picked, Scene
+from renderers.wall.picking import answer
 from renderers.wall.records import Tile, Wall
 from renderers.wall.swap_group import handle, join_swap_group
 
@@ -165,12 +166,23 @@ class Studio:
         self._scene.look(scene.view, now)
         self._scene.ripen()
 
+    @property
+    def spares(self) -> bool:
+        """Whether ``spare`` has something to do."""
+        theatre = self._scene.theatre
+        return theatre is not None and theatre.spares
+
+    def spare(self) -> None:
+        """Some milliseconds of work that no picture waits for yet."""
+        if self._scene.theatre is not None:
+            self._scene.theatre.spare()
+
     def pick(self, pick: Pick) -> Picked:
         """Which object a ray meets."""
         found = self._scene.pick(pick.origin, pick.direction)
         if found is None:
             return Picked(pick.request)
-        return Picked(pick.request, found.object_id, found.voxels, found.first, found.last)
+        return answer(pick.request, found)
 
     def close(self) -> None:
         """Closes the windows."""

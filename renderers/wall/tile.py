@@ -72,6 +72,13 @@ class Pictures(Protocol):
     def ripen(self, scene: Scene, now: float) -> None:
         """Makes all that the pictures of this scene need, so that what follows is drawing alone."""
 
+    @property
+    def spares(self) -> bool:
+        """Whether ``spare`` has something to do."""
+
+    def spare(self) -> None:
+        """Some milliseconds of work that no picture waits for yet."""
+
     def pick(self, pick: Pick) -> Picked:
         """Which object a ray meets."""
 
@@ -135,8 +142,10 @@ class TileNode:
                     self._poller.register(window.fileno(), zmq.POLLIN)
             ready()
             while not caught:
-                self._poller.poll(ceil(1000 * self._wait_s(time.monotonic())))
+                said = self._poller.poll(ceil(1000 * self._wait_s(time.monotonic())))
                 now = time.monotonic()
+                if not said and self._idle:
+                    self._studio.spare()
                 self._call.attend(now)
                 self._listen(now)
                 self._look_out()
@@ -145,9 +154,14 @@ class TileNode:
         return 130 if caught[0] == signal.SIGINT else 0
 
     def _wait_s(self, now: float) -> float:
-        if self._feed is not None and self._feed.waiting:
+        if (self._feed is not None and self._feed.waiting) or self._idle:
             return 0.0
         return min(max(0.0, min(self._seat.deadline(), self._call.deadline()) - now), LONGEST_S)
+
+    @property
+    def _idle(self) -> bool:
+        """Whether there is time for what no picture waits for, and something of it to do."""
+        return self._studio.spares and not self._seat.owes
 
     # ------------------------------------------------------------------ the conductor
 

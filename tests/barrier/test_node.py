@@ -6,10 +6,8 @@ from contextlib import closing
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from renderers.feed import Arrived, Started
-from renderers.pick import Hit, Solid, pick
 from renderers.wall.burn import Burned
 from renderers.wall.messages import Pick, Scene
 from renderers.wall.studio import Studio
@@ -84,20 +82,3 @@ def test_a_tile_says_which_object_a_ray_meets_how_large_it_is_and_when() -> None
         assert 0 < down.voxels <= sizes == cube.sum()
         assert studio.pick(Pick(6, (0.0, 0.0, 3.0), (0.0, 0.0, 1.0))).object_id == 0
         assert studio.pick(Pick(7, (5.0, 5.0, 3.0), (0.0, 0.0, -1.0))).object_id == 0
-
-
-def test_the_nearest_triangle_counts_and_what_is_cut_away_does_not() -> None:
-    def sheet(chunk: int, z: float) -> Solid:
-        points = np.array([[-1, -1, z], [1, -1, z], [0, 1, z]], np.float32)
-        return Solid(chunk, points, np.array([1, 1, 1], np.uint32), np.array([[0, 1, 2]]))
-
-    def ids(chunk: int) -> NDArray[np.uint64]:
-        return np.array([0, 100 + chunk], np.uint64)
-
-    solids = [sheet(2, 0.5), sheet(1, 0.0), sheet(3, -0.5)]
-    start, down = (0.0, 0.0, 2.0), (0.0, 0.0, -1.0)
-    assert pick(solids, ids, start, down) == Hit(102, 1.5)
-    assert pick(solids, ids, start, down, [Plane((0.0, 0.0, 0.2), down)]) == Hit(101, 2.0)
-    assert pick(solids, ids, (0.0, 0.0, -2.0), (0.0, 0.0, 1.0)) == Hit(103, 1.5)
-    assert pick(solids, ids, (3.0, 0.0, 2.0), down) is None
-    assert pick([], ids, start, down) is None

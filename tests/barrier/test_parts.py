@@ -44,6 +44,7 @@ def test_a_node_shows_all_of_its_tiles_with_one_feed_and_a_click_marks_what_is_u
         scene = until(lambda: scene if (scene := desk.scene()).note else None, "it is described")
         assert scene.noted == "middle"
         assert f"object {scene.view.selected[0]}\n" in scene.note
+        assert "\nhere: z " in scene.note
         until(lambda: desk.figures().frames > 20 or None, "twenty frames")
         assert house.log(node).count("run opened") == 1
         assert desk.figures().show_skew.keys() == {"a", "b"}

@@ -12,7 +12,8 @@ import pytest
 from renderers.entries import Emptied, unpack
 from renderers.follow import PARTS as WANTED
 from renderers.follow import Take
-from renderers.stored import Store, _again
+from renderers.shelf import _again
+from renderers.stored import Store
 from streamer.wire.block import PARTS
 from streamer.wire.codec import crc32c
 from streamer.wire.header import Refused, encode

@@ -122,6 +122,20 @@ def test_the_field_colours_the_ground_under_it_and_nothing_where_it_is_missing(w
     assert all(np.array_equal(pixels[at], bare[at]) for at in away)
 
 
+def test_the_fields_colours_run_on_across_the_seam_of_the_longitudes(window: Any) -> None:
+    field = np.full((18, 36), 1, np.uint8)
+    field[:, 0] = 255
+    pixels, earth, matrix = shot(window, "globe", facing(5, 0), ids_with(), field)
+    # The first column's middle is at 0°: what is as far to its west, across the seam, looks as what is to its east.
+    east, west = (
+        np.array([pixels[seen_at(earth, matrix, lat, sign * 7, 0.0)] for lat in (3, 5, 7)]).astype(int)
+        for sign in (1, -1)
+    )
+    there = pixels[seen_at(earth, matrix, 5, 0, 0.0)].astype(int)
+    assert np.abs(east - west).max() < 12
+    assert np.abs(there - west).max() > 60
+
+
 def test_a_picture_of_the_whole_earth_has_coasts_and_no_hole(window: Any) -> None:
     pixels, _, matrix = shot(window, "globe", facing(20, 10), ids_with())
     assert matrix.shape == (4, 4)

@@ -18,7 +18,7 @@ from renderers.scene import Piece
 from renderers.show import Show
 from renderers.vtk_window import open_window
 from streamer.wire.volume import RunSpec
-from tests.renderers.runs import pairs, plain, spec_of
+from tests.renderers.runs import blobs, pairs, piece_of, plain, spec_of
 
 SIZE = (320, 240)
 SHAPE, CHUNK = (80, 100, 128), (8, 8, 8)
@@ -108,3 +108,49 @@ def test_a_chunk_that_comes_again_touches_its_own_actor_alone(show: Show) -> Non
     show.happen(Arrived(10, "merges", 0, pairs=pairs((ids[1], ids[2]))), 0.0)
     assert [chunk for chunk in chunks if stamps()[chunk] != after[chunk]] == [700], "a merge recolours what it renames"
     assert theatre.extractions == made + 1
+
+
+@pytest.mark.parametrize("steady", [False, True])
+def test_a_chunk_among_others_that_comes_again_redraws_itself_and_at_most_softens_its_neighbours(
+    window: Any, *, steady: bool
+) -> None:
+    shape, side = (40, 40, 40), (8, 8, 8)
+    spec, labels = spec_of(plain(shape), side), blobs(shape, level=0.8)
+    show = Show(window, steady=steady)
+    show.happen(Started(spec), 0.0)
+    for chunk in range(spec.grid.size):
+        show.happen(Arrived(chunk, "chunk", 0, piece=piece_of(spec.grid, chunk, labels)), 0.0)
+
+    def drawn() -> dict[int, tuple[int, ...]]:
+        """When VTK was last given something to draw of each chunk: its actor, mapper, points, triangles, colours."""
+        while show.tidy(99.0):
+            pass
+        show.ripen()
+        show.draw(fit(*SIZE), *SIZE)
+        assert show.theatre is not None
+        return {
+            chunk: tuple(
+                n
+                for prop in props
+                if prop.level == 0
+                for data in (prop.surface.GetPointData(), prop.surface)
+                for n in (prop.actor.GetMTime(), prop.actor.GetMapper().GetMTime(), data.GetMTime())
+            )
+            for chunk, props in show.theatre._stage._props.items()
+        }
+
+    before = drawn()
+    middle = spec.grid.number((2, 2, 2))
+    z, y, x = spec.grid.core(middle).start
+    fewer = labels.copy()
+    fewer[z + 2 : z + 6, y + 2 : y + 6, x + 2 : x + 6] = 0
+    assert show.theatre is not None
+    made = show.theatre.extractions
+    show.happen(Arrived(999, "chunk", 0, piece=piece_of(spec.grid, middle, fewer)), 1.0)
+    after = drawn()
+    changed = {chunk for chunk in before if before[chunk] != after[chunk]}
+    assert show.theatre.extractions == made + 1
+    assert middle in changed
+    assert changed <= {middle, *spec.grid.around(middle)}
+    assert len(before) > 3 * len(changed), "most of the others are beyond"
+    show.theatre.close()

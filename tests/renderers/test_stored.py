@@ -22,7 +22,8 @@ from inference_workers.segmenter import Block
 from inference_workers.statistics import measure
 from renderers.entries import Arrived, Emptied, Event, Told, restored
 from renderers.feed import FeedLine
-from renderers.stored import LONGEST_S, Layout, Store, Unreadable, layout_of, patience_s
+from renderers.shelf import LONGEST_S, patience_s
+from renderers.stored import Layout, Store, Unreadable, layout_of
 from streamer.wire.block import PARTS, pack
 from streamer.wire.grid import Box, Grid
 from streamer.wire.header import Refused

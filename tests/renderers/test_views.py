@@ -187,6 +187,70 @@ def test_a_plane_cuts_open_and_the_inside_is_neither_black_nor_hollow(show: Show
     assert has(cut, east) > 100
 
 
+def test_what_is_cut_open_is_filled_also_in_chunks_that_the_plane_does_not_touch(window: Any) -> None:
+    labels = np.zeros((24, 24, 24), np.uint32)
+    labels[4:20, 4:20, 4:20] = 1
+    show = show_of(window, spec_of(plain((24, 24, 24)), (6, 6, 6)), labels)
+    one = 1 + int(np.flatnonzero(labels.ravel())[0])
+    room = room_of(plain((24, 24, 24)))
+    at = tuple(room.points(np.array([[12.0, 12.0, 8.0]]))[0].tolist())
+    from_west = Camera(-np.pi / 2, 0.0, 3.6, (0.0, 0.0, 0.0))
+    whole, cut = (has(picture(show, view, from_west), one) for view in (View(), View(planes=(Plane(at, (1, 0, 0)),))))
+    assert cut > 0.8 * whole > 1000, "its far side is four chunks away"
+    assert has(picture(show, View(), from_west), one) == whole
+    assert show.theatre is not None
+    show.theatre.close()
+
+
+@pytest.mark.parametrize("mode", ["globe", "map"])
+def test_planes_cut_the_earth_and_what_stands_on_it(show: Show, mode: Any) -> None:
+    camera = facing(60.0) if mode == "globe" else ABOVE
+    view = View(mode, time=3.0, field=FieldLook("slice", opacity=1.0))
+    whole = picture(show, view, camera)
+    cut = picture(
+        show, replace(view, planes=(Plane((0, 0, 0.0), (1.0, 0, 0)), Plane((0, 0, 5.0), (0, 0, 1.0)))), camera
+    )
+    assert has(whole, IDS[0]) > 100
+    assert len(np.unique(cut.reshape(-1, 3), axis=0)) < 300 < (whole != cut).any(axis=2).sum(), "nothing is left of it"
+    assert np.array_equal(picture(show, view, camera), whole)
+
+
+@pytest.mark.parametrize("draw", ["slice", "volume"])
+def test_planes_cut_a_slice_and_a_volume_and_a_window_cuts_a_volume(show: Show, draw: Any) -> None:
+    view = View(labels=False, time=12.0, field=FieldLook(draw, "fire", opacity=1.0))
+    half = Plane((0, 0, 0), (1.0, 0, 0))
+
+    def drawn(view: View) -> NDArray[np.bool_]:
+        without = picture(show, replace(view, field=FieldLook())).astype(int)
+        differs: NDArray[np.bool_] = np.abs(picture(show, view) - without).max(axis=2) > 3
+        return differs
+
+    whole, cut = drawn(view), drawn(replace(view, planes=(half,)))
+    assert 0.4 < cut.sum() / whole.sum() < 0.6
+    assert not cut[:, : SIDE // 2 - 2].any()
+    if draw == "volume":
+        side = Camera(0.0, 0.0, 3.6, (0.0, 0.0, 0.0))
+        off, early = replace(view, time=None, field=FieldLook()), replace(view, time=None, window=(0, 7))
+        plain_, windowed = (picture(show, one, side).astype(int) for one in (off, early))
+        rows = np.flatnonzero((np.abs(windowed - plain_).max(axis=2) > 6).any(axis=1))
+        assert rows.min() > SIDE // 2 - 4, "the upper half, which is later, is gone"
+
+
+def test_the_time_cursor_is_seen_in_the_cube_and_its_moment_is_told(show: Show) -> None:
+    picture(show, View(time=13.0))
+    assert show.facts().moment == "1959-01-03 15:00"
+    side = Camera(0.0, 0.05, 3.6, (0.0, 0.0, 0.0))
+    without, early, late = (
+        picture(show, View(time=time, labels=False), side).astype(int) for time in (None, 2.0, 13.0)
+    )
+    heights = [np.flatnonzero((np.abs(one - without).max(axis=2) > 20).any(axis=1)).mean() for one in (early, late)]
+    assert heights[0] > heights[1] + 40, "the later one is higher up"
+
+
+def facing(lon: float) -> Camera:
+    return Camera(np.radians(lon + 90), 0.0, 4.0, (0.0, 0.0, 0.0))
+
+
 def test_marked_objects_stand_out_and_may_stand_alone(show: Show) -> None:
     west, east = IDS
     plainly, marked = picture(show, View()), picture(show, View(selected=(west,)))
