@@ -183,4 +183,5 @@ def _terminated(number: int, _: object) -> NoReturn:
 
 def say(sentence: str) -> None:
     """A sentence for a person."""
-    print(sentence, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{sentence}\n")  # at one go: the control plane's log goes there as well
+    sys.stderr.flush()

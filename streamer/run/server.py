@@ -119,7 +119,8 @@ class Server(AbstractContextManager["Server"]):
                 record = _record(line)
                 self._words.append(str(record.get("event", line)) if record else line)
                 if self._show is None:
-                    print(line, file=sys.stderr, flush=True)
+                    sys.stderr.write(f"{line}\n")  # at one go: others write sentences there meanwhile
+                    sys.stderr.flush()
                 elif record is None or record.get("level") in _ATTENTION:
                     self._show(_sentence(record) if record else line)
 
