@@ -36,7 +36,7 @@ put(
     "__init__ seams merges objects assembly leases cursor pace feed record workers hub status subscriber manners",
 )
 put(DECISION, "streamer", "relay index focus measures")
-put(LANGUAGE, "streamer.wire", "layers viewing")
+put(LANGUAGE, "streamer.wire", "layers viewing steps")
 put(DECISION, "streamer.archive", "__init__ follow tables")
 put(DECISION, "inference_workers.source", "extent")
 put(DECISION, "streamer.archive", "shards")
