@@ -13,9 +13,10 @@ import msgspec
 from renderers.reading import Value, written
 from renderers.wall.barrier import Look
 from renderers.wall.fitting import noted_screen, placed
+from renderers.wall.framing import MAX_NOTE
 from renderers.wall.gait import Gait
 from renderers.wall.keyboard import typed
-from renderers.wall.messages import MAX_NOTE, Picked, Scene
+from renderers.wall.messages import Picked, Scene
 from renderers.wall.records import Wall
 from renderers.wall.reel import Reel
 from renderers.wall.track.drag import Drag

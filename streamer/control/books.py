@@ -31,6 +31,7 @@ from sqlalchemy import (
     create_engine,
     delete,
     event,
+    func,
     insert,
     inspect,
     or_,
@@ -45,6 +46,8 @@ from streamer.control.runs import ENDED, Page, Run
 
 BUSY_S = 5.0
 """So long SQLite waits for another writer."""
+MIGRATING = 0xCA7ECA57
+"""The advisory lock of PostgreSQL under which tables are changed."""
 HEAD = "0001"
 """The migration that makes the tables what this module expects."""
 
@@ -56,6 +59,7 @@ _runs = Table(
     Column("place", String(64), nullable=False, index=True),
     Column("created", String(40), nullable=False),
     Column("state", String(16), nullable=False, index=True),
+    Column("generation", BigInteger, nullable=False),
     Column("title", Text, nullable=False),
     Column("input", Text, nullable=False),
     Column("booking", Text, nullable=False),
@@ -106,7 +110,11 @@ class Books:
             raise NoBooks(f"the database {self._shown} cannot be used: {why}") from None
         if lite:
             event.listen(self._engine, "connect", _careful)
-        self._migrate()
+        try:
+            self._migrate()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let go of the database."""
@@ -124,7 +132,8 @@ class Books:
                 return known
             books.execute(insert(_runs).values(
                 run_id=booking.run_id, place=self._place, created=record.created, state=record.state,
-                title=record.title, input=record.input, booking=_text(booking), record=_text(record),
+                generation=record.generation, title=record.title, input=record.input, booking=_text(booking),
+                record=_text(record),
             ))  # fmt: skip
             if key is not None:
                 books.execute(insert(_keys).values(place=self._place, key=key, digest=digest, run_id=booking.run_id))
@@ -136,13 +145,14 @@ class Books:
             return self._known(books, key, digest)
 
     def put(self, records: Iterable[Run]) -> None:
-        """How runs stand now.  Raises NoBooks."""
+        """How runs stand now; news from before something else was wanted of a run are left out.  Raises NoBooks."""
         with self._at_work() as books:
             for record in records:
                 books.execute(
                     update(_runs)
                     .where(_runs.c.run_id == record.run_id, _runs.c.place == self._place)
-                    .values(state=record.state, record=_text(record))
+                    .where(_runs.c.generation <= record.generation)
+                    .values(state=record.state, generation=record.generation, record=_text(record))
                 )
 
     def remove(self, run_id: str) -> bool:
@@ -221,8 +231,7 @@ class Books:
     def _migrate(self) -> None:
         """Makes the tables what they have to be."""
         with self._at_work() as books:
-            there = inspect(books).has_table("alembic_version")
-            version = books.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if there else None
+            version = _version(books)
         if version == HEAD:
             return
         from alembic import command
@@ -233,6 +242,9 @@ class Books:
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
         try:
             with self._at_work() as books:
+                if books.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+                    books.execute(select(func.pg_advisory_xact_lock(MIGRATING)))
+                version = _version(books)  # somebody else may have done it by now
                 config.attributes["connection"] = books
                 command.upgrade(config, "head")
         except CommandError as why:
@@ -242,10 +254,22 @@ class Books:
             ) from None
 
 
+def _version(books: Connection) -> str | None:
+    if not inspect(books).has_table("alembic_version"):
+        return None
+    found: str | None = books.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return found
+
+
 def _how(lite: bool) -> dict[str, Any]:
     if lite:
         return {"connect_args": {"timeout": BUSY_S, "check_same_thread": False}}
-    return {"pool_size": 2, "max_overflow": 2, "pool_timeout": 10, "connect_args": {"connect_timeout": 5}}
+    deadlines = {
+        "connect_timeout": 5,
+        "tcp_user_timeout": 10_000,
+        "options": "-c statement_timeout=10000 -c lock_timeout=5000",
+    }
+    return {"pool_size": 2, "max_overflow": 2, "pool_timeout": 10, "connect_args": deadlines}
 
 
 def _careful(connection: Any, _: object) -> None:
@@ -261,11 +285,24 @@ def _text(record: Booking | Run) -> str:
 
 
 def _record(text: str) -> Run:
-    return msgspec.json.decode(text, type=Run)
+    try:
+        return msgspec.json.decode(text, type=Run)
+    except msgspec.MsgspecError as why:
+        raise NoBooks(
+            f"a run is written down in a form that this CaveCast does not read: {why}: {text[:80]}…"
+        ) from None
 
 
 def _written(row: RowMapping | None) -> Written | None:
-    return None if row is None else Written(msgspec.json.decode(row["booking"], type=Booking), _record(row["record"]))
+    if row is None:
+        return None
+    record = _record(row["record"])
+    try:
+        return Written(msgspec.json.decode(row["booking"], type=Booking), record)
+    except msgspec.MsgspecError as why:
+        raise NoBooks(
+            f"run {record.run_id} is written down in a form that this CaveCast does not read: {why}"
+        ) from None
 
 
 def _first_line(why: Exception) -> str:

@@ -70,9 +70,15 @@ def add_catalog(app: FastAPI, registry: Registry) -> None:
         return as_json(System(
             version=app.version, launcher="local", runs=len(at_work), max_runs=settings.max_runs,
             workers=sum(run.workers for run in at_work), max_workers=settings.max_workers,
-            cores=len(os.sched_getaffinity(0)), keys=settings.run_keys is not None, packages=_packages(),
+            cores=_cores(), keys=settings.run_keys is not None, packages=_packages(),
             note=registry.desk.trouble,
         ))  # fmt: skip
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _packages() -> dict[str, str]:

@@ -42,6 +42,7 @@ from streamer.wire.volume import RunSpec
 WITH_STORE = ("out", "shard", "retain_gb")
 """What of a request concerns its store, which another run cannot write as well."""
 KEPT_RECORDS = 1000
+STARTED_AGAIN = "the control plane was started again"
 log = structlog.get_logger()
 AnyRun = LocalRun | PastRun
 Answer = TypeVar("Answer")
@@ -135,7 +136,13 @@ class Registry:
                 return run
             if not isinstance(run, LocalRun):
                 raise Problem(409, f"run {run_id} is {before.state}: nothing can be changed any more")
-            await self._ask(lambda books: books.put([after]))
+            try:
+                await self._ask(lambda books: books.put([after]))
+            except Problem as why:
+                if not after.cancelling:
+                    raise
+                # Who wants an end gets it; the books hear of it when they can.
+                log.warning("ended without being written down yet", run=run_id, why=why.detail)
             run.want(after)
             return run
 
@@ -203,8 +210,9 @@ class Registry:
         """Goes on with the runs that had not ended when the control plane did."""
         for written in await self.desk.ask(lambda books: books.unfinished()):
             record, run_id = written.record, written.record.run_id
-            sentence = f"the control plane was started again at {_now()}; the run goes on from its log"
-            record = msgspec.structs.replace(record, remarks=(*record.remarks, sentence))
+            others = tuple(remark for remark in record.remarks if not remark.startswith(STARTED_AGAIN))
+            sentence = f"{STARTED_AGAIN} at {_now()}; the run goes on from its log"
+            record = msgspec.structs.replace(record, remarks=(*others, sentence))
             try:
                 run = self._live(written.booking, record)
             except (OSError, ValueError) as why:

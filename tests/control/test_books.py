@@ -65,6 +65,33 @@ def test_what_is_written_is_found_again_by_its_own_place_only(url: str) -> None:
         each.close()
 
 
+def test_news_from_before_a_wish_do_not_undo_it(url: str) -> None:
+    mine = Books(url, "here")
+    one, record = booked("r-1")
+    mine.add(one, record)
+    wanted = runs.wanted(record, paused=True)
+    mine.put([wanted])
+    mine.put([msgspec.structs.replace(record, state="running")])
+    assert mine.find("r-1") == books.Written(one, wanted)
+    mine.put([msgspec.structs.replace(wanted, state="paused")])
+    found = mine.find("r-1")
+    assert found is not None
+    assert (found.record.state, found.record.paused) == ("paused", True)
+    mine.close()
+
+
+def test_a_record_of_another_form_is_said_to_be_one(tmp_path: Path) -> None:
+    mine = Books(f"sqlite:///{tmp_path / 'books.db'}", "here")
+    one, record = booked("r-1")
+    mine.add(one, record)
+    with sqlite3.connect(tmp_path / "books.db") as raw:
+        raw.execute("UPDATE runs SET booking = '{}'")
+    raw.close()
+    with pytest.raises(NoBooks, match="run r-1 is written down in a form that this CaveCast does not read"):
+        mine.unfinished()
+    mine.close()
+
+
 def test_a_key_stands_for_one_request(url: str) -> None:
     mine = Books(url, "here")
     one, record = booked("r-1")

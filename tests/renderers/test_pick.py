@@ -20,7 +20,8 @@ from renderers.reading import Found, Value, lifetime_of, place_of, written
 from renderers.show import Show
 from renderers.vtk_window import open_window
 from renderers.wall.burn import Burned
-from renderers.wall.messages import MAX_NOTE, Pick, Picked, Scene, decode, encode
+from renderers.wall.framing import MAX_NOTE, decode, encode
+from renderers.wall.messages import Pick, Picked, Scene
 from renderers.wall.picking import answer
 from renderers.wall.scenery import words
 from renderers.wall.studio import Studio

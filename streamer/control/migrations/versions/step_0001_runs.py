@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("place", sa.String(64), nullable=False, index=True),
         sa.Column("created", sa.String(40), nullable=False),
         sa.Column("state", sa.String(16), nullable=False, index=True),
+        sa.Column("generation", sa.BigInteger, nullable=False),
         sa.Column("title", sa.Text, nullable=False),
         sa.Column("input", sa.Text, nullable=False),
         sa.Column("booking", sa.Text, nullable=False),
