@@ -80,7 +80,7 @@ put(DECISION, "renderers.wall", "burn figures scenery fitting gait reel keyboard
 put(ENGINE, "renderers.wall", "exposition swap_group")
 put(DECISION, "renderers", "pick")
 put(ENGINE, "renderers", "vtk_twin vtk_note vtk_keys")
-put(SHELL, "renderers.wall", "held call leader senses post conductor studio glass verify standing tile")
+put(SHELL, "renderers.wall", "held intake call leader senses post conductor studio glass verify standing tile")
 put(COMMAND, "renderers.wall", "main")
 put(DECISION, "renderers.wall.track", "__init__ sensed turns calibrate smooth body poses wand record")
 put(DECISION, "renderers.wall.track", "address dtrack gamepad mouse drag vrpn")
