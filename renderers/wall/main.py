@@ -195,6 +195,11 @@ def _tape(file: Path, sources: tuple[TrackerSource, ...]) -> Iterator[Tape]:
         undo.pop_all()
     try:
         yield tape
+    except Exception:
+        tape.close()
+        if not tape.written:
+            file.unlink(missing_ok=True)  # so that the same command works when it has been put right
+        raise
     finally:
         tape.close()
         if tape.lost:

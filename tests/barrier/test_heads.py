@@ -293,7 +293,7 @@ def test_a_tracker_moves_the_head_of_a_running_wall_and_rubbish_does_not(
             assert served[name, "0.99"] > 0
         assert 0 < max(served["show_skew_seconds", "0.99", name] for name in ("flat", "side")) < 60
         assert served["evictions_total", "late"] >= figures.evictions_late
-        assert served["evictions_total", "stale"] == 0
+        assert served["evictions_total", "stale"] >= figures.evictions_stale
         assert served["frame_rate_hertz",] >= 0
         for reason, number in wanted.items():
             assert served["tracker_garbage_total", source.kind, reason, "0"] == number
