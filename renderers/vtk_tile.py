@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import numpy_to_vtk
@@ -60,6 +61,14 @@ def window_for(tile: Tile, *, offscreen: bool) -> Any:
     if not window.GetInitialized():
         raise NoOpenGL(f"tile {tile.name}: the X display {tile.display} cannot be opened or has no OpenGL")
     return window
+
+
+def as_shown(tile: Tile, window: Any) -> tuple[Tile, str]:
+    """The tile as its window can show it, and why it is not as the wall has it; empty if it is."""
+    if tile.stereo != "quad-buffer" or window.GetStereoCapableWindow():
+        return tile, ""
+    why = "the driver has no quad-buffered stereo here: one picture is shown, for the middle between the eyes"
+    return msgspec.structs.replace(tile, stereo="mono"), why
 
 
 class TileWindow:

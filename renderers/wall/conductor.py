@@ -154,7 +154,7 @@ class Conductor:
     def figures(self, now: float) -> WallFigures:
         """The wall in figures."""
         head = self._trackers.figures(now) if self._trackers is not None else None
-        heard = Heard(self._senses.states(), head, self._senses.unrecorded)
+        heard = Heard(self._windows.heard(self._senses.states()), head, self._senses.unrecorded)
         return wall_figures(self._plan.wall, self._register.seats, self._barrier, self.tally, heard, now)
 
     # ------------------------------------------------------------------ turns

@@ -125,6 +125,10 @@ def tile(
     burn: Annotated[
         bool, typer.Option("--burn", help="Numbers of frame, view and position in a corner, for machines to read.")
     ] = False,
+    swap_group: Annotated[
+        bool,
+        typer.Option("--swap-group", help="Swap in one retrace by the driver's GLX_NV_swap_group, where it has one."),
+    ] = False,
     save: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Save every shown picture there as TILE-FRAME.png.")
     ] = None,
@@ -153,7 +157,7 @@ def tile(
     mine = read_keys(keys, "renderer") if keys is not None else None
     place = Place(name, seats[name], digest(here), conductor, feed, burn, save)
     try:
-        studio = Studio(here, place.tiles, offscreen=offscreen, burn=burn)
+        studio = Studio(here, place.tiles, offscreen=offscreen, burn=burn, swap_group=swap_group)
     except NoOpenGL as why:
         raise CannotShow(str(why)) from None
     with closing(TileNode(place, studio, mine)) as process:
@@ -191,6 +195,11 @@ def _tape(file: Path, sources: tuple[TrackerSource, ...]) -> Iterator[Tape]:
         undo.pop_all()
     try:
         yield tape
+    except Exception:
+        tape.close()
+        if not tape.written:
+            file.unlink(missing_ok=True)  # so that the same command works when it has been put right
+        raise
     finally:
         tape.close()
         if tape.lost:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from renderers.picture import png
 from renderers.signals import signals
-from renderers.vtk_tile import TileWindow, window_for
+from renderers.vtk_tile import TileWindow, as_shown, window_for
 from renderers.vtk_window import open_window
 from renderers.wall.glass import Glass
 from renderers.wall.records import Tile, Wall
@@ -49,7 +49,7 @@ def save_pattern(wall: Wall, tiles: Sequence[Tile], folder: Path, say: Say) -> N
         glass = Glass(window)
         for tile in tiles:
             window.SetSize(tile.place.width, tile.place.height)
-            through = _draw(wall, tile, glass)
+            through = _draw(wall, as_shown(tile, window)[0], glass)
             through.show()
             say(f"{tile.name}: {_save(folder, tile, through)}")
 
@@ -64,7 +64,10 @@ def show_pattern(wall: Wall, tiles: Sequence[Tile], folder: Path | None, say: Sa
         for tile in tiles:
             window = window_for(tile, offscreen=False)
             stack.callback(window.Finalize)
-            glasses.append((tile, Glass(window)))
+            shown, why = as_shown(tile, window)
+            if why:
+                say(f"{tile.name}: {why}")
+            glasses.append((shown, Glass(window)))
         first = True
         while not caught:
             drawn = [(tile, _draw(wall, tile, glass)) for tile, glass in glasses]

@@ -16,14 +16,14 @@ import structlog
 from renderers.feed import Event
 from renderers.vtk_keys import WindowKeys
 from renderers.vtk_note import note
-from renderers.vtk_tile import TileWindow, window_for
+from renderers.vtk_tile import TileWindow, as_shown, window_for
 from renderers.vtk_window import Pixels, trial
 from renderers.wall.burn import Burned, blocks
 from renderers.wall.glass import Glass
 from renderers.wall.messages import Input, Pick, Picked, Scene
 from renderers.wall.picking import answer
 from renderers.wall.records import Tile, Wall
-from renderers.wall.swap_group import handle, join_swap_group
+from renderers.wall.swap_group import SwapGroup, driver, handle
 
 STALE = np.array([255, 176, 0], np.uint8)
 STALE_SHARE = 40
@@ -64,17 +64,30 @@ class TilePainter:
     """A tile drawn by VTK."""
 
     def __init__(
-        self, wall: Wall, tile: Tile, first: TilePainter | None = None, *, offscreen: bool, burn: bool
+        self,
+        wall: Wall,
+        tile: Tile,
+        first: TilePainter | None = None,
+        *,
+        offscreen: bool,
+        burn: bool,
+        swap_group: bool = False,
     ) -> None:
         """``first``: the tile of this process that has the scene.  Raises NoOpenGL."""
-        self._wall, self._tile, self._burn = wall, tile, burn
+        self._wall, self._burn = wall, burn
         self._window = window_for(tile, offscreen=offscreen)
+        self._tile, why = as_shown(tile, self._window)
+        log = structlog.get_logger("tile")
+        if why:
+            log.warning("stereo", tile=tile.name, why=why)
         self.keys: WindowKeys | None = None
+        self._group: SwapGroup | None = None
         if not offscreen and tile.display:
-            number = int(tile.display.rpartition(".")[2] or 0) if "." in tile.display else 0
-            display, window = (self._window.GetGenericDisplayId(), self._window.GetGenericWindowId())
-            join_swap_group(handle(display), handle(window), number)
             self.keys = WindowKeys(self._window, tile.name, tile.place.height)
+        if swap_group:
+            self._group = self._swap_group(tile, offscreen=offscreen)
+            if self._group.trouble:
+                log.warning("swap group", tile=tile.name, why=f"{self._group.trouble}: the software barrier is all")
         trial(self._window)
         self._window.Render()  # what OpenGL puts off until the first picture is done before anybody waits
         self._window.RemoveRenderer(self._window.GetRenderers().GetFirstRenderer())
@@ -93,6 +106,12 @@ class TilePainter:
         height, width = self._tile.place.height, self._tile.place.width
         if scene.note and scene.noted == self._tile.screen:
             self._put_note(through, scene.note)
+        if self._group is not None:
+            # Nobody waits for a tile that the wall has left out.
+            if stale:
+                self._group.leave()
+            else:
+                self._group.join()
         if stale:
             side = max(4, height // STALE_SHARE)
             through.stamp(np.broadcast_to(STALE, (side, side, 3)).copy(), width - side, height - side)
@@ -112,9 +131,18 @@ class TilePainter:
 
     def close(self) -> None:
         """See Painter."""
+        if self._group is not None:
+            self._group.leave()
         if self.keys is not None:
             self.keys.close()
         self._window.Finalize()
+
+    def _swap_group(self, tile: Tile, *, offscreen: bool) -> SwapGroup:
+        number = int(tile.display.rpartition(".")[2] or 0) if "." in tile.display else 0
+        if offscreen or not tile.display:
+            return SwapGroup(0, 0, 0, None)
+        display, window = handle(self._window.GetGenericDisplayId()), handle(self._window.GetGenericWindowId())
+        return SwapGroup(display, window, number, driver())
 
     def _put_note(self, through: TileWindow, text: str) -> None:
         """What is said of a picked object, in the lower left corner: of each half, where a picture is in two."""
@@ -142,12 +170,16 @@ class TilePainter:
 class Studio:
     """The tiles of one process.  All calls come from one thread."""
 
-    def __init__(self, wall: Wall, tiles: Sequence[str], *, offscreen: bool, burn: bool) -> None:
-        """Raises NoOpenGL."""
+    def __init__(
+        self, wall: Wall, tiles: Sequence[str], *, offscreen: bool, burn: bool, swap_group: bool = False
+    ) -> None:
+        """``swap_group``: the driver's, where it has one.  Raises NoOpenGL."""
         self._made: dict[str, TilePainter] = {}
         first: TilePainter | None = None
         for name in tiles:
-            self._made[name] = TilePainter(wall, wall.tile(name), first, offscreen=offscreen, burn=burn)
+            self._made[name] = TilePainter(
+                wall, wall.tile(name), first, offscreen=offscreen, burn=burn, swap_group=swap_group
+            )
             first = first or self._made[name]
         assert first is not None, "a process has a tile"
         self._scene = first.glass.scene

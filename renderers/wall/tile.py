@@ -1,6 +1,6 @@
 """A tile process: one or several tiles of a wall, one line to the conductor, one feed, one thread.
 
-What came from the feed waits (``Held``) until the conductor names a position beyond it; what the conductor says is
+What came from the feed waits (``Intake``) until the conductor names a position beyond it; what the conductor says is
 taken in batches (``Seat``); pictures are drawn by the painters.  Each Show is reported with the time of the swap.
 """
 
@@ -9,21 +9,20 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from math import ceil, inf
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import structlog
 import zmq
 
-from renderers.feed import Arrived, Event, FeedLine, Started, hush
-from renderers.geometry import room_of
+from renderers.feed import Event
 from renderers.picture import png
 from renderers.signals import signals
 from renderers.wall.burn import Burned, read_blocks
 from renderers.wall.call import Call, host
 from renderers.wall.framing import decode_scene, few, fitting
-from renderers.wall.held import Due, Held
+from renderers.wall.intake import Intake
 from renderers.wall.messages import (
     VERSION,
     Beat,
@@ -36,7 +35,6 @@ from renderers.wall.messages import (
     Picked,
     Ready,
     Redraw,
-    Run,
     Scene,
     Shown,
     Tile,
@@ -48,8 +46,6 @@ from renderers.wall.studio import Painter, Window
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
 
-SLICE_S = 0.02
-"""Time for what the feed has brought before the conductor is listened to again; one entry at least."""
 LONGEST_S = 1.0
 
 
@@ -110,22 +106,16 @@ class TileNode:
         self._call = Call(self._context, place.conductor, keys)
         self._seat = Seat(time.monotonic())
         self._clock = Clock()
-        self._held = Held()
-        self._feed: FeedLine | None = None
-        self._follows = ""
         self._poller = zmq.Poller()
+        self._intake = Intake(self._context, place.seat, keys, self._poller, studio.happen)
         self._painted: tuple[Draw, Scene, float] | None = None
-        self._oldest = inf
-        """When the oldest entry came that is on the stage and has not been shown."""
         self._reach_told: object = None
-        self._run: Run | None = None
 
     def close(self) -> None:
         """Says goodbye, closes windows and lines."""
         self._call.say(Leave())
         self._call.close()
-        if self._feed is not None:
-            self._feed.stop()
+        self._intake.stop()
         self._studio.close()
         self._context.term()
 
@@ -149,12 +139,13 @@ class TileNode:
                 self._call.attend(now)
                 self._listen(now)
                 self._look_out()
-                self._take()
+                for run in self._intake.take():
+                    self._call.say(run)
                 self._tell()
         return 130 if caught[0] == signal.SIGINT else 0
 
     def _wait_s(self, now: float) -> float:
-        if (self._feed is not None and self._feed.waiting) or self._idle:
+        if self._intake.waiting or self._idle:
             return 0.0
         return min(max(0.0, min(self._seat.deadline(), self._call.deadline()) - now), LONGEST_S)
 
@@ -171,17 +162,17 @@ class TileNode:
             match message:
                 case Welcome(host=there):
                     self._clock = Clock(same=bool(there) and there == host())
-                    self._follow(self._place.feed or message.feed)
+                    self._intake.follow(self._place.feed or message.feed)
                     self._reach_told = None
-                    if self._run is not None:
-                        self._call.say(self._run)
+                    if self._intake.run is not None:
+                        self._call.say(self._intake.run)
                 case Pick():
                     self._call.say(self._studio.pick(message))
                 case Beaten(sent, came, left, epoch, position):
                     self._clock.exchange(Exchange(sent, came, left, now))
                     if not self._seat.live:
                         # Nobody waits for a picture: it may come as far as the wall is.
-                        self._carry_out(self._held.upto(epoch, position))
+                        self._intake.advance(epoch, position)
                 case _:
                     pass
         self._do(self._seat.receive(batch, now, self._clock.there(now)))
@@ -201,7 +192,7 @@ class TileNode:
                     self._call.say(
                         Join(
                             VERSION, self._place.seat, fitting(self._place.tiles), self._place.digest,
-                            self._held.reach(), self._seat.shown, host(),
+                            self._intake.reach(), self._seat.shown, host(),
                         )
                     )  # fmt: skip
                 case Pulse():
@@ -210,8 +201,8 @@ class TileNode:
                     raise TurnedOut(f"the conductor at {self._place.conductor} refuses {self._place.seat}: {why}")
 
     def _beat(self) -> None:
-        self._reach_told = self._held.reach()
-        self._call.say(Beat(self._seat.turn, self._held.reach(), time.monotonic()))
+        self._reach_told = self._intake.reach()
+        self._call.say(Beat(self._seat.turn, self._intake.reach(), time.monotonic()))
         self._seat.beaten(time.monotonic())
 
     def _paint(self, draw: Draw, raw: bytes) -> None:
@@ -220,16 +211,16 @@ class TileNode:
         except Refused as why:
             self._log.warning("not drawn", why=str(why))
             return
-        if draw.epoch != self._held.epoch or not self._held.floor <= draw.position <= self._held.reached:
+        if not self._intake.can(draw.epoch, draw.position):
             return  # another log has begun meanwhile: the deadline will pass
-        self._carry_out(self._held.upto(draw.epoch, draw.position))
+        self._intake.advance(draw.epoch, draw.position)
         self._studio.ripen(scene, time.monotonic())
         begun = time.monotonic()
         self._draw(draw, scene, stale=False)
         self._painted = draw, scene, time.monotonic() - begun
         self._seat.painted(draw)
-        self._reach_told = self._held.reach()
-        self._call.say(Ready(draw.frame, self._held.reach()))
+        self._reach_told = self._intake.reach()
+        self._call.say(Ready(draw.frame, self._intake.reach()))
 
     def _draw(self, draw: Draw, scene: Scene, *, stale: bool) -> None:
         for painter in self._studio.painters.values():
@@ -254,6 +245,7 @@ class TileNode:
         for name, painter in self._studio.painters.items():
             painter.show()
             swapped[name] = self._clock.there(time.monotonic())
+        arrived_s = self._intake.shown()
         burned: dict[str, tuple[int, ...]] = {}
         if self._place.burn or self._place.save is not None:
             for name, painter in self._studio.painters.items():
@@ -261,8 +253,6 @@ class TileNode:
                 burned[name] = tuple(read_blocks(pixels) or ())
                 if self._place.save is not None:
                     (self._place.save / f"{name}-{draw.frame:06d}.png").write_bytes(png(pixels))
-        arrived_s = time.monotonic() - self._oldest if self._oldest < inf else -1.0
-        self._oldest = inf
         took_s = self._painted[2] if self._painted is not None else 0.0
         tiles = tuple(Tile(name, at, burned.get(name, ())) for name, at in swapped.items())
         # A node may have more tiles than a header holds.
@@ -282,48 +272,7 @@ class TileNode:
             for painter in self._studio.painters.values():
                 painter.show()
 
-    # ------------------------------------------------------------------ the feed
-
-    def _follow(self, address: str) -> None:
-        """Follows the run's log, from now on there."""
-        if address == self._follows:
-            return
-        if self._feed is not None:
-            self._poller.unregister(self._feed.wake)
-            self._feed.stop()
-        self._feed, self._follows = None, address
-        if address:
-            self._feed = FeedLine(self._context, address, f"tile {self._place.seat}"[:64], self._keys)
-            self._poller.register(self._feed.wake, zmq.POLLIN)
-            self._feed.start()
-
-    def _take(self) -> None:
-        """What has come of the log."""
-        if self._feed is None:
-            return
-        hush(self._feed.wake)
-        until = time.monotonic() + SLICE_S
-        while (event := self._feed.take()) is not None:
-            now = time.monotonic()
-            if isinstance(event, Started):
-                for gone in self._held.dropped():
-                    self._feed.used(gone)
-                x, y, z = (float(half) for half in room_of(event.spec.volume).half)
-                self._run = Run(event.epoch, event.spec.grid.shape[0], (x, y, z))
-                self._call.say(self._run)
-            self._carry_out(self._held.hold(event, now))
-            if time.monotonic() >= until:
-                return
-
-    def _carry_out(self, due: list[Due]) -> None:
-        for event, came in due:
-            self._studio.happen(event, time.monotonic())
-            if isinstance(event, Arrived):
-                if self._feed is not None:
-                    self._feed.used(event)
-                self._oldest = min(self._oldest, came)
-
     def _tell(self) -> None:
         """The conductor hears at once how far this seat is."""
-        if self._seat.welcome and self._held.reach() != self._reach_told:
+        if self._seat.welcome and self._intake.reach() != self._reach_told:
             self._beat()

@@ -16,10 +16,12 @@ from functools import partial
 from itertools import count
 from math import cos, nan, radians, sin
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from prometheus_client.parser import text_string_to_metric_families
 
 from renderers.wall.burn import HEIGHT, WIDTH, Burned, read_blocks
 from renderers.wall.figures import Heard
@@ -68,8 +70,9 @@ class Showing:
         file = folder / "wall.toml"
         file.write_text(to_toml(wall))
         self.burned: Burned | None = None
-        self.conductor = house.start("conductor", "--wall", str(file), "--feed", feed)
-        address = house.ready(self.conductor)["address"]
+        self.conductor = house.start("conductor", "--wall", str(file), "--feed", feed, "--metrics-port", "0")
+        ready = house.ready(self.conductor)
+        address, self.metrics = ready["address"], str(ready["metrics"])
         self.desk = Desk(house, address)
         options = ("--conductor", address, "--offscreen", "--burn", "--save", str(self.folder))
         self.tiles = [house.start("tile", "--wall", str(file), *part, *options) for part in parts]
@@ -221,6 +224,32 @@ def vrpn() -> Iterator[Source]:
         yield source, say, rubbish, {"length": 1, "not finite": 1, "turn": 1}
 
 
+TIMES = (
+    "draw_to_show_seconds",
+    "ready_spread_seconds",
+    "skew_seconds",
+    "sensor_to_draw_seconds",
+    "sensor_to_show_seconds",
+    "chunk_to_show_seconds",
+)
+
+
+def exported(address: str, packets: int) -> dict[tuple[str, ...], float] | None:
+    """What the conductor serves, by name and labels in order; None while it is older than so many packets."""
+    with urlopen(address, timeout=30) as answer:  # noqa: S310  # its own, on loopback
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    found = {
+        (
+            sample.name.removeprefix("cavecast_wall_"),
+            *(value for name, value in sorted(sample.labels.items()) if name != "wall"),
+        ): float(sample.value)
+        for family in families
+        for sample in family.samples
+    }
+    heard = [value for (name, *labels), value in found.items() if name == "tracker_packets_total" and labels[-1] == "0"]
+    return found if heard and heard[0] >= packets else None
+
+
 @pytest.mark.parametrize("tracker", [dtrack, osc, vrpn])
 def test_a_tracker_moves_the_head_of_a_running_wall_and_rubbish_does_not(
     tracker: Callable[[], AbstractContextManager[Source]], stage: tuple[House, Run, list[Pictures]], tmp_path: Path
@@ -257,6 +286,17 @@ def test_a_tracker_moves_the_head_of_a_running_wall_and_rubbish_does_not(
         figures = showing.desk.figures()
         assert figures.sensor_to_draw.count >= 2
         assert figures.sensor_to_show.count >= 2
+        # All of it is served, for whoever watches the wall.
+        served = until(partial(exported, showing.metrics, after.sources[0].packets), "the metrics are as new as that")
+        for name in TIMES:
+            assert 0 <= served[name, "0.5"] <= served[name, "0.99"] < 60
+            assert served[name, "0.99"] > 0
+        assert 0 < max(served["show_skew_seconds", "0.99", name] for name in ("flat", "side")) < 60
+        assert served["evictions_total", "late"] >= figures.evictions_late
+        assert served["evictions_total", "stale"] >= figures.evictions_stale
+        assert served["frame_rate_hertz",] >= 0
+        for reason, number in wanted.items():
+            assert served["tracker_garbage_total", source.kind, reason, "0"] == number
         for process in (*showing.tiles, showing.conductor):
             process.terminate()
             assert process.wait(60) == 0

@@ -13,7 +13,7 @@ import pytest
 
 from renderers.wall.conductor import Conductor, Plan
 from renderers.wall.fitting import placed
-from renderers.wall.messages import Join, Shown, Tile
+from renderers.wall.messages import Input, Join, Shown, Tile
 from renderers.wall.records import Fit, TrackerSource
 from renderers.wall.seating import digest
 from renderers.wall.track.drag import Drag
@@ -58,6 +58,20 @@ def test_a_seat_speaks_for_its_own_tiles_alone(tmp_path: Path) -> None:
         figures = conductor.figures(2.0)
         assert set(figures.show_skew) == {"a"}
         assert figures.chunk_to_show.count == 0
+
+
+def test_what_is_done_at_windows_is_counted_and_what_makes_no_sense_is_garbage(tmp_path: Path) -> None:
+    source = TrackerSource("mouse", "")
+    plan = Plan(WALL, f"ipc://{tmp_path}/wall")
+    with Listener((source,), 0.0) as listener, closing(Conductor(plan, listener=listener)) as conductor:
+        conductor._answer(b"p", Join(1, "a", ("a",), digest(WALL)), b"", 1.0)
+        far, button = Input("a", "motion", "", False, nan, 1.0), Input("a", "button", "9", True, 5.0, 5.0)
+        near, key = Input("a", "motion", "", False, 5.0, 5.0), Input("a", "key", "2", True)
+        for said in (key, near, far, button, Input("elsewhere", "key", "3", True)):
+            conductor._answer(b"p", said, b"", 1.0)
+        (state,) = conductor.figures(2.0).heard.sources
+        assert (state.packets, state.garbage) == (4, {"outside": 1, "button": 1})
+        assert conductor._scenery.scene.view.mode == "globe"
 
 
 def test_a_silent_name_server_holds_no_frame_back(monkeypatch: pytest.MonkeyPatch) -> None:

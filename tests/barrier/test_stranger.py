@@ -78,3 +78,11 @@ def test_what_goes_wrong_at_the_start_is_one_sentence(
     (line,) = done.stderr.splitlines()
     assert line.startswith("cavecast: ")
     assert real(words) in line
+
+
+def test_a_start_that_fails_leaves_no_session_in_the_way_of_the_next(tmp_path: Path) -> None:
+    command = ("conductor", "--wall", "desk", "--record", str(tmp_path / "walk"), "--leader", "nonsense")
+    for _ in range(2):
+        done = subprocess.run([CAVECAST, *command], capture_output=True, text=True, timeout=60, check=False)
+        assert "nonsense is no address of a conductor" in done.stderr
+    assert not (tmp_path / "walk").exists()

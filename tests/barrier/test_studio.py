@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +12,7 @@ from renderers.feed import Arrived, Started
 from renderers.wall.burn import Burned, read_blocks
 from renderers.wall.messages import Scene
 from renderers.wall.studio import Studio
-from renderers.wall.swap_group import handle, join_swap_group
+from renderers.wall.swap_group import SwapGroup, driver, handle
 from streamer.wire.viewing import Placement, View
 from tests.barrier.house import same_screen
 from tests.renderers.runs import blobs, piece_of, plain, spec_of
@@ -56,4 +59,71 @@ def test_a_picture_that_is_old_says_so() -> None:
 def test_without_the_drivers_swap_group_the_software_barrier_is_what_there_is() -> None:
     assert handle("_00005581a3c0f2b0_p_void") == 0x5581A3C0F2B0
     assert handle(None) == handle("nothing") == 0
-    assert not join_swap_group(0, 1)
+    for group in (SwapGroup(0, 1, 0, driver()), SwapGroup(1, 1, 0, None)):
+        assert group.trouble == "there is no GLX window"
+        assert not group.join()
+        group.leave()
+
+
+class Driver:
+    """Stands in for a driver with swap groups, which needs hardware: the extension's functions, and who called them."""
+
+    def __init__(self, extensions: bytes, groups: int = 1, barriers: int = 0, *, lets_in: bool = True) -> None:
+        self.called: list[tuple[object, ...]] = []
+
+        def most(_display: object, _screen: int, g: Any, b: Any) -> int:
+            g[0], b[0] = groups, barriers
+            return 1
+
+        def join(_display: object, window: int, group: int) -> int:
+            self.called.append(("join", window, group))
+            return lets_in
+
+        def bind(_display: object, group: int, barrier: int) -> int:
+            self.called.append(("bind", group, barrier))
+            return 1
+
+        whole, pointer = ctypes.c_uint, ctypes.POINTER(ctypes.c_uint)
+        self._made = {
+            b"glXQueryMaxSwapGroupsNV": ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, pointer, pointer)(
+                most
+            ),
+            b"glXJoinSwapGroupNV": ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_ulong, whole)(join),
+            b"glXBindSwapBarrierNV": ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, whole, whole)(bind),
+        }
+
+        # Plain functions, so that types may be set on them as on a library's.
+        def says(_display: int, _screen: int) -> bytes:
+            return extensions
+
+        def finds(name: bytes) -> int:
+            return ctypes.cast(self._made[name], ctypes.c_void_p).value or 0
+
+        self.glXQueryExtensionsString, self.glXGetProcAddressARB = says, finds
+
+
+def test_a_window_joins_the_drivers_group_once_and_leaves_it_when_nobody_shall_wait_for_it() -> None:
+    there = Driver(b"GLX_A GLX_NV_swap_group", barriers=1)
+    group = SwapGroup(7, 42, 0, there)
+    assert group.trouble == ""
+    assert group.join()
+    assert group.join()
+    group.leave()
+    group.leave()
+    assert group.join()
+    assert there.called == [("join", 42, 1), ("bind", 1, 1), ("join", 42, 0), ("join", 42, 1), ("bind", 1, 1)]
+    alone = Driver(b"GLX_NV_swap_group")
+    assert SwapGroup(7, 42, 0, alone).join()
+    assert alone.called == [("join", 42, 1)]
+
+
+@pytest.mark.parametrize(("there", "words"), [
+    (Driver(b"GLX_NV_swap_groups GLX_B"), "the driver has no GLX_NV_swap_group"),
+    (Driver(b"GLX_NV_swap_group", groups=0), "no swap group for this screen"),
+    (Driver(b"GLX_NV_swap_group", lets_in=False), "does not let this window into"),
+])  # fmt: skip
+def test_a_driver_that_cannot_is_said_in_a_sentence(there: Driver, words: str) -> None:
+    group = SwapGroup(7, 42, 0, there)
+    assert not group.join()
+    assert words in group.trouble
+    assert not group.join()

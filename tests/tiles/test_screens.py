@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -131,3 +132,32 @@ def test_a_display_that_is_not_there_is_one_sentence(screens: Screens, tmp_path:
         assert done.returncode == 1
         (line,) = done.stderr.splitlines()
         assert "tile b: the X display :4711.0 cannot be opened" in line
+
+
+def test_an_output_without_the_drivers_two_buffers_and_groups_shows_one_picture_and_says_so(
+    screens: Screens, tmp_path: Path
+) -> None:
+    whole = wall_on(screens)
+    tile = msgspec.structs.replace(whole.tile("a"), stereo="quad-buffer")
+    pictures = {}
+    for stereo in ("quad-buffer", "mono"):
+        folder = tmp_path / stereo
+        folder.mkdir()
+        one = msgspec.structs.replace(tile, stereo=stereo)
+        file = folder / "wall.toml"
+        file.write_text(to_toml(msgspec.structs.replace(whole, screens=whole.screens[:1], tiles=(one,))))
+        with House(folder) as house:
+            part = ("--wall", str(file), "--conductor")
+            address = house.ready(house.start("conductor", *part[:2], "--listen", f"ipc://{folder}/c"))["address"]
+            shown = house.start("tile", *part, address, "--tile", "a", "--swap-group", "--save", str(folder))
+            house.ready(shown)
+            Desk(house, address).view(View(pattern=True))
+            screens.until(0, lambda seen: there(seen, "a").max() > 200, "a picture")
+            pictures[stereo] = there(screens.seen(0), "a").copy()
+            shown.terminate()
+            assert shown.wait(60) == 0
+            said = house.log(shown)
+        assert said.count("the driver has no GLX_NV_swap_group: the software barrier is all") == 1
+        assert said.count("the driver has no quad-buffered stereo here") == (stereo == "quad-buffer")
+        assert "WARN|" not in said
+    assert pictures["mono"].max() > 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from pathlib import Path
@@ -96,8 +97,6 @@ def test_a_file_that_takes_a_part_at_a_time_gets_all_of_it_in_the_end() -> None:
     recorder = Recorder(slow, [SOURCE], 0.0)  # type: ignore[arg-type]  # it has all that is used
     for number, record in enumerate(stick(3)):
         recorder.write(record, float(number))
-    import io
-
     assert [record for _, record in Recording(io.BytesIO(slow.raw)).entries()] == stick(3)
 
 

@@ -31,8 +31,10 @@ class Tape:
         self._waiting: deque[tuple[Record, float]] = deque()
         self._turn = threading.Condition()
         self._over = False
+        self.written = 0
+        """Records that are in the file."""
         self.lost = 0
-        """Records that are not in the file."""
+        """Records that should be and are not."""
         self.trouble = ""
         """Why nothing is written any more; empty while it is."""
         # A disk that never answers must not keep the process from ending.
@@ -67,6 +69,7 @@ class Tape:
                         return
                     record, at = self._waiting.popleft()
                 self._recorder.write(record, at)
+                self.written += 1
         except (OSError, ValueError) as why:
             with self._turn:
                 self.trouble = str(getattr(why, "strerror", None) or why)
