@@ -44,7 +44,7 @@ class Carpet:
         self._image, texture, self._more = vtkImageData(), vtkTexture(), int(wraps)
         self._image.SetDimensions(len(lon) - 1 + 2 * self._more, len(lat) - 1, 1)
         texture.SetInputData(self._image)
-        # No smaller versions of it: which one is taken differs by a hair from tile to tile of a wall, and shows at seams.
+        # No smaller versions of it: which of them is taken differs by a hair from tile to tile, and shows at seams.
         texture.InterpolateOn()
         texture.RepeatOff()
         self._data = _laid(ground, lat, lon, lift, self._more)
