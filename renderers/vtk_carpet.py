@@ -44,6 +44,7 @@ class Carpet:
         self._image, texture, self._more = vtkImageData(), vtkTexture(), int(wraps)
         self._image.SetDimensions(len(lon) - 1 + 2 * self._more, len(lat) - 1, 1)
         texture.SetInputData(self._image)
+        # No smaller versions of it: which of them is taken differs by a hair from tile to tile, and shows at seams.
         texture.InterpolateOn()
         texture.RepeatOff()
         self._data = _laid(ground, lat, lon, lift, self._more)
@@ -55,8 +56,6 @@ class Carpet:
         self.actor.GetProperty().LightingOff()
         if glassy:
             self.actor.ForceTranslucentOn()
-        else:
-            texture.MipmapOn()
 
     def paint(self, picture: NDArray[np.uint8]) -> None:
         """The picture, (rows, columns, 3 or 4), in the order of the corners."""

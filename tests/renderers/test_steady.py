@@ -166,6 +166,22 @@ def test_a_level_of_detail_that_was_told_is_the_same_too(window: Any, run: Run) 
     assert not np.array_equal(one, followed(window, run, upto, VIEWS["cube"])), "it is coarser"
 
 
+@pytest.mark.parametrize("level", [0, 1])
+def test_what_was_made_ready_in_spare_time_changes_no_picture(window: Any, run: Run, level: int) -> None:
+    upto = len(run.order) - 3
+    show = opened(window, run)
+    for place in range(upto):
+        show.happen(Arrived(2 * place, "chunk", 0, piece=run.pieces[run.order[place]]), 0.0)
+        show.happen(Arrived(2 * place + 1, "merges", 0, pairs=rows_of(run.merges[place])), 0.0)
+        assert show.theatre is not None
+        while place % 3 == 0 and show.theatre.spare():
+            pass
+        assert not (place % 3 == 0 and show.theatre.spares)
+    assert show.theatre is not None
+    assert show.theatre.spares, "coarse surfaces of the last chunks wait"
+    assert np.array_equal(closed(show, VIEWS["cube"], level), followed(window, run, upto, VIEWS["cube"], level))
+
+
 def test_a_position_further_on_makes_another_picture(window: Any, run: Run) -> None:
     """So that equal pictures mean something."""
     early, late = (followed(window, run, upto, VIEWS["globe"]) for upto in (6, len(run.order)))
