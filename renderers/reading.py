@@ -2,7 +2,7 @@
 
 Coordinates are those of the voxel's centre, in the axes' own units.  The field came as one byte a voxel, so its
 value is known to half a step of that scale and no better: it is told together with how far it may be off, and with as
-many digits as that leaves (docs/decisions/0014).
+many digits as that leaves (docs/decisions/0015).
 """
 
 from __future__ import annotations
