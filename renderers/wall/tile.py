@@ -56,7 +56,7 @@ LONGEST_S = 1.0
 
 
 class TurnedOut(RuntimeError):
-    """There is no place at the wall for this process: why."""
+    """There is no place at the wall for this process, or no wall any more: why."""
 
     exit_code = 1
 
@@ -93,6 +93,8 @@ class Place(NamedTuple):
     burn: bool = False
     save: Path | None = None
     """Every shown picture is saved in this folder."""
+    patience_s: float = inf
+    """A conductor that is silent for so long is given up."""
 
 
 class TileNode:
@@ -144,6 +146,11 @@ class TileNode:
                 self._look_out()
                 self._take()
                 self._tell()
+                if now - self._seat.heard >= self._place.patience_s:
+                    raise TurnedOut(
+                        f"nothing was heard from the conductor at {self._place.conductor} for "
+                        f"{self._place.patience_s:g} s (--patience)"
+                    )
         return 130 if caught[0] == signal.SIGINT else 0
 
     def _wait_s(self, now: float) -> float:

@@ -306,7 +306,7 @@ def test_a_worker_that_lacks_what_the_run_needs_leaves_with_a_sentence(
         door.welcome(spec_of(tmp_path, segmenter=segmenter, parameters=parameters))
         door.expect(Goodbye)
         code, out, err = worker.wait()
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")  # it would be refused again
     assert err.splitlines()[-1] == sentence
 
 
