@@ -56,7 +56,7 @@ def of_part(plan: ClusterPlan, part: str, role: Role) -> list[str]:
         keys=Path(KEYS),
         kept=plan.kept,
     )
-    called = "$(POD_NAME)" if role == "worker" else part
+    called = {"worker": "$(POD_NAME)", "renderer": "renderer"}.get(role, part)
     if role == "relay":
         called = relays[int(part.removeprefix("relay-")) - 1].part
     listening = {one.part: door(plan, relay_part(plan, one.name), FEED) for one in relays}

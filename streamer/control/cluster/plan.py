@@ -168,14 +168,16 @@ class Controllers(msgspec.Struct, frozen=True, kw_only=True):
     """Where the control plane's own pods are: they follow the feed and pass pictures on."""
 
     namespace: str
-    labels: dict[str, str] = {"app.kubernetes.io/name": "cavecast", "app.kubernetes.io/component": "control"}
+    labels: dict[str, str] = msgspec.field(
+        default_factory=lambda: {"app.kubernetes.io/name": "cavecast", "app.kubernetes.io/component": "control"}
+    )
 
 
 class NameServer(msgspec.Struct, frozen=True, kw_only=True):
     """Who answers DNS.  OpenShift: namespace ``openshift-dns``, port 5353."""
 
     namespace: str = "kube-system"
-    labels: dict[str, str] = {"k8s-app": "kube-dns"}
+    labels: dict[str, str] = msgspec.field(default_factory=lambda: {"k8s-app": "kube-dns"})
     port: int = 53
     local: str = "169.254.20.10/32"
     """A cache on each node (NodeLocal DNSCache); empty: none."""
