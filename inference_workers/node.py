@@ -98,7 +98,7 @@ class Worker:
             self._connect()
             with self._signals() as wake:
                 end = self._loop(wake)
-            return End(end.code, self._line.said) if end.code and self._line.said else end
+            return End(FAILED, self._line.said) if end.code and self._line.said else end
         finally:
             if self._tools is not None:
                 self._tools.source.close()

@@ -31,6 +31,7 @@ from renderers.show import Show
 from renderers.signals import signals
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
+from streamer.wire.line import NOT_HEARD
 from streamer.wire.view import (
     DEGRADED,
     JPEG,
@@ -56,7 +57,7 @@ LONGEST_S = 1.0
 class StreamerGone(RuntimeError):
     """Nothing was heard from the streamer for longer than there is patience."""
 
-    exit_code = 1
+    exit_code = NOT_HEARD
 
 
 class Node:

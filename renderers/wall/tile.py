@@ -49,6 +49,7 @@ from renderers.wall.sites import Clock, Exchange
 from renderers.wall.studio import Painter, Window
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
+from streamer.wire.line import NOT_HEARD
 
 SLICE_S = 0.02
 """Time for what the feed has brought before the conductor is listened to again; one entry at least."""
@@ -56,9 +57,15 @@ LONGEST_S = 1.0
 
 
 class TurnedOut(RuntimeError):
-    """There is no place at the wall for this process, or no wall any more: why."""
+    """There is no place at the wall for this process: why."""
 
     exit_code = 1
+
+
+class ConductorGone(RuntimeError):
+    """Nothing was heard from the conductor for longer than there is patience."""
+
+    exit_code = NOT_HEARD
 
 
 class Pictures(Protocol):
@@ -129,7 +136,7 @@ class TileNode:
     def run(self, ready: Callable[[], None]) -> int:
         """Shows until SIGTERM (returns 0) or SIGINT (returns 130); ``ready`` is called when it is.
 
-        To be called from the main thread.  Raises TurnedOut.
+        To be called from the main thread.  Raises TurnedOut and ConductorGone.
         """
         with signals() as (wake, caught):
             for source in (wake, self._call.socket, self._call.monitor):
@@ -147,7 +154,7 @@ class TileNode:
                 self._take()
                 self._tell()
                 if now - self._seat.heard >= self._place.patience_s:
-                    raise TurnedOut(
+                    raise ConductorGone(
                         f"nothing was heard from the conductor at {self._place.conductor} for "
                         f"{self._place.patience_s:g} s (--patience)"
                     )

@@ -108,7 +108,7 @@ def test_a_streamer_that_vanishes_is_waited_for_and_then_named_in_a_sentence(doo
         worker.ready()
         door.close()
         code, _, err = worker.wait()
-    assert code == 1
+    assert code == 75
     assert err.splitlines()[-1] == (
         f"cavecast: nothing was heard from the streamer at {door.address} for 1 s: see whether it runs, and whether"
         " this address is its --ingest"

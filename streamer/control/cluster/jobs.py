@@ -1,6 +1,7 @@
 """Workers as an elastic Indexed Job, and the archive as a Job.
 
-A worker that was lost with its node, or was evicted, does not count as failed; one that is refused for wrong use
+A worker that was lost with its node, was evicted, or heard nothing from its streamer for a minute does not count as
+failed, so that workers outlast a streamer that is away for an hour; one that is refused for wrong use
 (exit code 2: no such segmenter, a model that cannot be loaded) would be refused again, so its index fails at once.  A
 pod is replaced only when it has really ended, so two never hold one GPU.  ``suspend`` and the label of the queue are
 not set here: they are Kueue's, where it is used.
@@ -13,6 +14,7 @@ from streamer.control.cluster.plan import ClusterPlan, NotPossible, Object
 from streamer.control.cluster.pods import Part, template
 from streamer.control.cluster.root import metadata
 from streamer.control.runs import WRONG_USE
+from streamer.wire.line import NOT_HEARD
 
 MOST_WORKERS = 1024
 """What a streamer takes (docs/protocol.md)."""
@@ -59,14 +61,17 @@ def checked(count: int) -> int:
 
 
 def _common(plan: ClusterPlan, pods: Object, container: str, refused: str) -> Object:
-    exit_codes = {"containerName": container, "operator": "In", "values": [WRONG_USE]}
+    wrong, silent = (
+        {"containerName": container, "operator": "In", "values": [code]} for code in (WRONG_USE, NOT_HEARD)
+    )
     disrupted = [{"type": "DisruptionTarget", "status": "True"}]
     return {
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": {
             "rules": [
                 {"action": "Ignore", "onPodConditions": disrupted},
-                {"action": refused, "onExitCodes": exit_codes},
+                {"action": "Ignore", "onExitCodes": silent},
+                {"action": refused, "onExitCodes": wrong},
             ]
         },
         "ttlSecondsAfterFinished": plan.ttl_s,

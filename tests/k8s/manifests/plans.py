@@ -135,7 +135,7 @@ def everything(run_id: str = "rivers-1a2b3c4d") -> ClusterPlan:
     )
 
 
-KEYS = {role: f'role = "{role}"\n' for role in ROLES}
+KEYS: dict[str, str] = {role: f'role = "{role}"\n' for role in ROLES}
 
 
 def made(plan: ClusterPlan) -> list[Object]:

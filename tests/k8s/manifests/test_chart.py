@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from streamer.control.cluster.objects import KINDS
 from streamer.control.cluster.plan import Gpu, Needs, Object
 from streamer.control.cluster.quantity import check, resources
 from streamer.settings import PREFIX, Settings
+from tests.control.parts import control_plane, environment
 from tests.k8s.manifests.restricted import violations
 from tests.k8s.manifests.tools import called, unpacked
 
@@ -125,6 +128,23 @@ def test_what_is_installed_today_is_what_this_version_can_do(
         assert (program, option) == ("python", "-c")
         compile(code, probe, "exec")
         assert "http://127.0.0.1:8750/healthz" in code
+
+
+def test_the_probes_see_a_real_control_plane_and_that_there_is_none(rendered: Callable[..., list[Object]]) -> None:
+    (container,) = one(rendered(), "Deployment")["spec"]["template"]["spec"]["containers"]
+    code = container["livenessProbe"]["exec"]["command"][2]
+    # A proxy of the pod's environment is not asked for what is in the pod.
+    proxied = environment(http_proxy="http://127.0.0.1:9", HTTP_PROXY="http://127.0.0.1:9")
+
+    def probed(port: int) -> int:
+        asked = code.replace("127.0.0.1:8750", f"127.0.0.1:{port}")
+        return subprocess.run([sys.executable, "-c", asked], env=proxied, stderr=subprocess.DEVNULL).returncode
+
+    with control_plane() as (client, _):
+        port = client.base_url.port
+        assert port is not None
+        assert probed(port) == 0
+    assert probed(port) != 0
 
 
 def test_what_cannot_be_done_yet_is_off_and_there_is_no_launcher_to_choose(

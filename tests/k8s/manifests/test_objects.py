@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import kubernetes_validate
@@ -266,6 +266,7 @@ def test_workers_are_an_elastic_job_that_leaves_kueues_fields_alone() -> None:
     assert spec["podReplacementPolicy"] == "Failed"
     assert spec["podFailurePolicy"]["rules"] == [
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "Ignore", "onExitCodes": {"containerName": "worker", "operator": "In", "values": [75]}},
         {"action": "FailIndex", "onExitCodes": {"containerName": "worker", "operator": "In", "values": [2]}},
     ]
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
@@ -352,7 +353,8 @@ def test_the_network_lets_through_what_the_arguments_call_and_nothing_else(plan:
     called = {
         ("tile" if (source, port) == ("conductor", 7002) else source, target, port) for source, target, port in called
     }
-    into, out = set(), set()
+    into: set[tuple[str, str, int]] = set()
+    out: set[tuple[str, str, int]] = set()
     for policy in (each for each in things if each["kind"] == "NetworkPolicy"):
         whom = policy["spec"]["podSelector"]["matchLabels"].get("app.kubernetes.io/component", "")
         for key, side, seen in (("ingress", "from", into), ("egress", "to", out)):
@@ -408,3 +410,17 @@ def test_only_those_who_read_volumes_or_stores_get_out_to_them() -> None:
 def test_an_address_opens_its_port(address: str, port: int | None) -> None:
     wanted = () if port is None else tuple(Opening(cidr=cidr, port=port) for cidr in ("0.0.0.0/0", "::/0"))
     assert data_openings([address, address]) == wanted
+
+
+def test_the_page_names_every_object_and_no_other() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "cluster.md").read_text()
+    told = re.findall(r"^\| (\w+) `cc-RUN-([\w-]+)` \| (root|nobody) \|", page, re.MULTILINE)
+    there = {
+        (each["kind"], re.sub(r"-\d+$", "-N", each["metadata"]["name"].removeprefix("cc-rivers-1a2b3c4d-")))
+        for each in made(everything())
+    }
+    assert {(kind, part) for kind, part, _ in told} == there
+    assert [(kind, part) for kind, part, owner in told if owner == "nobody"] == [("ConfigMap", "run")]
+    for part, (_, ports) in doors(everything()).items():
+        row = next(line for line in page.splitlines() if f"Service `cc-RUN-{re.sub(r'[0-9]+$', 'N', part)}`" in line)
+        assert all(f"*{door}* {port}" in row for door, port in ports.items())
