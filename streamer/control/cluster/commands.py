@@ -6,6 +6,7 @@ addresses of its pod, which is why all of them have keys, and is met at its Serv
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from streamer.control.cluster.names import name
@@ -21,6 +22,7 @@ PATIENCE_S = 60
 FOLDER = "/var/lib/cavecast"
 SEATS, WALL_FOLDER, WALL_FILE = "/etc/cavecast/seats", "/etc/cavecast/wall", "wall.toml"
 EVERYWHERE = "tcp://0.0.0.0"
+_RELAY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def door(plan: ClusterPlan, part: str, port: int) -> str:
@@ -38,11 +40,26 @@ def relay_part(plan: ClusterPlan, called: str) -> str:
     raise NotPossible(f"there is no relay {called!r} in this run: name one of {[one.name for one in plan.relays]}")
 
 
+def check_relays(plan: ClusterPlan) -> None:
+    """Raises NotPossible unless relays have names of their own, and each is of one before it."""
+    known = [""]
+    for relay in plan.relays:
+        if not _RELAY.fullmatch(relay.name) or relay.name in known:
+            raise NotPossible(
+                f"a relay cannot be called {relay.name[:64]!r}: take letters, digits, - and _, each name once"
+            )
+        if relay.of not in known:
+            raise NotPossible(f"relay {relay.name} is to be one of {relay.of[:64]!r}, which does not stand before it")
+        known.append(relay.name)
+    relay_part(plan, plan.behind)
+
+
 def of_part(plan: ClusterPlan, part: str, role: Role) -> list[str]:
     """The arguments of ``cavecast`` for the streamer, a relay, a worker, a renderer or the archive.
 
     Raises NotPossible.
     """
+    check_relays(plan)
     relays = tuple(RelayPlan(one.name, one.of, one.durability) for one in plan.relays)
     local = Plan(
         folder=Path(FOLDER),

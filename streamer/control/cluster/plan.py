@@ -56,6 +56,7 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True):
     priority_class: str = ""
     service_account: str = ""
     env: dict[str, str] = {}
+    """No secrets: the plan can be read in the run's root."""
     env_from: tuple[Object, ...] = ()
     """Whole Secrets or ConfigMaps as environment: credentials of a bucket."""
     volumes: tuple[Object, ...] = ()

@@ -125,5 +125,6 @@ def data_openings(addresses: Iterable[str]) -> tuple[Opening, ...]:
             continue
         place = rest.partition("/")[0].rpartition("@")[2]
         port = place.rpartition(":")[2] if ":" in place and not place.endswith("]") else ""
-        ports[int(port) if port.isdecimal() and int(port) < 65536 else 80 if scheme == "http" else 443] = None
+        given = int(port) if port.isdecimal() and len(port) <= 5 else 0
+        ports[given if 0 < given < 65536 else 80 if scheme == "http" else 443] = None
     return tuple(Opening(cidr=cidr, port=port) for port in ports for cidr in ("0.0.0.0/0", "::/0"))

@@ -93,6 +93,8 @@ def _troubles(pod: Object, lost: dict[str, str], namespace: str, run_id: str) ->
         why = text(pod, "status", "message") or "no reason was given"
         todo = "look at the node's disk and memory, or request more"
         return [_Trouble("evicted", whose, f"had to leave {node or 'a node'}: {why}; {todo}")]
+    if condition(pod, "DisruptionTarget").get("status") == "True" or dig(pod, "metadata", "deletionTimestamp"):
+        return []  # it was told to go, and how it went says nothing
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
         match text(scheduled, "reason"):

@@ -6,12 +6,15 @@ node keeps its seat as long as it is one of the wall's: when another is lost or 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from streamer.control.cluster.plan import WallPlan
+from streamer.control.cluster.observed import called, dig, text
+from streamer.control.cluster.plan import Object, WallPlan
 
 HOSTNAME = "kubernetes.io/hostname"
+_NODE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 class DisplayNode(NamedTuple):
@@ -24,6 +27,17 @@ class DisplayNode(NamedTuple):
     def is_called(self, host: str) -> bool:
         """Whether a wall's file means this node."""
         return host in (self.name, self.host) or host in (self.name.partition(".")[0], self.host.partition(".")[0])
+
+
+def display_nodes(nodes: Sequence[Object], selector: Mapping[str, str]) -> list[DisplayNode]:
+    """Those of a cluster's nodes, as it reports them, that a wall's selector finds."""
+    found = []
+    for node in nodes:
+        labels = dig(node, "metadata", "labels")
+        carried = labels if isinstance(labels, dict) else {}
+        if called(node) and all(carried.get(key) == value for key, value in selector.items()):
+            found.append(DisplayNode(called(node), text(carried, HOSTNAME)))
+    return sorted(found)
 
 
 class Seating(NamedTuple):
@@ -96,7 +110,9 @@ def _blind(wall: WallPlan) -> Seating:
     seats: dict[str, str] = {}
     said = []
     for one in wall.seats:
-        if one.host and one.host in seats:
+        if one.host and not _NODE.fullmatch(one.host):
+            said.append(f"{one.name} of wall {wall.name} is on host {one.host!r}, which no node can be called: mend it")
+        elif one.host and one.host in seats:
             said.append(
                 f"{seats[one.host]} and {one.name} of wall {wall.name} are both on host {one.host}: only the first is "
                 "shown; give each node of the wall's file a host of its own"

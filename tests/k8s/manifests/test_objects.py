@@ -16,7 +16,7 @@ from streamer.cli import load
 from streamer.control.cluster import objects
 from streamer.control.cluster.jobs import workers
 from streamer.control.cluster.names import LONGEST, RUN_LABEL, name
-from streamer.control.cluster.plan import ClusterPlan, Gpu, Needs, NotPossible, Object, Opening
+from streamer.control.cluster.plan import ClusterPlan, Gpu, Needs, NotPossible, Object, Opening, Relay
 from streamer.control.cluster.policies import data_openings, ways
 from streamer.control.cluster.root import owned, root, spec_hash
 from streamer.control.cluster.serving import doors, keys
@@ -147,6 +147,19 @@ def test_what_a_pod_mounts_is_an_object_of_the_run_and_so_is_each_service_that_i
             (template,) = matched
             named = {port["name"] for port in template["spec"]["containers"][0]["ports"]}
             assert {port["targetPort"] for port in service["spec"]["ports"]} <= named
+
+
+@pytest.mark.parametrize(("names", "behind", "sentence"), [
+    ([("a/b", "")], "", "a relay cannot be called 'a/b'"),
+    ([("a", ""), ("a", "")], "", "each name once"),
+    ([("a", "b"), ("b", "")], "", "relay a is to be one of 'b', which does not stand before it"),
+    ([("a", "")], "c", "there is no relay 'c' in this run"),
+])  # fmt: skip
+def test_relays_that_cannot_be_are_refused_in_words(names: list[tuple[str, str]], behind: str, sentence: str) -> None:
+    plan = smallest()
+    relays = tuple(Relay(name=called, of=of, pod=plan.streamer) for called, of in names)
+    with pytest.raises(NotPossible, match=sentence):
+        made(msgspec.structs.replace(plan, relays=relays, behind=behind))
 
 
 # ------------------------------------------------------------ owned
@@ -403,6 +416,8 @@ def test_only_those_who_read_volumes_or_stores_get_out_to_them() -> None:
     ("s3://bucket/x.zarr", 443),
     ("https://[2001:db8::1]/x", 443),
     ("https://[2001:db8::1]:9000/x", 9000),
+    ("https://data.example.org:0/x", 443),
+    ("https://data.example.org:" + "9" * 5000 + "/x", 443),
     ("/data/x.nc", None),
     ("file:///data/x.nc", None),
     ("sample:rivers", None),

@@ -198,6 +198,16 @@ def test_the_last_sentence_of_a_command_is_why_its_pod_ended() -> None:
     )
 
 
+def test_how_a_pod_ends_that_was_told_to_go_says_nothing() -> None:
+    ended = [{"state": {"terminated": {"exitCode": 137, "reason": "Error"}}}]
+    target = [{"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}]
+    preempted = pod(phase="Failed", conditions=target, containerStatuses=ended)
+    deleted = pod(containerStatuses=ended)
+    deleted["metadata"]["deletionTimestamp"] = "2026-01-01T10:00:00Z"
+    assert said(Observed(pods=[preempted, deleted])) == []
+    assert said(Observed(pods=[pod(containerStatuses=ended)])) != []
+
+
 def test_memory_eviction_and_what_cannot_be_mounted() -> None:
     killed = {"state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}
     assert said(Observed(pods=[pod(containerStatuses=[killed])]))[0].code == "memory"

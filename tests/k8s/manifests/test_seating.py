@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.control.cluster.plan import Seat, WallPlan
-from streamer.control.cluster.seating import DisplayNode, seat
+from streamer.control.cluster.seating import DisplayNode, display_nodes, seat
 from tests.k8s.manifests.plans import wall
 
 HOSTS = st.lists(st.sampled_from(["", "", "a", "b", "c.example.org"]), min_size=1, max_size=5)
@@ -97,3 +97,21 @@ def test_without_a_list_of_nodes_the_files_hosts_are_taken_and_it_is_said() -> N
         "the nodes of wall suncave may not be listed, so nothing can be shown on s1: name hosts in the wall's file, or "
         "allow the control plane to list nodes (docs/cluster.md)",
     )
+
+
+def test_display_nodes_are_those_that_carry_all_labels_of_the_selector() -> None:
+    zone = {"topology.kubernetes.io/zone": "ucsd-suncave"}
+    nodes = [
+        {"metadata": {"name": "n2", "labels": {**zone, "kubernetes.io/hostname": "column-2"}}},
+        {"metadata": {"name": "n1", "labels": {**zone, "more": "x"}}},
+        {"metadata": {"name": "n3", "labels": {"topology.kubernetes.io/zone": "elsewhere"}}},
+        {"metadata": {"name": "n4", "labels": None}},
+        {"metadata": None},
+    ]
+    assert display_nodes(nodes, zone) == [DisplayNode("n1"), DisplayNode("n2", "column-2")]
+
+
+def test_a_host_that_no_node_can_be_called_is_not_looked_up_by() -> None:
+    found = seat(of(["a", "b/../c"]), None)
+    assert found.seats == {"a": "s0"}
+    assert found.sentences[0] == "s1 of wall suncave is on host 'b/../c', which no node can be called: mend it"
