@@ -47,7 +47,13 @@ class BreakOff(BaseException):
 class WorkerEnded(Exception):
     """The worker could not go on; the sentence says why."""
 
-    exit_code = 1
+    def __init__(self, end: End) -> None:
+        super().__init__(end.reason)
+        self.exit_code = end.code
+
+
+FAILED, WRONG_USE = 1, 2
+"""Exit codes: for what may go better next time, and for a segmenter that cannot be had as the run asks for it."""
 
 
 class Tools(NamedTuple):
@@ -92,7 +98,7 @@ class Worker:
             self._connect()
             with self._signals() as wake:
                 end = self._loop(wake)
-            return End(end.code, self._line.said) if end.code and self._line.said else end
+            return End(FAILED, self._line.said) if end.code and self._line.said else end
         finally:
             if self._tools is not None:
                 self._tools.source.close()
@@ -125,7 +131,8 @@ class Worker:
         try:
             self._socket.connect(self._ingest)
         except zmq.ZMQError as why:
-            raise WorkerEnded(f"{self._ingest} is no address of a streamer ({why}): give its --ingest") from None
+            sentence = f"{self._ingest} is no address of a streamer ({why}): give its --ingest"
+            raise WorkerEnded(End(FAILED, sentence)) from None
 
     def _wait(self, wake: socket.socket) -> None:
         """Until something comes in, a signal comes, or the session wants to be asked."""
@@ -214,7 +221,7 @@ class Worker:
             segmenter = load_segmenter(spec.segmenter, spec.parameters)
             self._tools = Tools(spec, open_source(spec.source, spec.volume), segmenter)
         except (SegmenterError, InputError) as why:
-            self._send(self._session.leave(str(why), 1))
+            self._send(self._session.leave(str(why), WRONG_USE if isinstance(why, SegmenterError) else FAILED))
             return
         self._log.info("ready", source=spec.source.address, segmenter=spec.segmenter)
         self._ready()
@@ -317,5 +324,5 @@ def work(ingest: str, name: str, manners: Manners, keys: Keys | None = None) -> 
     """Runs a worker in this process's main thread until the run ends.  Raises WorkerEnded if it could not go on."""
     end = Worker(ingest, name, manners, lambda: announce(name), keys).run()
     if end.code:
-        raise WorkerEnded(end.reason)
+        raise WorkerEnded(end)
     structlog.get_logger().info("ended", worker=name, why=end.reason)

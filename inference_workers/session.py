@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from streamer.wire.codec import Buffer
 from streamer.wire.header import VERSION, brief
+from streamer.wire.line import NOT_HEARD
 from streamer.wire.messages import (
     Ack,
     Again,
@@ -227,7 +228,7 @@ class Session:
             return []
         if now - self._heard >= self._manners.patience_s:
             silent = f"nothing was heard from the streamer at {self._place} for {self._manners.patience_s:g} s"
-            self.end = End(1, f"{silent}: see whether it runs, and whether this address is its --ingest")
+            self.end = End(NOT_HEARD, f"{silent}: see whether it runs, and whether this address is its --ingest")
             return []
         if now >= self._beats_at:
             return self._say(now, *self._beat(now))

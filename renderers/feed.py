@@ -74,10 +74,13 @@ class FeedLine:
         """From the thread that reads the store."""
         self._read, self._reading = bell(context)
         self._stop = False
+        self.heard_at = time.monotonic()
+        """When anything came last."""
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
     def start(self) -> None:
         """Begins to follow."""
+        self.heard_at = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
@@ -189,6 +192,7 @@ class FeedLine:
 
     def _receive(self, socket: zmq.Socket[bytes], follower: Follower) -> list[Step]:
         frames = [frame.buffer for frame in socket.recv_multipart(copy=False)]
+        self.heard_at = time.monotonic()
         try:
             message, payloads = decode(frames)
         except Refused as why:

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from contextlib import closing
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,6 +61,15 @@ def renderer(
             show_envvar=False,
         ),
     ] = None,
+    patience: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=1,
+            help="Give up when the streamer has been silent for so long.",
+            show_default="it waits for ever",
+        ),
+    ] = None,
 ) -> int:
     """Draws one run for browsers, without a screen.
 
@@ -85,13 +95,13 @@ def renderer(
     mine = read_keys(keys, "renderer") if keys is not None else None
     if picture is not None:
         return _take_picture(window, feed, name, picture, _pixels(size), mine)
-    return _serve(window, feed, views, name, mine)
+    return _serve(window, feed, views, name, mine, inf if patience is None else patience)
 
 
-def _serve(window: Any, feed: str, views: str, name: str, keys: Keys | None) -> int:
+def _serve(window: Any, feed: str, views: str, name: str, keys: Keys | None, patience_s: float) -> int:
     from renderers.node import Node
 
-    node = Node(window, feed, views, name, keys)
+    node = Node(window, feed, views, name, keys, patience_s)
     with closing(node):
         structlog.get_logger("renderer").info("ready", feed=feed, views=node.address)
         print(json.dumps({"ready": "renderer", "views": node.address}), flush=True)

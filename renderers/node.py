@@ -31,6 +31,7 @@ from renderers.show import Show
 from renderers.signals import signals
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
+from streamer.wire.line import NOT_HEARD
 from streamer.wire.view import (
     DEGRADED,
     JPEG,
@@ -53,10 +54,19 @@ MOST_VIEWERS = 64
 LONGEST_S = 1.0
 
 
+class StreamerGone(RuntimeError):
+    """Nothing was heard from the streamer for longer than there is patience."""
+
+    exit_code = NOT_HEARD
+
+
 class Node:
     """Draws the run behind a feed for the viewers that come to ``views``.  Raises BadAddress."""
 
-    def __init__(self, window: Any, feed: str, views: str, name: str, keys: Keys | None = None) -> None:
+    def __init__(
+        self, window: Any, feed: str, views: str, name: str, keys: Keys | None = None, patience_s: float = inf
+    ) -> None:
+        self._patience_s, self._source = patience_s, feed
         self._log = structlog.get_logger("renderer")
         self.counts: Counter[str] = Counter()
         self._show = Show(window)
@@ -85,7 +95,10 @@ class Node:
         self._context.term()
 
     def run(self) -> int:
-        """Serves until SIGTERM (returns 0) or SIGINT (returns 130).  To be called from the main thread."""
+        """Serves until SIGTERM (returns 0) or SIGINT (returns 130).  To be called from the main thread.
+
+        Raises StreamerGone.
+        """
         self._feed.start()
         with signals() as (wake, caught):
             poller = zmq.Poller()
@@ -102,7 +115,14 @@ class Node:
                 self._build()
                 self._note(time.monotonic())
                 self._look(time.monotonic())
+                self._wait_for_streamer(time.monotonic())
         return 130 if caught[0] == signal.SIGINT else 0
+
+    def _wait_for_streamer(self, now: float) -> None:
+        if now - self._feed.heard_at >= self._patience_s:
+            raise StreamerGone(
+                f"nothing was heard from the streamer at {self._source} for {self._patience_s:g} s (--patience)"
+            )
 
     def _wait_s(self, now: float) -> float:
         """How long nothing needs to be done."""

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,7 @@ class WrongUse(CannotShow):
     exit_code = 2
 
 
+_LONGEST_NAME = 253
 _WALL = typer.Option("--wall", metavar="WALL", help="A wall file (TOML), or a preset: see cavecast wall presets.")
 _KEYS = typer.Option(
     metavar="FILE",
@@ -116,6 +118,10 @@ def tile(
     node: Annotated[
         str, typer.Option(metavar="NODE", help="Show all tiles of this node, with one feed, instead of one tile.")
     ] = "",
+    node_from: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A file that says which node this is: one line, as a cluster provides it."),
+    ] = None,
     feed: Annotated[
         str, typer.Option(metavar="ADDRESS", help="A feed nearer than the one that the conductor names: a relay's.")
     ] = "",
@@ -132,6 +138,15 @@ def tile(
     save: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Save every shown picture there as TILE-FRAME.png.")
     ] = None,
+    patience: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=1,
+            help="Give up when the conductor has been silent for so long.",
+            show_default="it waits for ever",
+        ),
+    ] = None,
     keys: Annotated[Path | None, _KEYS] = None,
 ) -> int:
     """Shows one tile of a wall, or all tiles of one of its nodes.
@@ -145,8 +160,12 @@ def tile(
     from renderers.wall.tile import Place, TileNode
 
     structlog.contextvars.bind_contextvars(part="tile")
-    if bool(tile) == bool(node):
-        raise WrongUse("give --tile TILE or --node NODE, one of them: which part of the wall this process shows")
+    if [bool(tile), bool(node), node_from is not None].count(True) != 1:
+        raise WrongUse(
+            "give --tile TILE, --node NODE or --node-from FILE, one of them: which part of the wall this process shows"
+        )
+    if node_from is not None:
+        node = _node_in(node_from)
     here = _wall(wall)
     seats, name = seats_of(here), tile or node
     if name not in seats:
@@ -155,13 +174,27 @@ def tile(
     if save is not None and not save.is_dir():
         raise WrongUse(f"--save {save}: there is no such folder")
     mine = read_keys(keys, "renderer") if keys is not None else None
-    place = Place(name, seats[name], digest(here), conductor, feed, burn, save)
+    place = Place(name, seats[name], digest(here), conductor, feed, burn, save, inf if patience is None else patience)
     try:
         studio = Studio(here, place.tiles, offscreen=offscreen, burn=burn, swap_group=swap_group)
     except NoOpenGL as why:
         raise CannotShow(str(why)) from None
     with closing(TileNode(place, studio, mine)) as process:
         return process.run(lambda: print(json.dumps({"ready": "tile", "tiles": place.tiles}), flush=True))
+
+
+def _node_in(file: Path) -> str:
+    """The name of a node in a file of one line.  Raises WrongUse."""
+    try:
+        with file.open(encoding="utf-8") as lines:
+            found = lines.read(_LONGEST_NAME + 2).strip()
+    except FileNotFoundError:
+        raise WrongUse(f"there is no file {file}: this node is not known to drive tiles of the wall") from None
+    except (OSError, UnicodeDecodeError) as why:
+        raise WrongUse(f"{file} cannot be read: {getattr(why, 'strerror', None) or 'it is no text'}") from None
+    if not found or len(found) > _LONGEST_NAME or "\n" in found:
+        raise WrongUse(f"{file} does not hold the name of one node")
+    return found
 
 
 def _wall(name: str) -> Wall:

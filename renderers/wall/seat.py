@@ -147,6 +147,11 @@ class Seat:
         return min(self._heard + SILENT_S, self._beat_at)
 
     @property
+    def heard(self) -> float:
+        """When the conductor was heard last; before that, when waiting for it began."""
+        return self._heard
+
+    @property
     def welcome(self) -> bool:
         """Whether the conductor knows this seat."""
         return self._welcome

@@ -45,6 +45,7 @@ from renderers.wall.sites import Clock, Exchange
 from renderers.wall.studio import Painter, Window
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
+from streamer.wire.line import NOT_HEARD
 
 LONGEST_S = 1.0
 
@@ -53,6 +54,12 @@ class TurnedOut(RuntimeError):
     """There is no place at the wall for this process: why."""
 
     exit_code = 1
+
+
+class ConductorGone(RuntimeError):
+    """Nothing was heard from the conductor for longer than there is patience."""
+
+    exit_code = NOT_HEARD
 
 
 class Pictures(Protocol):
@@ -94,6 +101,8 @@ class Place(NamedTuple):
     burn: bool = False
     save: Path | None = None
     """Every shown picture is saved in this folder."""
+    patience_s: float = inf
+    """A conductor that is silent for so long is given up."""
 
 
 class TileNode:
@@ -122,7 +131,7 @@ class TileNode:
     def run(self, ready: Callable[[], None]) -> int:
         """Shows until SIGTERM (returns 0) or SIGINT (returns 130); ``ready`` is called when it is.
 
-        To be called from the main thread.  Raises TurnedOut.
+        To be called from the main thread.  Raises TurnedOut and ConductorGone.
         """
         with signals() as (wake, caught):
             for source in (wake, self._call.socket, self._call.monitor):
@@ -142,6 +151,11 @@ class TileNode:
                 for run in self._intake.take():
                     self._call.say(run)
                 self._tell()
+                if now - self._seat.heard >= self._place.patience_s:
+                    raise ConductorGone(
+                        f"nothing was heard from the conductor at {self._place.conductor} for "
+                        f"{self._place.patience_s:g} s (--patience)"
+                    )
         return 130 if caught[0] == signal.SIGINT else 0
 
     def _wait_s(self, now: float) -> float:

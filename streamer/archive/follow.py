@@ -25,6 +25,10 @@ class Lost(Exception):
     """The feed cannot be followed any further: why, in a sentence."""
 
 
+class NotHeard(Lost):
+    """Nothing came from the streamer for longer than there is patience."""
+
+
 class Follower(follow.Follower):
     """The archive's subscription; gives up after ``give_up_s`` of silence.  All but ``ask`` may raise Lost."""
 
@@ -73,7 +77,7 @@ class Follower(follow.Follower):
         """What the time brings; may be called at any time, and wants to be at ``deadline``."""
         silent = now - self._signed_at
         if silent >= self._give_up_s:
-            raise Lost(f"nothing was heard from the streamer for {silent:.0f} s")
+            raise NotHeard(f"nothing was heard from the streamer for {silent:.0f} s")
         if self._welcome and self.next != self._told and now - self._told_at >= TELL_S:
             self._told_at = now
             return self._credit(eager=True)

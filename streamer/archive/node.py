@@ -18,7 +18,7 @@ import structlog
 import zmq
 
 from streamer import logs
-from streamer.archive.follow import WINDOW_MESSAGES, Follower, Lost
+from streamer.archive.follow import WINDOW_MESSAGES, Follower, Lost, NotHeard
 from streamer.archive.layout import UNFINISHED, digest
 from streamer.archive.place import ArchiveError, PlaceError, patiently, place_of
 from streamer.archive.shards import Shards, choose
@@ -31,6 +31,7 @@ from streamer.wire.follow import ANEW_S, Anew, Begin, Step, Take, Tell
 from streamer.wire.grid import Triple
 from streamer.wire.header import MAX_HEADER, MAX_PAYLOAD_BYTES, Refused, brief, decode, encode
 from streamer.wire.keys import Keys
+from streamer.wire.line import NOT_HEARD
 from streamer.wire.messages import Archived, Credit, Goodbye, Hello, Message, Trouble, Welcome
 from streamer.wire.volume import RunSpec, decode_spec
 
@@ -87,9 +88,10 @@ class Node:
             try:
                 return self._follow()
             except Lost as why:
-                said = self._line.line.said or self._why or why
+                said = self._line.line.said or self._why
                 raise ArchiveError(
-                    f"the archive of {self._feed} stopped: {said}; start it again with the same --out"
+                    f"the archive of {self._feed} stopped: {said or why}; start it again with the same --out",
+                    NOT_HEARD if isinstance(why, NotHeard) and not said else 1,
                 ) from None
             finally:
                 self._line.close()

@@ -21,7 +21,7 @@ _WRONG = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOO
 
 
 class ArchiveError(Exception):
-    """What is wrong with the store or the feed, in a sentence; ``exit_code`` is 2 for wrong use, else 1."""
+    """What is wrong with the store or the feed, in a sentence; ``exit_code``: 2 wrong use, 75 silence, else 1."""
 
     def __init__(self, sentence: str, exit_code: int = 1) -> None:
         super().__init__(sentence)

@@ -15,6 +15,9 @@ EVENTS = (
     "DISCONNECTED", "CONNECT_RETRIED",
 )  # fmt: skip
 """The events that are wanted from a client's monitor."""
+NOT_HEARD = 75
+"""The exit code of a part that was patient and heard nothing: nothing is wrong with it, and it may be started again for
+as long as one likes (EX_TEMPFAIL of sysexits.h)."""
 MISMATCH = 0x11000002
 """libzmq's number for two sides of which only one uses keys."""
 CRYPTOGRAPHIC = 0x11000001

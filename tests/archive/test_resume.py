@@ -388,3 +388,13 @@ def test_a_process_killed_again_and_again_ends_with_the_same_store(tmp_path: Pat
         assert said == {"archive": "complete", "out": str(out), "objects": len(np.unique(whole)) - 1,
                         "chunks": spec.grid.size}  # fmt: skip
         assert sorted((path, path.stat().st_mtime_ns) for path in out.rglob("*")) == before
+
+
+def test_an_archive_that_hears_nothing_ends_with_a_code_of_its_own(tmp_path: Path) -> None:
+    feed = f"ipc://{tmp_path}/nobody"
+    lost = run_check("--feed", feed, "--out", str(tmp_path / "run.zarr"), "--patience", "1")
+    assert lost.returncode == 75
+    assert lost.stderr.splitlines()[-1] == (
+        f"cavecast: the archive of {feed} stopped: nothing was heard from the streamer for 1 s; start it again with "
+        "the same --out"
+    )

@@ -139,3 +139,23 @@ def test_time_runs_on_all_tiles_when_somebody_asks_for_it(tmp_path: Path) -> Non
         stands = desk.scene().view.time
         assert desk.scene().view.time == stands
         assert max(time for time in seen if time is not None) <= run.spec.grid.shape[0] - 1
+
+
+def test_a_tile_reads_from_a_file_which_node_it_is_and_ends_when_its_conductor_stays_away(tmp_path: Path) -> None:
+    (tmp_path / "wall.toml").write_text(to_toml(same_screen(["a", "b"])))
+    wall, node = ("--wall", str(tmp_path / "wall.toml")), tmp_path / "node-1.example"
+    nobody = f"ipc://{tmp_path}/nobody"
+    here = ("--conductor", nobody, "--offscreen", "--patience", "1", "--node-from", str(node))
+    with House(tmp_path) as house:
+        lost = house.start("tile", *wall, *here)
+        assert lost.wait(60) == 2
+        assert f"there is no file {node}: this node is not known to drive tiles" in house.log(lost)
+        node.write_text("here\nthere\n")
+        odd = house.start("tile", *wall, *here)
+        assert odd.wait(60) == 2
+        assert f"{node} does not hold the name of one node" in house.log(odd)
+        node.write_text("here\n")
+        alone = house.start("tile", *wall, *here)
+        assert house.ready(alone)["tiles"] == ["a", "b"]
+        assert alone.wait(60) == 75
+        assert f"nothing was heard from the conductor at {nobody} for 1 s (--patience)" in house.log(alone)

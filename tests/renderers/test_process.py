@@ -356,3 +356,14 @@ def test_a_picture_of_a_finished_run_is_saved(rig: Rig, tmp_path: Path) -> None:
     assert child.wait(1) == 0, child.communicate()
     child.communicate()
     assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_renderer_whose_streamer_stays_away_ends_with_a_sentence_if_it_is_told_to(tmp_path: Path) -> None:
+    nobody = f"ipc://{tmp_path}/nobody"
+    command = [CAVECAST, "renderer", "--feed", nobody, "--views", f"ipc://{tmp_path}/views", "--patience", "1"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 75
+    assert '"ready": "renderer"' in ended.stdout
+    assert ended.stderr.splitlines()[-1] == (
+        f"cavecast: nothing was heard from the streamer at {nobody} for 1 s (--patience)"
+    )
