@@ -59,6 +59,9 @@ put(DECISION, "streamer.control", "__init__ runs parts script")
 put(ENGINE, "streamer.control", "schema metrics pages openapi folder")
 put(SHELL, "streamer.control", "launcher link relay local registry answers security app")
 put(COMMAND, "streamer.control", "main")
+put(DECISION, "streamer.control.cluster", "__init__ hearing troubles")
+put(ENGINE, "streamer.control.cluster", "connections engine")
+put(SHELL, "streamer.control.cluster", "following")
 put(DECISION, "streamer.run", "given outcome showcase")
 put(SHELL, "streamer.run", "server client course")
 put(COMMAND, "streamer.run", "commands")
@@ -176,7 +179,7 @@ def test_a_module_imports_only_what_lies_below_it(name: str) -> None:
     ("xarray", "inference_workers.source streamer.archive renderers.notebook"),
     ("netCDF4", "inference_workers.source.engine_"),
     ("zarr", "inference_workers.source streamer.archive"),
-    ("kubernetes", "streamer.control"),
+    ("kubernetes", "streamer.control.cluster.engine"),
 ])  # fmt: skip
 def test_a_large_library_is_known_in_its_own_rooms_only(library: str, rooms: str) -> None:
     users = {name for name, path in MODULES.items() if library in {i.partition(".")[0] for i in imports(name, path)}}
