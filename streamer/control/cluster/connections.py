@@ -99,11 +99,11 @@ def _shut(found: socket.socket) -> None:
 
 
 class Watch:
-    """A watch under way: its events, until the server ends it.  ``close`` may be called from another thread."""
+    """A watch under way: its events, until the server ends it.  ``stop`` may be called from another thread."""
 
     def __init__(self, what: str, server: str, response: Any, largest_bytes: int) -> None:
         self._what, self._server, self._response, self._largest_bytes = what, server, response, largest_bytes
-        self._closed = False
+        self._stopped = False
 
     def __iter__(self) -> Iterator[Event]:
         """Raises Expired for a version that is too old, other Trouble, and Unanswered where the connection is lost."""
@@ -118,9 +118,8 @@ class Watch:
         except _LOST as error:
             raise of_silence(self._what, self._server, reason(error)) from None
         finally:
-            ended = self._closed
             self.close()
-        if ended:
+        if self._stopped:
             raise Unanswered(f"{self._what}: it was ended")
 
     def _event(self, line: bytes) -> Event:
@@ -132,11 +131,14 @@ class Watch:
             raise Unanswered(f"{self._what}: {self._server} sends events that are none of an API server")
         return Event(kind, thing)
 
-    def close(self) -> None:
-        """Ends it; nothing more is heard."""
-        self._closed = True
-        with contextlib.suppress(*_LOST, RuntimeError):
+    def stop(self) -> None:
+        """Ends it: whoever reads from it raises Unanswered."""
+        self._stopped = True
+        with contextlib.suppress(*_LOST, RuntimeError):  # it has ended by itself
             self._response.shutdown()
+
+    def close(self) -> None:
+        """Gives its connection up; for the thread that reads."""
         with contextlib.suppress(*_LOST, RuntimeError):
             self._response.close()
 

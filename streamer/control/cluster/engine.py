@@ -7,6 +7,7 @@ comes out is taken as the server sends it, since a newer one may know more.  Eve
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,6 +58,8 @@ class Limits(NamedTuple):
     largest_bytes: int = 64 << 20
     most_objects: int = 100_000
     log_bytes: int = 1 << 20
+    list_s: float = 120.0
+    """All pages of a list together."""
 
 
 class _Kind(NamedTuple):
@@ -76,7 +79,29 @@ _KINDS = {
     "Deployment": _Kind("AppsV1Api", "deployment"), "Job": _Kind("BatchV1Api", "job"),
     "NetworkPolicy": _Kind("NetworkingV1Api", "network_policy"), "Lease": _Kind("CoordinationV1Api", "lease"),
 }  # fmt: skip
+MOST_CONNECTIONS = 32
+"""So many are kept open; more are made where more is asked at once."""
+LARGEST_REFUSAL, REFUSAL_S = 1 << 20, 10.0
 _MERGE = "application/merge-patch+json"
+
+
+class _Answered(Exception):
+    """An answer other than 2xx."""
+
+    def __init__(self, code: int, body: bytes, retry_after: str | None) -> None:
+        super().__init__(code)
+        self.code, self.body, self.retry_after = code, body, retry_after
+
+
+class _Client(client.ApiClient):  # type: ignore[misc]
+    """The official client, which would read whatever comes with a refusal, however much it is."""
+
+    def call_api(self, *arguments: Any, **more: Any) -> Any:
+        answer = super().call_api(*arguments, **more)
+        if 200 <= answer.status <= 299:
+            return answer
+        body = whole("read a refusal", self.configuration.host, answer.response, LARGEST_REFUSAL, REFUSAL_S)
+        raise _Answered(answer.status, body, answer.headers.get("Retry-After"))
 
 
 class Engine:
@@ -88,7 +113,8 @@ class Engine:
         self.server: str = configuration.host
         # Whoever asks decides on trying again; a client that does so by itself would outlast every deadline.
         configuration.retries = False
-        self._client = client.ApiClient(configuration)
+        configuration.connection_pool_maxsize = MOST_CONNECTIONS
+        self._client = _Client(configuration)
         self._sockets = Sockets()
         self._client.rest_client.pool_manager.pool_classes_by_scheme = self._sockets.classes()
         self._apis = {name: getattr(client, name)(self._client) for name in {kind.api for kind in _KINDS.values()}}
@@ -211,7 +237,7 @@ class Engine:
     def _pages(self, what: str, kind: str, selector: str, namespace: str) -> tuple[list[Object], str]:
         found: list[Object] = []
         more: dict[str, str] = {}
-        version = ""
+        version, until = "", time.monotonic() + self.limits.list_s
         while True:
             page = self._ask(what, kind, "list", namespace, label_selector=selector, limit=self.limits.page, **more)
             items, data = page.get("items") or [], page.get("metadata") or {}
@@ -224,6 +250,8 @@ class Engine:
             version = version or data["resourceVersion"]
             if not data.get("continue"):
                 return found, version
+            if time.monotonic() > until:
+                raise Unanswered(f"{what}: it took longer than {self.limits.list_s:g} s; it is tried again")
             more = {"_continue": data["continue"]}
 
     def watch(
@@ -268,11 +296,9 @@ class Engine:
         except ValidationError as error:
             raise Refused(f"{what}: {_first_complaint(error)}") from None
         except ApiException as error:
-            if not error.status:  # TLS
-                raise of_silence(what, self.server, error.reason) from None
-            headers, body = error.headers or {}, error.body
-            said = body.encode() if isinstance(body, str) else body or b""
-            raise of_answer(what, self.server, error.status, said, headers.get("Retry-After")) from None
+            raise of_silence(what, self.server, error.reason) from None  # TLS
+        except _Answered as answer:
+            raise of_answer(what, self.server, answer.code, answer.body, answer.retry_after) from None
         except (urllib3.exceptions.HTTPError, OSError, ConfigException) as error:
             raise of_silence(what, self.server, reason(error)) from None
 

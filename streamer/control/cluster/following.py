@@ -65,7 +65,7 @@ class Follower:
             return self._hearing.state(namespace or self._namespace, name, self._clock.now())
 
     def objects(self) -> list[Object]:
-        """The objects as they were last seen; ``in_touch`` says whether that was just now."""
+        """The objects as they were last seen, not to be changed; ``in_touch`` says whether that was just now."""
         with self._lock:
             return self._hearing.objects()
 
@@ -84,7 +84,7 @@ class Follower:
         with self._lock:
             watch = self._watch
         if watch is not None:
-            watch.close()
+            watch.stop()
 
     def _run(self) -> None:
         try:
@@ -192,7 +192,10 @@ class ClusterLine:
             self._room.release()
             raise Unanswered("the line to the cluster is closed")
         self._requests.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:  # the process may have no more threads
+            finish(None, Unanswered(f"the API server cannot be asked: {error}"))
         return await answer
 
     def follow(self, kind: str, selector: str = "", namespace: str = "") -> Follower:

@@ -106,8 +106,8 @@ class Site:
             self.settle()
             if line is not None:
                 await line.news(0.05)
-            else:
-                await asyncio.sleep(0.02)
+            else:  # a real cluster is given time, ours needs none
+                await asyncio.sleep(0.2 if self.cluster is None else 0)
         return found
 
     @contextmanager

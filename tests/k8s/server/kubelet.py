@@ -1,7 +1,7 @@
 """The kubelets: pods on nodes that live are started, end as they were made to, and stop when they are deleted.
 
 A container's command says what it does, where it says it: ``sleep 5; exit 3`` ends with 3 five seconds after its start
-(of the time that is given).  All others run until a test ends them.
+(of the time that is given), ``echo word`` is its log.  All others run until a test ends them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.k8s.server.cluster import Cluster
 
 _EXIT = re.compile(r"\bexit (\d+)")
+_ECHO = re.compile(r"\becho (\w+)")
 _SLEEP = re.compile(r"\bsleep (\d+)")
 BACKOFF_S, LONGEST_BACKOFF_S = 10.0, 300.0
 
@@ -107,6 +108,8 @@ def _start(cluster: Cluster, pod: Obj) -> None:
     _ready(cluster, pod, True, "")
     cluster.keep(PODS, pod)
     if first:
+        said = _ECHO.findall(" ".join(pod["spec"]["containers"][0].get("command") or []))
+        cluster.logs[pod["metadata"]["namespace"], pod["metadata"]["name"]] = "".join(f"{one}\n" for one in said)
         cluster.registry.event(
             pod, "Normal", "Started", f"Started container {pod['spec']['containers'][0]['name']}", "kubelet"
         )

@@ -25,6 +25,18 @@ from tests.k8s.server.loopback import certificate
 DEADLINE_S = 20.0
 
 
+class _Server(uvicorn.Server):
+    """Says when it has started."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
 class Served:
     """A cluster with an address."""
 
@@ -37,15 +49,12 @@ class Served:
             application(cluster), log_level="critical", lifespan="off", ssl_certfile=self.certificate, ssl_keyfile=key,
             timeout_graceful_shutdown=1, http="h11", ws="none",
         )  # fmt: skip
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
-        limit = time.monotonic() + DEADLINE_S
-        while not self._server.started:
-            assert time.monotonic() < limit, "the API server of the tests did not start"
-            time.sleep(0.005)
+        assert self._server.ready.wait(DEADLINE_S), "the API server of the tests did not start"
 
     def stop(self) -> None:
         self.cluster.close()

@@ -6,12 +6,23 @@ revision, ``since`` what has happened after it; both raise ``Compacted`` for wha
 
 from __future__ import annotations
 
-import copy
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.k8s.server.kinds import Obj
+
+
+def copied(found: Any) -> Any:
+    """A copy of what JSON can be, faster than any general one."""
+    if isinstance(found, dict):
+        return {key: copied(value) for key, value in found.items()}
+    return [copied(value) for value in found] if isinstance(found, list) else found
+
+
+def _own(found: Obj) -> Obj:
+    result: Obj = copied(found)
+    return result
 
 
 class Key(NamedTuple):
@@ -48,35 +59,36 @@ class Store:
 
     def get(self, key: Key) -> Obj | None:
         """A copy of an object."""
-        return copy.deepcopy(self.objects.get(key))
+        found: Obj | None = copied(self.objects.get(key))
+        return found
 
     def every(self, resource: str, namespace: str = "") -> list[Obj]:
         """Copies of the objects of a resource, in the order of their keys."""
         keys = sorted(k for k in self.objects if k.resource == resource and namespace in ("", k.namespace))
-        return [copy.deepcopy(self.objects[key]) for key in keys]
+        return [copied(self.objects[key]) for key in keys]
 
     def put(self, key: Key, obj: Obj) -> Obj:
         """Keeps a new version and returns it; the same once more is no new version."""
         before = self.objects.get(key)
-        obj = copy.deepcopy(obj)
+        obj = _own(obj)
         if before is not None:
             obj["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
             if obj == before:
-                return copy.deepcopy(before)
+                return _own(before)
         self.revision += 1
         obj["metadata"]["resourceVersion"] = str(self.revision)
         self.objects[key] = obj
         self._happened(Change(self.revision, "MODIFIED" if before else "ADDED", key, obj, before))
-        return copy.deepcopy(obj)
+        return _own(obj)
 
     def remove(self, key: Key) -> Obj:
         """Removes an object; its last state bears the revision of its end."""
         before = self.objects.pop(key)
         self.revision += 1
-        last = copy.deepcopy(before)
+        last = _own(before)
         last["metadata"]["resourceVersion"] = str(self.revision)
         self._happened(Change(self.revision, "DELETED", key, last, before))
-        return copy.deepcopy(last)
+        return _own(last)
 
     def _happened(self, change: Change) -> None:
         self.history.append(change)
