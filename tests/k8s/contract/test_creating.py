@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from typing import Any
 
@@ -111,7 +112,12 @@ def test_a_quota_is_told_with_its_figures(site: Site) -> None:
             "spec": {"hard": {"count/configmaps": "2"}},
         }  # fmt: skip
         engine.create(quota, taken)
-        site.settle()
+
+        def counted() -> bool:
+            found = engine.get("ResourceQuota", "small")
+            return found is not None and found.get("status", {}).get("used", {}).get("count/configmaps") == "1"
+
+        asyncio.run(site.until(counted, "the quota is counted"))
         engine.create(config_map("first"), taken)  # beside the one that every namespace has
         words = r"the quota small refuses it: it asks for count/configmaps=1, count/configmaps=2 is used of count/confi"
         with pytest.raises(OverQuota, match=words):

@@ -47,6 +47,10 @@ def refusal(store: Store, kind: Kind, namespace: str, found: Obj) -> Refused | N
             said = f"failed quota: {limit['metadata']['name']}: must specify {lacking}"
             return forbidden(kind, found["metadata"]["name"], said)
         concerned = sorted(name for name in hard if name in wanted)
+        counted = limit.get("status", {}).get("used") or {}
+        if unknown := [name for name in concerned if name not in counted]:  # its controller has not been there yet
+            said = f"status unknown for quota: {limit['metadata']['name']}, resources: {','.join(unknown)}"
+            return forbidden(kind, found["metadata"]["name"], said)
         now = used(store, namespace, hard) if concerned else {}
         over = [name for name in concerned if now[name] + wanted[name] > quantity(hard[name])]
         if over:

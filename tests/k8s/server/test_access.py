@@ -154,6 +154,8 @@ def test_a_quota_refuses_what_exceeds_it_with_its_figures(api: Api) -> None:
         {"metadata": {"name": "small"}, "spec": {"hard": {"requests.nvidia.com/gpu": "2", "count/jobs.batch": "1"}}},
     )
     gpu: Obj = {"container": {"resources": {"limits": {"nvidia.com/gpu": "1"}}}}
+    assert "status unknown for quota: small" in api.refused("POST", "pods", body=pod("one", **gpu))["message"]
+    api.served.cluster.tick()
     for name in ("one", "two"):
         api.create("pods", pod(name, **gpu))
     status = api.refused("POST", "pods", body=pod("three", **gpu))
@@ -180,6 +182,7 @@ def test_a_quota_of_memory_wants_every_container_to_say_how_much(api: Api) -> No
         "resourcequotas",
         {"metadata": {"name": "small"}, "spec": {"hard": {"limits.memory": "1Gi", "requests.cpu": "1"}}},
     )
+    api.served.cluster.tick()
     assert api.refused("POST", "pods", body=pod("one"))["message"].endswith(
         "failed quota: small: must specify limits.memory for: main; requests.cpu for: main"
     )

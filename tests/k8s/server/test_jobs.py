@@ -230,6 +230,7 @@ def test_a_suspended_job_has_no_pods(cluster: Cluster) -> None:
 def test_what_a_quota_refuses_is_an_event_of_the_job(cluster: Cluster) -> None:
     quota = {"metadata": {"name": "small"}, "spec": {"hard": {"pods": "1"}}}
     cluster.registry.create(BY_RESOURCE["resourcequotas"], "lab", quota)
+    cluster.tick()
     _create(cluster, job("one", 2))
     assert len(_alive(cluster)) == 1
     refused = [one for one in cluster.every("events", "lab") if one["reason"] == "FailedCreate"]
