@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import urllib3
@@ -36,7 +36,7 @@ class Sockets:
 
     def __init__(self) -> None:
         self._open: weakref.WeakKeyDictionary[HTTPConnection, socket.socket] = weakref.WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.closed = False
 
     def classes(self) -> dict[str, type[HTTPConnectionPool]]:
@@ -62,8 +62,16 @@ class Sockets:
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = Plain
 
+            def _put_conn(self, conn: Any) -> None:
+                if sockets.refuses(conn, super()._put_conn):
+                    conn.close()
+
         class SecurePool(HTTPSConnectionPool):
             ConnectionCls = Secure
+
+            def _put_conn(self, conn: Any) -> None:
+                if sockets.refuses(conn, super()._put_conn):
+                    conn.close()
 
         return {"http": PlainPool, "https": SecurePool}
 
@@ -76,6 +84,16 @@ class Sockets:
             else:
                 self._open[connection] = made.dup()
         return made
+
+    def refuses(self, connection: Any, put: Callable[[Any], None]) -> bool:
+        """Puts a connection back into its pool, unless all are closed: a pool that is closed meanwhile would lose it.
+
+        Returns whether it is to be closed instead.
+        """
+        with self._lock:
+            if not self.closed:
+                put(connection)
+            return self.closed and connection is not None
 
     def remove(self, connection: HTTPConnection) -> None:
         """A connection is about to be closed."""

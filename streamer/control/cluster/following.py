@@ -73,6 +73,11 @@ class Follower:
         with self._lock:
             return self._hearing.in_touch(self._clock.now())
 
+    def watching(self) -> bool:
+        """Whether a watch is open just now; between two of them, and while it is listed, there is none."""
+        with self._lock:
+            return self._watch is not None
+
     def words(self) -> str:
         """What stands in the way of knowing, in a sentence; empty where nothing does."""
         with self._lock:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streamer.control.cluster.troubles import NotAllowed, NotThere, OverQuota, Refused, Taken, Unanswered
+from streamer.control.cluster.troubles import Changed, NotAllowed, NotThere, OverQuota, Refused, Taken, Unanswered
 from tests.k8s.contract.site import Site, closing, config_map, job, owned_by, taken
 from tests.k8s.server.registry import Registry
 
@@ -103,6 +103,23 @@ def test_a_namespace_that_is_not_there_is_said_so(site: Site) -> None:
         elsewhere = copy.deepcopy(config_map("root", namespace="nowhere-at-all"))
         with pytest.raises(NotThere, match='namespaces "nowhere-at-all" not found'):
             engine.create(elsewhere, taken)
+
+
+def test_a_patch_is_a_merge_patch_whose_lists_replace(site: Site) -> None:
+    with closing(site.engine()) as engine:
+        engine.create(config_map("root", finalizers=["example.com/a"]), taken)
+        found = engine.patch("ConfigMap", "root", {"metadata": {"finalizers": ["example.com/b"]}})
+        assert found["metadata"]["finalizers"] == ["example.com/b"]
+        engine.patch("ConfigMap", "root", {"metadata": {"finalizers": None}})
+
+
+def test_a_change_of_an_old_version_is_refused(site: Site) -> None:
+    with closing(site.engine()) as engine:
+        old, _ = engine.create(config_map("root"), taken)
+        engine.patch("ConfigMap", "root", {"data": {"a": "1"}})
+        version = {"resourceVersion": old["metadata"]["resourceVersion"]}
+        with pytest.raises(Changed, match="the object has been modified"):
+            engine.patch("ConfigMap", "root", {"metadata": version, "data": {"a": "2"}})
 
 
 def test_a_quota_is_told_with_its_figures(site: Site) -> None:

@@ -8,7 +8,7 @@ from streamer.control.cluster.engine import Engine
 from streamer.control.cluster.following import ClusterLine, Follower
 from streamer.control.cluster.hearing import Gone, Rules, Seen, Unknown
 from streamer.control.cluster.troubles import Expired
-from tests.k8s.contract.site import IMPATIENT, Site, closing, config_map, story, taken
+from tests.k8s.contract.site import IMPATIENT, Site, SteppedClock, closing, config_map, story, taken
 
 SELECTOR = "cavecast/run=run-1"
 FOREGROUND = {"propagationPolicy": "Foreground"}
@@ -65,7 +65,7 @@ def test_a_watch_that_is_over_goes_on_where_it_was(site: Site) -> None:
     async def told(line: ClusterLine) -> None:
         follower = await _following(site, line, "one")
         if site.cluster is not None:
-            await site.until(lambda: site.cluster is None or site.cluster.listeners, "it watches", line)
+            await site.until(follower.watching, "it watches", line)
             site.cluster.requests.clear()
             site.cluster.advance(2)  # the time of a watch passes on the server
             await site.until(
@@ -80,17 +80,21 @@ def test_a_watch_that_is_over_goes_on_where_it_was(site: Site) -> None:
 
 
 def test_a_watch_that_is_cut_is_heard_anew(site: Site) -> None:
+    clock = SteppedClock()
+
     async def told(line: ClusterLine) -> None:
         follower = await _following(site, line, "one", "two")
+        await site.until(follower.watching, "it watches", line)
         site.line.drop()
         await site.until(lambda: not follower.in_touch(), "the loss is noticed", line)
         assert isinstance(follower.state("one"), Unknown)
         assert "does not answer" in follower.words()
+        clock.allow(60)
         await site.until(follower.in_touch, "it is heard again", line)
         assert isinstance(follower.state("one"), Seen)
         assert follower.words() == ""
 
-    story(site, told)
+    story(site, told, clock=clock)
 
 
 def test_a_watch_that_is_silent_is_given_up(site: Site) -> None:
@@ -132,7 +136,7 @@ def test_a_watch_that_the_server_breaks_off_is_heard_anew(site: Site) -> None:
 
     async def told(line: ClusterLine) -> None:
         follower = await _following(site, line, "one")
-        await site.until(lambda: cluster.listeners, "it watches", line)
+        await site.until(follower.watching, "it watches", line)
         cluster.requests.clear()
         cluster.drop_watches()
         await line.ask(line.engine.create, config_map("two"), taken)
@@ -189,7 +193,7 @@ def test_events_whose_version_became_too_old_are_listed_again(site: Site) -> Non
     async def told(line: ClusterLine) -> None:
         follower = line.follow("Event")
         await site.until(follower.in_touch, "events are heard", line)
-        await site.until(lambda: cluster.listeners, "it watches", line)
+        await site.until(follower.watching, "it watches", line)
         with cluster.lock:
             cluster.drops += 1
             cluster.namespace(f"{site.namespace}-2")

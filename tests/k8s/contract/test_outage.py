@@ -72,6 +72,7 @@ def test_an_api_server_that_only_apologises_means_nothing_either(site: Site, ref
         await line.ask(line.engine.create, config_map("one"), taken)
         follower = line.follow("ConfigMap", SELECTOR)
         await site.until(follower.in_touch, "it is heard", line)
+        cluster.requests.clear()
         with cluster.answering(refused):
             site.line.drop()
             clock.allow(60)
@@ -79,6 +80,8 @@ def test_an_api_server_that_only_apologises_means_nothing_either(site: Site, ref
             assert isinstance(follower.state("one"), Unknown)
             with pytest.raises(Unanswered, match=str(refused.code)):
                 await line.ask(line.engine.delete, "ConfigMap", "one", FOREGROUND)
+            # Whoever asked decides on trying again: what the client repeats by itself has no deadline.
+            assert len([asked for asked in cluster.requests if asked.startswith("DELETE")]) == 1
         clock.allow(60)
         await site.until(follower.in_touch, "it is heard again", line)
         assert isinstance(follower.state("one"), Seen)
