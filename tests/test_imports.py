@@ -63,6 +63,9 @@ put(ENGINE, "streamer.control.migrations", "__init__ env versions.__init__ versi
 put(SHELL, "streamer.control", "launcher link relay local past desk scrutiny registry answers security app")
 put(SHELL, "streamer.control", "run_routes object_routes catalog_routes")
 put(COMMAND, "streamer.control", "main")
+put(DECISION, "streamer.control.cluster", "__init__ hearing troubles")
+put(ENGINE, "streamer.control.cluster", "connections engine")
+put(SHELL, "streamer.control.cluster", "following")
 put(DECISION, "streamer.run", "given outcome showcase")
 put(SHELL, "streamer.run", "server elsewhere course")
 put(SHELL, "streamer", "client")
@@ -182,7 +185,7 @@ def test_a_module_imports_only_what_lies_below_it(name: str) -> None:
     ("xarray", "inference_workers.source streamer.archive renderers.notebook"),
     ("netCDF4", "inference_workers.source.engine_"),
     ("zarr", "inference_workers.source streamer.archive"),
-    ("kubernetes", "streamer.control"),
+    ("kubernetes", "streamer.control.cluster.engine"),
 ])  # fmt: skip
 def test_a_large_library_is_known_in_its_own_rooms_only(library: str, rooms: str) -> None:
     users = {name for name, path in MODULES.items() if library in {i.partition(".")[0] for i in imports(name, path)}}
