@@ -63,7 +63,7 @@ put(ENGINE, "streamer.control.migrations", "__init__ env versions.__init__ versi
 put(SHELL, "streamer.control", "launcher link relay local past desk scrutiny registry answers security app")
 put(SHELL, "streamer.control", "run_routes object_routes catalog_routes")
 put(COMMAND, "streamer.control", "main")
-put(DECISION, "streamer.control.cluster", "__init__ hearing troubles")
+put(DECISION, "streamer.control.cluster", "hearing troubles")
 put(ENGINE, "streamer.control.cluster", "connections engine")
 put(SHELL, "streamer.control.cluster", "following")
 put(DECISION, "streamer.run", "given outcome showcase")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
