@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.control.cluster.plan import Seat, WallPlan
+from streamer.control.cluster.plan import Object, Seat, WallPlan
 from streamer.control.cluster.seating import DisplayNode, display_nodes, seat
 from tests.k8s.manifests.plans import wall
 
@@ -101,7 +101,7 @@ def test_without_a_list_of_nodes_the_files_hosts_are_taken_and_it_is_said() -> N
 
 def test_display_nodes_are_those_that_carry_all_labels_of_the_selector() -> None:
     zone = {"topology.kubernetes.io/zone": "ucsd-suncave"}
-    nodes = [
+    nodes: list[Object] = [
         {"metadata": {"name": "n2", "labels": {**zone, "kubernetes.io/hostname": "column-2"}}},
         {"metadata": {"name": "n1", "labels": {**zone, "more": "x"}}},
         {"metadata": {"name": "n3", "labels": {"topology.kubernetes.io/zone": "elsewhere"}}},
