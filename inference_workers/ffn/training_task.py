@@ -67,7 +67,7 @@ def task_of(given: dict[str, Any]) -> Task:
         flood=flood, mean=mean, std=std, mirror=mirror,
         **{name: given[name] for name in (
             "depth", "features", "batch", "learning_rate", "steps", "minutes", "patience", "watch", "validate_every",
-            "validation_examples", "object_weight", "seed",
+            "validation_examples", "object_weight", "moves", "seed",
         )},
     )  # fmt: skip
     training = Training(
