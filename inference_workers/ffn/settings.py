@@ -48,8 +48,9 @@ class FloodFillSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Whether a voxel that was once unlikely can never become likelier, so that objects do not leak into others."""
     disconnection_share: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """The bias acts where more than this share of a prediction is likely enough to move to."""
-    separate: bool = False
-    """Whether parts of an object that do not touch (26 neighbours) become objects of their own in the end."""
+    connected: bool = False
+    """Whether objects are, in the end, what is connected (26 neighbours): parts of one that do not touch are objects of
+    their own, and objects that touch are one."""
 
     def __post_init__(self) -> None:
         """Raises ValueError, naming what does not fit."""
