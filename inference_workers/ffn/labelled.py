@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_workers.ffn.measures import connected, lasting
+from inference_workers.ffn.components import connected, lasting
 from inference_workers.source import InputError, InspectRequest, inspect, open_source, times
 from inference_workers.source.address import resolve
 from inference_workers.source.opened import OpenVolume, open_path

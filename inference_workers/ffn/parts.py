@@ -7,9 +7,10 @@ touch.  Both are mended by what an object is there (``connected`` in the setting
 
 from __future__ import annotations
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
+
+from inference_workers.ffn.components import connected
 
 
 def by_contact(labels: NDArray[np.int32], least: int = 0) -> NDArray[np.int32]:
@@ -18,13 +19,13 @@ def by_contact(labels: NDArray[np.int32], least: int = 0) -> NDArray[np.int32]:
     A part goes by the smallest number in it; of several with the same one, the largest does (the first in C order of
     equal ones), and the others get the next free numbers.  Parts of fewer than ``least`` voxels are 0.
     """
-    parts = cc3d.connected_components(labels > 0, connectivity=26, out_dtype=np.uint32).reshape(-1)
+    parts = connected(labels > 0).reshape(-1)
     inside = np.flatnonzero(parts)
     of = parts[inside]
     sizes = np.bincount(of, minlength=1)
     owner = np.full(len(sizes), np.iinfo(np.int32).max, np.int32)
     np.minimum.at(owner, of, labels.reshape(-1)[inside])
-    owner[(sizes < max(least, 1))] = 0
+    owner[sizes < max(least, 1)] = 0
     order = np.lexsort((np.arange(len(sizes)), -sizes, owner))
     is_first = np.append(True, owner[order][1:] != owner[order][:-1])
     names = owner.copy()

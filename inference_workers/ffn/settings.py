@@ -8,6 +8,8 @@ bias is on as soon as one voxel of a prediction is likely.
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,6 +20,16 @@ from streamer.wire.grid import Triple, triple
 Probability = Annotated[float, Meta(gt=0, lt=1)]
 Count = Annotated[int, Meta(ge=0)]
 Policy = Literal["maxima", "peaks", "grid", "list"]
+
+
+def plainly(why: Exception, known: Iterable[str]) -> str:
+    """What a record complains of, with the option's name in the place of where in the record it is."""
+    said = str(why)
+    unknown = re.match(r"Object contains unknown field `(.+?)`", said)
+    if unknown:
+        return f"--set {unknown[1]}: there is no such setting of the flood fill; there are {', '.join(sorted(known))}"
+    found = re.fullmatch(r"(.*) - at `\$\.?(.*)`", said)
+    return f"--{found[2].replace('_', '-')}: {found[1][0].lower()}{found[1][1:]}" if found and found[2] else said
 
 
 def logit(probability: float) -> float:

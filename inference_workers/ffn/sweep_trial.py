@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_workers.ffn import domain as where
+from inference_workers.ffn.components import lasting
 from inference_workers.ffn.file import read_config
 from inference_workers.ffn.labelled import Labelled, check_same, components_of, open_labels
-from inference_workers.ffn.measures import contingency, lasting
+from inference_workers.ffn.measures import contingency
 from inference_workers.ffn.model import ModelConfig
 from inference_workers.ffn.reconcile import SMALLER_SHARED
 from inference_workers.ffn.scores import Scores, scores

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from inference_workers.ffn.augment import choose_mirrors, mirror
 from inference_workers.ffn.chunks import filled_up
-from inference_workers.ffn.measures import connected, lasting
+from inference_workers.ffn.components import connected, lasting
 from inference_workers.ffn.pipeline import Blocks
 from inference_workers.ffn.sampling import NOWHERE, class_map, draw, sort_places
 from inference_workers.ffn.training import LIKELY, UNLIKELY, Example, TrainingSettings
