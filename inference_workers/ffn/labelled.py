@@ -175,7 +175,7 @@ def check_same(a: Labelled, b: Labelled) -> None:
 def _check_axis(ours: Axis, theirs: Axis, a: str, b: str) -> None:
     here, there = ours.points, theirs.points
     if ours.kind == "time":
-        if not times.same_calendar(ours.calendar, theirs.calendar):
+        if not times.same_dates(ours.calendar, ours.units, theirs.calendar, theirs.units, float(here.min())):
             raise InputError(f"{a} counts time in another calendar than {b}: compare labels of the same volume.")
         there = times.convert(there, theirs.units, ours.units, ours.calendar, b)
     apart = np.abs(here - there)

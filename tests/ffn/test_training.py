@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import xarray as xr
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
@@ -467,6 +468,39 @@ def test_a_network_learns_and_says_what_it_has_seen(volume: Path, tmp_path: Path
     again = train(volume, out, "--steps", "90")
     assert again.exit_code == 2
     assert "go on with --resume, or begin again with --anew" in again.output
+
+
+def test_training_ends_when_nothing_gets_better_and_what_it_saw_is_left_out(volume: Path, tmp_path: Path) -> None:
+    out = tmp_path / "part.keras"
+    options = ["--interval", "0:20", "--region=-90,0,0,348", "--validation", "14:20", "--patience", "2"]
+    some = [option for option in SMALL if option not in ("--validation", "18:24")]
+    said = CliRunner().invoke(
+        ffn,
+        ["train", str(volume), "-o", str(out), *some, *options, "--validate-every", "5", "--steps", "4000", "--json"],
+    )
+    assert said.exit_code == 0, said.output
+    told = json.loads(said.stdout)
+    assert re.match(r"2 validations brought nothing better than step \d+", told["why"]), told
+    assert told["step"] == told["watch"]["best_step"] + 10 < 4000
+    seen = read_config(out).training
+    assert seen is not None
+    assert seen.steps == [(0, 20)]
+    assert seen.region == (-85.5, -4.5, 0.0, 337.5)
+    judged = CliRunner().invoke(
+        ffn, ["evaluate", str(volume), str(volume), "--connect", "5", "--model", str(out), "--json"]
+    )
+    assert judged.exit_code == 2, "a field is no prediction"
+    labels = tmp_path / "labels.nc"
+    with xr.open_dataset(volume) as field:
+        (field.heat >= 5).astype("i4").rename("labels").to_netcdf(labels, engine="h5netcdf")
+    judged = CliRunner().invoke(
+        ffn, ["evaluate", str(labels), str(volume), "--connect", "5", "--model", str(out), "--json"]
+    )
+    assert judged.exit_code == 0, judged.output
+    compared = json.loads(judged.stdout)
+    nz, ny, nx = small_volume.SHAPE
+    assert compared["total"]["voxels"] == nz * ny * nx - 20 * 10 * 31
+    assert compared["left_out"].startswith("20 steps from 2000-01-01 00:00 to 2000-01-03 09:00")
 
 
 @pytest.mark.parametrize("moves", ["fixed", "max_pred"])
