@@ -40,7 +40,7 @@ from inference_workers.ffn.sweep import (
 from inference_workers.ffn.sweep_report import page
 from inference_workers.ffn.sweep_trial import Trials, closed
 from inference_workers.ffn.sweep_work import bury_dead, gone, this_worker, work
-from tests.ffn import postgres
+from tests.ffn import postgres, small_volume
 from tests.ffn.growing_model import write as write_model
 from tests.ffn.labelled_volumes import grid
 
@@ -343,6 +343,76 @@ def test_of_two_workers_on_postgresql_one_is_killed_and_the_other_does_its_trial
     assert sum(t.state == "complete" for t in done) == 6
     (again,) = (t for t in done if t.attributes.get("retry_of") == number)
     assert again.parameters == done[number].parameters
+
+
+TRAINING = """
+name = "trained"
+goal = "voxel_f1"
+trials = 2
+[data]
+volume = "warm.nc"
+connect = 5
+min_duration_h = 12
+backend = "openvino"
+[validation.late]
+interval = "18:24"
+[parameters]
+min_segment_size = 4
+seed_threshold = 5
+[training]
+interval = "0:18"
+validation = "14:18"
+fov = "3,5,5"
+deltas = "1,2,2"
+depth = 2
+features = 4
+mean = 5
+std = 2
+steps = 60
+validate_every = 30
+validation_examples = 16
+threads = 1
+learning_rate = [1e-2, 2e-2]
+moves = "max_pred"
+"""
+
+
+def test_a_sweep_trains_a_network_for_each_trial_and_shows_both(tmp_path: Path) -> None:
+    small_volume.write(tmp_path)
+    config, report = tmp_path / "sweep.toml", tmp_path / "report.html"
+    config.write_text(TRAINING)
+    done = CliRunner().invoke(ffn, ["sweep", str(config), "--json", "--html", str(report)])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert [t["state"] for t in told["trials"]] == ["complete"] * 2
+    assert told["value"] > 0
+    assert told["notes"] == [], "what is validated on was not trained on"
+    assert "moves=max_pred" in told["settings"]
+    assert "training.learning_rate" in report.read_text()
+    assert not list(tmp_path.glob("*.keras")), "networks of trials are not kept"
+
+
+@pytest.mark.parametrize(("old", "new", "sentence"), [
+    ('"max_pred"', '"back"', "training.moves cannot be 'back'"),
+    ("depth = 2", 'depth = "deep"', "training.depth cannot be 'deep'"),
+    ("depth = 2", 'set_ = ["move=0.5", "move=0.6"]', r"training.set_ is no option"),
+])  # fmt: skip
+def test_options_that_a_training_cannot_take_are_refused_before_anything_is_trained(
+    tmp_path: Path, old: str, new: str, sentence: str
+) -> None:
+    small_volume.write(tmp_path)
+    config = tmp_path / "sweep.toml"
+    config.write_text(TRAINING.replace(old, new))
+    refused = CliRunner().invoke(ffn, ["sweep", str(config)])
+    assert refused.exit_code == 2
+    assert sentence in refused.stderr
+    assert not list(tmp_path.glob("*.db"))
+
+
+def test_a_sweep_whose_trials_are_all_refused_says_why(tmp_path: Path) -> None:
+    config = small_sweep(tmp_path, CONFIG.replace("consensus = false", "connected = true\nconsensus = true"))
+    done = CliRunner().invoke(ffn, ["sweep", str(config), "--trials", "1"])
+    assert "trial 0 refused: a consensus keeps objects apart that touch" in done.stdout
 
 
 def test_a_storage_that_goes_away_in_the_middle_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
