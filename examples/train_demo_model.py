@@ -23,7 +23,7 @@ LEARN = [
     *("--depth", "4", "--features", "8", "--fov", "9,17,17", "--deltas", "3,6,6", "--mean", "500", "--std", "100"),
     *("--batch", "16", "--learning-rate", "0.003", "--patience", "0", "--seed", "1"),
     # A likely step is gone wherever it is likelier than not; what does not touch becomes two objects.
-    *("--set", "move=0.5", "--set", "segment=0.5", "--set", "min_segment_size=15", "--set", "separate=true"),
+    *("--set", "move=0.5", "--set", "segment=0.5", "--set", "min_segment_size=15", "--set", "connected=true"),
 ]
 PROVENANCE = (
     "Trained by examples/train_demo_model.py on the first 20 days of CaveCast's sample rivers, a simulation with "

@@ -75,8 +75,9 @@ def inspect(
             found = look(InspectRequest(source, variable, sides, periodic, sizes, with_range), progress)
         if segmenter is not None:
             chosen = choose_parameters(segmenter, _settings(set_ or []), found.suggested)
-            joins, least = wishes_of(segmenter, chosen)
-            found = msgspec.structs.replace(found, parameters=chosen, joins=joins, min_voxels=least)
+            joins, least, compared = wishes_of(segmenter, chosen)
+            grid = msgspec.structs.replace(found.grid, compared=compared)
+            found = msgspec.structs.replace(found, parameters=chosen, grid=grid, joins=joins, min_voxels=least)
     except (InputError, SegmenterError) as why:
         _refuse(why)
     if json:

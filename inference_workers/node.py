@@ -17,24 +17,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, NamedTuple
 
 import msgspec
 import structlog
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from inference_workers.segmenter import Block, Labelling, Segmenter, SegmenterError, load_segmenter
+from inference_workers.chunk import Tools, finish, read_block
+from inference_workers.segmenter import SegmenterError, load_segmenter
 from inference_workers.session import End, Manners, Out, Session
 from inference_workers.source import InputError, open_source
-from inference_workers.statistics import measure, with_layers
-from streamer.wire.block import pack
-from streamer.wire.grid import Box, triple
 from streamer.wire.header import MAX_PAYLOAD_BYTES, Refused, decode, encode
 from streamer.wire.keys import Keys
 from streamer.wire.line import EVENTS, Line
-from streamer.wire.messages import Commit, Lease, Refuse
-from streamer.wire.volume import RunSpec
+from streamer.wire.messages import Lease, Refuse
 
 LINGER_MS = 500
 """How long the last words may take to leave the process."""
@@ -54,15 +50,6 @@ class WorkerEnded(Exception):
 
 FAILED, WRONG_USE = 1, 2
 """Exit codes: for what may go better next time, and for a segmenter that cannot be had as the run asks for it."""
-
-
-class Tools(NamedTuple):
-    """What is needed to work on the chunks of a run."""
-
-    spec: RunSpec
-    source: Any
-    """An ``inference_workers.source.opened.OpenVolume``."""
-    segmenter: Segmenter
 
 
 class Worker:
@@ -288,31 +275,6 @@ class Worker:
         self._attend()
         if self._session.end is not None:
             raise BreakOff
-
-
-def read_block(tools: Tools, chunk: int, beat: Callable[[], None]) -> Block:
-    """A chunk with its pad and the halo that the segmenter wants.  Raises InputError."""
-    grid, halo = tools.spec.grid, tools.segmenter.halo
-    core, shape = grid.core(chunk), grid.block_shape(chunk)
-    box = Box(
-        triple(a - h for a, h in zip(core.start, halo, strict=True)),
-        triple(a + n + h for a, n, h in zip(core.start, shape, halo, strict=True)),
-    )
-    _, y, x = (slice(a, a + n) for a, n in zip(core.start, shape, strict=True))
-    inner = Box(halo, triple(h + n for h, n in zip(halo, shape, strict=True)))
-    areas = tools.source.cell_area_km2(y, x)
-    return Block(grid, chunk, tools.spec.volume, tools.source.read(box), inner, areas, beat)
-
-
-def finish(
-    tools: Tools, lease: Lease, block: Block, labelling: Labelling, read_s: float, began: float
-) -> tuple[Commit, list[bytes]]:
-    """A labelled block as a commit; ``began`` is when its segmentation did.  Raises ValueError."""
-    done = with_layers(tools.spec, block, labelling, measure(block, labelling))
-    return pack(
-        tools.spec.grid, lease.chunk, lease.lease, done,
-        read_s=read_s, segment_s=time.monotonic() - began, layers=tools.spec.layers,
-    )  # fmt: skip
 
 
 def announce(name: str) -> None:

@@ -60,14 +60,17 @@ class Labelling(NamedTuple):
     own rule (also through the halo)."""
     probability: NDArray[np.uint8] | None = None
     """How certain each voxel of ``inner`` is, if the segmenter knows: 0 unknown, else 1…255 from 0 to 1."""
+    field_labels: NDArray[np.unsignedinteger[Any]] | None = None
+    """The same labels on all of ``Block.field``: needed where chunks are ``compared`` beyond the pad."""
 
 
 class Segmenter(Protocol):
     """Labels blocks.  Made from its ``Parameters``; may raise anything: the chunk is then tried elsewhere.
 
     It may have more: ``joins = "overlap"``, if two blocks may draw the outline of one object differently (labels are
-    one then where they overlap enough, and not wherever they share a voxel); ``min_voxels``, the least size of an
-    object over all its chunks; ``together`` and ``segment_together(blocks)``, if several blocks at a time are quicker.
+    one then where they overlap enough, and not wherever they share a voxel); ``compared``, layers (z, y, x) beyond a
+    face on which they are, no more than ``halo`` and the pad; ``min_voxels``, the least size of an object over all its
+    chunks; ``together`` and ``segment_together(blocks)``, if several blocks at a time are quicker.
     """
 
     Parameters: ClassVar[type[msgspec.Struct]]
@@ -88,6 +91,8 @@ class Wishes(NamedTuple):
     """When labels of two chunks are one."""
     min_voxels: int = 0
     """The least size of an object over all its chunks."""
+    compared: Triple = (1, 1, 1)
+    """See ``Grid.compared``."""
 
 
 def segmenters() -> dict[str, EntryPoint]:
@@ -132,9 +137,12 @@ def wishes_of(name: str, parameters: Mapping[str, Parameter]) -> Wishes:
     """What a segmenter with these parameters wants of the streamer.  Raises SegmenterError."""
     made = load_segmenter(name, parameters)
     joins, least = getattr(made, "joins", Wishes().joins), getattr(made, "min_voxels", 0)
+    compared: Triple = getattr(made, "compared", Wishes().compared)
     if joins not in get_args(Joins):
         raise SegmenterError(f"segmenter {name} wants to join by {joins!r}; known are: {', '.join(get_args(Joins))}")
-    return Wishes(cast(Joins, joins), int(least))
+    if any(not 1 <= layers <= halo + 1 for layers, halo in zip(compared, made.halo, strict=True)):
+        raise SegmenterError(f"segmenter {name} wants to compare {compared} layers, and its halo is {made.halo}")
+    return Wishes(cast(Joins, joins), int(least), compared)
 
 
 def schema(name: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_workers.segmenter import Block, Labelling
-from streamer.wire.block import NOWHERE, STAT, Footprint, Segmented, Stats
+from streamer.wire.block import NOWHERE, STAT, Footprint, Segmented, Slabs, Stats
 from streamer.wire.codec import Labels
 from streamer.wire.grid import Flags, Triple
 from streamer.wire.layers import quantise
@@ -63,7 +63,39 @@ def measure(block: Block, labelling: Labelling) -> Segmented:
     z, y, x = (at[firsts] + start for at, start in zip((runs.z, runs.y, runs.x), core.start, strict=True))
     ids = ((z * ny + y) * nx + x + 1).astype(np.uint64)
     footprint = None if block.cell_area_km2 is None else _footprint(block, runs, block.cell_area_km2)
-    return Segmented(labels, own, components, ids, _statistics(block, runs), footprint)
+    beyond = _beyond(block, labelling, labels)
+    return Segmented(labels, own, components, ids, _statistics(block, runs), footprint, beyond=beyond)
+
+
+def _beyond(block: Block, labelling: Labelling, labels: Labels) -> Slabs:
+    """Slabs beyond the core's high faces in the numbers of ``labels``; what core and pad do not have is 0 there.
+
+    Raises ValueError if the segmenter has not said what is there.
+    """
+    depths, found = block.grid.beyond(block.chunk), labelling.field_labels
+    if not any(depths):
+        return None, None, None
+    core = block.grid.core(block.chunk).shape
+    if found is None and labelling.labels.any():
+        raise ValueError(
+            f"chunk {block.chunk}: no labels beyond the pad, where it is to be compared on {depths} layers"
+        )
+    if found is not None and found.shape != block.field.shape:
+        raise ValueError(f"chunk {block.chunk}: labels of shape {found.shape} for a field of {block.field.shape}")
+    number = np.zeros(0, np.uint32)
+    if found is not None:
+        number = np.zeros(1 + int(max(found.max(initial=0), labelling.labels.max(initial=0))), np.uint32)
+        number[labelling.labels[labels > 0]] = labels[labels > 0]
+    slabs: list[Labels | None] = []
+    for axis, depth in enumerate(depths):
+        box = tuple(
+            slice(a + n, a + n + depth) if k == axis else slice(a, a + n)
+            for k, (a, n) in enumerate(zip(block.inner.start, core, strict=True))
+        )
+        shape = tuple(depth if k == axis else n for k, n in enumerate(core))
+        slabs.append((np.zeros(shape, np.uint32) if found is None else number[found[box]]) if depth else None)
+    z, y, x = slabs
+    return z, y, x
 
 
 def with_layers(spec: RunSpec, block: Block, labelling: Labelling, done: Segmented) -> Segmented:

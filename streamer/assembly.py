@@ -179,9 +179,9 @@ class Assembly:
 
         refuse_unless(0 <= commit.own <= commit.components, f"{commit.own} own labels of {commit.components}")
         if seam is not None:
-            largest = max(int(face.max()) for face in seam.low)
+            largest = max(int(face.max()) for face in (*seam.low, *seam.within) if face is not None)
             refuse_unless(largest <= commit.own, f"label {largest} on a face of the core, own are 1…{commit.own}")
-            largest = max((int(face.max()) for face in seam.high if face is not None), default=0)
+            largest = max((int(face.max()) for face in (*seam.high, *seam.beyond) if face is not None), default=0)
             refuse_unless(largest <= commit.components, f"label {largest} in the pad, there are {commit.components}")
         if commit.own:
             refuse_unless(int(ids.min()) > 0 and int(ids.max()) <= grid.voxels, "an id that is no voxel of the volume")

@@ -1,9 +1,10 @@
 """The front of a run: where committed chunks meet, and which of them nothing can touch any more.
 
-A block's pad shows a layer of voxels that its neighbours own.  As soon as both are there, in either
-order, the labels of the pad are matched with the owner's by the segmenter's rule (``RULES``).  A chunk is *closed*
-once it and all 26 around it are committed or failed; its seam is let go then, so memory follows the
-front and not the volume.  All is counted, never scanned: a commit costs no more late in a run than early.
+A block's pad shows a layer of voxels that its neighbours own (or several, ``Grid.compared``).  As soon as
+both are there, in either order, its labels of them are matched with the owner's by the segmenter's rule
+(``RULES``).  A chunk is *closed* once it and all 26 around it are committed or failed; its seam is let go
+then, so memory follows the front and not the volume.  All is counted, never scanned: a commit costs no more
+late in a run than early.
 """
 
 from __future__ import annotations
@@ -149,10 +150,19 @@ class Seams:
         for shared in held.pieces:
             other = self._held.get(shared.owner) if only is None or shared.owner == only else None
             if other is not None:
-                pairs = self._joins(held.seam.pad(shared), other.seam.owned(shared))
+                pairs = self._joins(*self._both(held.seam, other.seam, shared))
                 if len(pairs):
                     joined.append(Joined(chunk, shared.owner, pairs))
         return joined
+
+    def _both(self, mine: Seam, theirs: Seam, shared: Shared) -> tuple[Labels, Labels]:
+        """Labels of one piece of voxels as a block has them and as their owner has them: of the pad, or of a slab."""
+        if self._joins in _FACES_ONLY:
+            axis = next(a for a, start in enumerate(shared.in_block.start) if start > 0)
+            beyond, within = mine.beyond[axis], theirs.within[axis]
+            if beyond is not None and within is not None:
+                return beyond, within
+        return mine.pad(shared), theirs.owned(shared)
 
     def _close(self, around: frozenset[int], chunk: int | None) -> list[int]:
         closed = [] if chunk is None or self._waits_for[chunk] else [chunk]

@@ -1,11 +1,12 @@
 #!/bin/sh
-# What the tests need from the system: a Chromium, an EGL library, and an X server without a screen.  Installs them when it may, else says what to install.
+# What the tests need from the system: a Chromium, an EGL library, an X server without a screen, and a PostgreSQL.  Installs them when it may, else says what to install.
 set -eu
 missing=""
 command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing="$missing chromium"
 if ! ldconfig -p 2>/dev/null | grep -q 'libEGL\.so\.1'; then missing="$missing libegl1 libegl-mesa0 libgl1-mesa-dri"; fi
 command -v Xvfb >/dev/null 2>&1 || missing="$missing xvfb"
 if ! ldconfig -p 2>/dev/null | grep -q 'libGL\.so\.1'; then missing="$missing libgl1 libglx-mesa0 libgl1-mesa-dri"; fi
+command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "Installing$missing …" >&2
@@ -15,5 +16,5 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   apt-get install -y -qq --no-install-recommends $missing >/dev/null
   exit 0
 fi
-echo "The tests need these packages:$missing (Debian's names; Fedora: chromium mesa-libEGL mesa-libGL xorg-x11-server-Xvfb). Install them and run make test again." >&2
+echo "The tests need these packages:$missing (Debian's names; Fedora: chromium mesa-libEGL mesa-libGL xorg-x11-server-Xvfb postgresql-server). Install them and run make test again." >&2
 exit 1

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_workers.ffn.moves import FaceMoves
-from inference_workers.ffn.parts import separated
+from inference_workers.ffn.parts import by_contact
 from inference_workers.ffn.quantise import quantise, sigmoid
 from inference_workers.ffn.settings import FloodFillSettings, logit
 from streamer.wire.grid import Triple
@@ -126,8 +126,9 @@ class Canvas:
     def segment(self, seeds: NDArray[np.integer[Any]]) -> Filled:
         """Fills from each seed (n, 3), in their order, one field of view at a time.
 
-        With ``separate`` in the settings, parts that do not touch get numbers beyond those of the origins, and parts
-        that are too small are dropped; ``steps`` leaves this to whoever drives it, who may join objects before.
+        With ``connected`` in the settings, objects that touch go by the earliest one's number, parts that do not touch
+        get numbers beyond those of the origins, and what is too small is dropped; ``steps`` leaves this to whoever
+        drives it, who may join objects before.
         """
         steps = self.steps(seeds)
         try:
@@ -136,9 +137,9 @@ class Canvas:
                 image, seed = steps.send(self._predict(image[None], seed[None])[0])
         except StopIteration as done:
             filled: Filled = done.value
-        if not self.settings.separate:
+        if not self.settings.connected:
             return filled
-        labels = separated(filled.labels, self.settings.min_segment_size)
+        labels = by_contact(filled.labels, self.settings.min_segment_size)
         return filled._replace(labels=labels, probability=np.where(labels > 0, filled.probability, 0).astype(np.uint8))
 
     def steps(self, seeds: NDArray[np.integer[Any]]) -> Steps:

@@ -17,7 +17,7 @@ from scipy import ndimage
 from inference_workers.ffn.canvas import Canvas, Filled, Predict
 from inference_workers.ffn.consensus import split_consensus
 from inference_workers.ffn.model import ModelConfig
-from inference_workers.ffn.parts import separated
+from inference_workers.ffn.parts import by_contact
 from inference_workers.ffn.reconcile import joined, without_small
 from inference_workers.ffn.seeds import Seeds, choose_seeds
 from inference_workers.ffn.settings import FloodFillSettings
@@ -96,11 +96,12 @@ def labelling(
     for other in others:
         labels = split_consensus(labels, other, 1)
         labels = without_small(labels, settings.min_segment_size, settings.margin, piece.open_sides)
-    if settings.separate:
-        labels = without_small(separated(labels), settings.min_segment_size, settings.margin, piece.open_sides)
-    inner = block.inner.slices
-    kept = np.where(piece.known[inner], labels[inner], 0).astype(np.uint32)
-    return Labelling(kept, np.where(kept > 0, filled[0].probability[inner], 0).astype(np.uint8))
+    if settings.connected:
+        labels = without_small(by_contact(labels), settings.min_segment_size, settings.margin, piece.open_sides)
+    everywhere = np.where(piece.known, labels, 0).astype(np.uint32)
+    kept = everywhere[block.inner.slices]
+    probability = np.where(kept > 0, filled[0].probability[block.inner.slices], 0).astype(np.uint8)
+    return Labelling(kept, probability, everywhere)
 
 
 def voxels_missing(block: Block, known: NDArray[np.bool_]) -> int:

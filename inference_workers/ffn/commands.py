@@ -68,7 +68,7 @@ def import_(
     from inference_workers.ffn.checkpoint import prefix_of, weights_of
     from inference_workers.ffn.file import write_model
     from inference_workers.ffn.model import ModelConfig, ModelError
-    from inference_workers.ffn.settings import FloodFillSettings
+    from inference_workers.ffn.settings import FloodFillSettings, plainly
     from inference_workers.ffn.structure import parameters, shapes
 
     fields = {"fov": _triple("--fov", fov), "deltas": _triple("--deltas", deltas), **_settings(set_ or [])}
@@ -78,7 +78,7 @@ def import_(
             {"depth": depth, "features": features, "mean": mean, "std": std, "flood": flood}, ModelConfig
         )
     except msgspec.ValidationError as why:
-        _refuse(why, _USAGE)
+        _refuse(plainly(why, FloodFillSettings.__struct_fields__), _USAGE)
     config = msgspec.structs.replace(config, variable=variable, units=units, provenance=provenance)
     prefix = prefix_of(checkpoint)
     try:

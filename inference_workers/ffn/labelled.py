@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_workers.ffn.measures import connected, lasting
+from inference_workers.ffn.components import connected, lasting
 from inference_workers.source import InputError, InspectRequest, inspect, open_source, times
 from inference_workers.source.address import resolve
 from inference_workers.source.opened import OpenVolume, open_path
@@ -175,7 +175,7 @@ def check_same(a: Labelled, b: Labelled) -> None:
 def _check_axis(ours: Axis, theirs: Axis, a: str, b: str) -> None:
     here, there = ours.points, theirs.points
     if ours.kind == "time":
-        if not times.same_calendar(ours.calendar, theirs.calendar):
+        if not times.same_dates(ours.calendar, ours.units, theirs.calendar, theirs.units, float(here.min())):
             raise InputError(f"{a} counts time in another calendar than {b}: compare labels of the same volume.")
         there = times.convert(there, theirs.units, ours.units, ours.calendar, b)
     apart = np.abs(here - there)

@@ -1,27 +1,35 @@
-"""Objects that fell into parts which do not touch: each part is an object of its own then.
+"""Objects by contact: what touches is one, and what does not is not.
 
 Where the truth is connectivity, a network that has filled one object often goes on in the next one, across
-a gap that it rightly leaves free.  What lies beyond the gap is another object (``separate`` in the settings).
+a gap that it rightly leaves free; and from two seeds, or two chunks, it fills one object in two pieces that
+touch.  Both are mended by what an object is there (``connected`` in the settings).
 """
 
 from __future__ import annotations
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_workers.ffn.components import connected
 
-def separated(labels: NDArray[np.int32], least: int = 0) -> NDArray[np.int32]:
-    """Labels (z, y, x) of which each is connected (26 neighbours): the largest part of an object keeps its number (the
-    first in C order of equal ones), the others get the next free ones.  Parts of fewer than ``least`` voxels are 0."""
-    parts = cc3d.connected_components(labels, connectivity=26, out_dtype=np.uint32)
-    sizes = np.bincount(parts.reshape(-1))
-    owner = np.zeros(len(sizes), np.int32)
-    owner[parts.reshape(-1)] = labels.reshape(-1)
-    owner[sizes < least] = 0
+
+def by_contact(labels: NDArray[np.int32], least: int = 0) -> NDArray[np.int32]:
+    """The connected parts (26 neighbours) of what is labelled at all (z, y, x).
+
+    A part goes by the smallest number in it; of several with the same one, the largest does (the first in C order of
+    equal ones), and the others get the next free numbers.  Parts of fewer than ``least`` voxels are 0.
+    """
+    parts = connected(labels > 0).reshape(-1)
+    inside = np.flatnonzero(parts)
+    of = parts[inside]
+    sizes = np.bincount(of, minlength=1)
+    owner = np.full(len(sizes), np.iinfo(np.int32).max, np.int32)
+    np.minimum.at(owner, of, labels.reshape(-1)[inside])
+    owner[sizes < max(least, 1)] = 0
     order = np.lexsort((np.arange(len(sizes)), -sizes, owner))
     is_first = np.append(True, owner[order][1:] != owner[order][:-1])
     names = owner.copy()
     beyond = np.sort(order[~is_first & (owner[order] > 0)])
     names[beyond] = int(labels.max(initial=0)) + 1 + np.arange(len(beyond))
-    return np.asarray(names[parts], np.int32)
+    names[0] = 0
+    return np.asarray(names[parts.reshape(labels.shape)], np.int32)

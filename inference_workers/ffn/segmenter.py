@@ -3,7 +3,7 @@
 Every chunk is filled on a canvas of its own that reaches beyond its faces, from seeds whose order follows
 from the field alone, so that a chunk's labels do not depend on who makes them, nor on what else is made at
 the time.  Two chunks draw an object's outline a little differently where they meet; the streamer joins
-what overlaps enough there (``joins``; docs/decisions says why one layer of voxels is enough for that).
+what overlaps enough there, on as many layers as both have seen (``joins`` and ``compared``; docs/decisions/0011).
 
 The network is loaded with the first chunk: whoever only asks which parameters there are never loads it.
 """
@@ -25,7 +25,7 @@ from inference_workers.ffn.demo_model import located
 from inference_workers.ffn.file import read_model
 from inference_workers.ffn.model import ModelConfig
 from inference_workers.segmenter import Block, Labelling
-from streamer.wire.grid import Triple
+from streamer.wire.grid import Triple, triple
 from streamer.wire.volume import Joins
 
 Share = Annotated[float, Meta(gt=0, lt=1)]
@@ -66,8 +66,8 @@ class Flooding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=0)] | None, Meta(description="the least number of voxels of an object, 0 or more")
     ] = None
     disconnection_bias: Annotated[bool | None, Meta(description="whether what was once unlikely stays so")] = None
-    separate: Annotated[
-        bool | None, Meta(description="whether parts of an object that do not touch are objects of their own")
+    connected: Annotated[
+        bool | None, Meta(description="whether objects are what is connected: parts that touch, and no others")
     ] = None
     reach: Annotated[int, Meta(ge=0, le=64, description="steps that a canvas reaches farther than it must")] = 1
     precision: Annotated[
@@ -93,7 +93,6 @@ class Ffn:
     """Flood-filling networks (Januszewski et al. 2018)."""
 
     Parameters: ClassVar[type[msgspec.Struct]] = Flooding
-    joins: ClassVar[Joins] = "overlap"
 
     def __init__(self, parameters: Flooding, config: ModelConfig | None = None, predict: Predict | None = None) -> None:
         """``config`` and ``predict``: of a network that is loaded already.  Raises ModelError, or ValueError where the
@@ -109,6 +108,18 @@ class Ffn:
     def halo(self) -> Triple:
         """Half a field of view and the steps of ``reach``."""
         return halo_of(self.config.flood, self.parameters.reach)
+
+    @property
+    def joins(self) -> Joins:
+        """Objects that are what is connected are joined as those of ``connect``, others by what they share."""
+        return "voxel" if self.config.flood.connected else "overlap"
+
+    @property
+    def compared(self) -> Triple:
+        """As far beyond a face as fields of view can stand, where overlap counts."""
+        if self.joins == "voxel":
+            return 1, 1, 1
+        return triple(max(self.parameters.reach * delta, 1) for delta in self.config.flood.deltas)
 
     @property
     def min_voxels(self) -> int:
@@ -182,7 +193,7 @@ def as_asked(config: ModelConfig, asked: Flooding) -> ModelConfig:
     """A model's configuration with what was asked instead.  Raises ValueError if it does not fit together."""
     flood = {
         name: getattr(asked, name)
-        for name in ("pad", "init", "move", "segment", "min_segment_size", "disconnection_bias", "separate")
+        for name in ("pad", "init", "move", "segment", "min_segment_size", "disconnection_bias", "connected")
         if getattr(asked, name) is not None
     }
     seeds = {"policy": asked.seeds, "threshold": asked.seed_threshold, "inverted": asked.inverted}
@@ -191,6 +202,10 @@ def as_asked(config: ModelConfig, asked: Flooding) -> ModelConfig:
         flood=msgspec.structs.replace(config.flood, **flood),
         seeds=msgspec.structs.replace(config.seeds, **{k: v for k, v in seeds.items() if v is not None}),
     )
+    if asked.consensus and made.flood.connected:
+        raise ValueError(
+            "a consensus keeps objects apart that touch, which connected makes one again: say --set connected=false too"
+        )
     if made.seeds.policy == "list":
         raise ValueError("the model's seeds are a list, which a run has not: say --set seeds=maxima, peaks or grid")
     return made

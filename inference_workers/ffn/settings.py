@@ -8,6 +8,8 @@ bias is on as soon as one voxel of a prediction is likely.
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,6 +20,16 @@ from streamer.wire.grid import Triple, triple
 Probability = Annotated[float, Meta(gt=0, lt=1)]
 Count = Annotated[int, Meta(ge=0)]
 Policy = Literal["maxima", "peaks", "grid", "list"]
+
+
+def plainly(why: Exception, known: Iterable[str]) -> str:
+    """What a record complains of, with the option's name in the place of where in the record it is."""
+    said = str(why)
+    unknown = re.match(r"Object contains unknown field `(.+?)`", said)
+    if unknown:
+        return f"--set {unknown[1]}: there is no such setting of the flood fill; there are {', '.join(sorted(known))}"
+    found = re.fullmatch(r"(.*) - at `\$\.?(.*)`", said)
+    return f"--{found[2].replace('_', '-')}: {found[1][0].lower()}{found[1][1:]}" if found and found[2] else said
 
 
 def logit(probability: float) -> float:
@@ -48,8 +60,9 @@ class FloodFillSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Whether a voxel that was once unlikely can never become likelier, so that objects do not leak into others."""
     disconnection_share: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """The bias acts where more than this share of a prediction is likely enough to move to."""
-    separate: bool = False
-    """Whether parts of an object that do not touch (26 neighbours) become objects of their own in the end."""
+    connected: bool = False
+    """Whether objects are, in the end, what is connected (26 neighbours): parts of one that do not touch are objects of
+    their own, and objects that touch are one."""
 
     def __post_init__(self) -> None:
         """Raises ValueError, naming what does not fit."""

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import re
 import warnings
-from typing import Any
+from typing import Any, Self
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
+from optuna.exceptions import DuplicatedStudyError, StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalRedisBackend
 from optuna.trial import FrozenTrial, TrialState
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from inference_workers.ffn.sweep import Span, Sweep, SweepError, Trial, Value, retries
 
+OUT_OF_REACH: tuple[type[Exception], ...] = (StorageInternalError, SQLAlchemyError, RedisError, ConnectionError)
+"""What is raised when a storage that was there does not answer any more."""
 _STATES: dict[TrialState, Any] = {
     TrialState.COMPLETE: "complete",
     TrialState.RUNNING: "running",
@@ -74,6 +78,7 @@ class Study:
             # Who has just begun it may not have written this yet.
             there = self._study.user_attrs.get("digest", sweep.digest)
             if there != sweep.digest:
+                self.close()
                 raise SweepError(
                     f"the study {sweep.name} was begun with another configuration, and its trials cannot be compared:"
                     " give this one another name"
@@ -131,6 +136,19 @@ class Study:
             return {}
         evaluator = optuna.importance.PedAnovaImportanceEvaluator()
         return dict(optuna.importance.get_param_importances(self._study, evaluator=evaluator))
+
+    def close(self) -> None:
+        """Closes the connections to a database; the study stays."""
+        storage = self._study._storage
+        storage = getattr(storage, "_backend", storage)  # what is read is kept in memory beside it
+        if isinstance(storage, RDBStorage):
+            storage.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _id(self, number: int) -> int:
         found: int = self._study._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)

@@ -25,7 +25,7 @@ GRACE_S = 60.0
 MOST_RETRIES = 2
 FLOOD = (
     "seeds", "seed_threshold", "seed_min_distance", "inverted", "consensus", "pad", "init", "move", "segment",
-    "min_segment_size", "disconnection_bias", "separate", "reach", "deltas",
+    "min_segment_size", "disconnection_bias", "connected", "reach", "deltas",
 )  # fmt: skip
 """What a sweep may vary of a flood fill: the parameters of the segmenter, and two that a model keeps."""
 IN_MODEL = ("deltas", "seed_min_distance")

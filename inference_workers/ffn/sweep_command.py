@@ -50,7 +50,7 @@ def sweep(
     from inference_workers.source import InputError
 
     try:
-        from inference_workers.ffn.study import Study, open_storage
+        from inference_workers.ffn.study import OUT_OF_REACH, Study, open_storage
     except ModuleNotFoundError as why:
         if not (why.name or "").startswith("optuna"):
             raise
@@ -74,19 +74,29 @@ def sweep(
         study = Study(open_storage(place), asked, salt=os.getpid() if storage else None)
     except (SweepError, InputError, ModelError) as why:
         _refuse(why, _USAGE)
-    try:
-        if prepared is not None:
-            work(study, prepared, target, _Shown(asked, target, quiet=json))
-        else:
-            bury_dead(study)
-    except SweepError as why:
-        _refuse(why, _FAILED)
-    except KeyboardInterrupt:
-        _refuse(f"interrupted; the same command goes on with the study at {_plain(place)}", 130)
-    done, notes = study.trials(), prepared.notes if prepared else []
-    importances = study.importances()
+    with study:
+        try:
+            if prepared is not None:
+                work(study, prepared, target, _Shown(asked, target, quiet=json))
+            else:
+                bury_dead(study)
+            done, importances = study.trials(), study.importances()
+        except SweepError as why:
+            _refuse(why, _FAILED)
+        except OUT_OF_REACH as why:
+            _refuse(
+                f"the study at {_plain(place)} does not answer any more ({_first_line(why)}); what is done stays there,"
+                " and the same command goes on",
+                _FAILED,
+            )
+        except KeyboardInterrupt:
+            _refuse(f"interrupted; the same command goes on with the study at {_plain(place)}", 130)
+    notes = prepared.notes if prepared else []
     if html is not None:
-        html.write_text(page(asked, done, importances, notes), encoding="utf-8")
+        try:
+            html.write_text(page(asked, done, importances, notes), encoding="utf-8")
+        except OSError as why:
+            _refuse(f"{html} cannot be written: {why.strerror}", _FAILED)
     if json:
         _print_json(asked, done, importances, notes)
     else:
@@ -97,9 +107,9 @@ def sweep(
 
 NOT_FOR_SWEEPS = (
     "volume", "variable", "out", "labels", "labels_variable", "connect", "connectivity", "min_duration_h", "resume",
-    "anew", "strategy", "json", "provenance", "periodic",
+    "anew", "strategy", "json", "provenance", "periodic", "set_",
 )  # fmt: skip
-"""Options of a training that follow from ``[data]``, or make no sense in a trial."""
+"""Options of a training that follow from ``[data]`` or ``[parameters]``, or make no sense in a trial."""
 
 
 def options_of_training() -> list[str]:
@@ -120,6 +130,7 @@ def trainer(sweep: Sweep, folder: Path) -> Callable[[Mapping[str, Value], Path],
     from inference_workers.ffn.training_loop import train as run
     from inference_workers.ffn.training_task import task_of
 
+    _check_types(sweep, train)
     data, parameters = sweep.data, inspect.signature(train).parameters
     usual = {name: None if p.default is p.empty else p.default for name, p in parameters.items()}
     usual |= {
@@ -128,6 +139,26 @@ def trainer(sweep: Sweep, folder: Path) -> Callable[[Mapping[str, Value], Path],
         "labels": None if data.labels is None else near(folder, data.labels), "labels_variable": data.labels_variable,
     }  # fmt: skip
     return lambda options, out: run(task_of({**usual, **options, "out": out}))
+
+
+def _check_types(sweep: Sweep, train: Callable[..., None]) -> None:
+    """Raises SweepError if an option of a training is given a value that it cannot take."""
+    from typing import get_type_hints
+
+    import msgspec
+
+    from inference_workers.ffn.sweep import Span, SweepError
+
+    kinds = get_type_hints(train)
+    for name, choice in sweep.training.items():
+        values = (
+            [choice.low, choice.high] if isinstance(choice, Span) else choice if isinstance(choice, list) else [choice]
+        )
+        for value in values:
+            try:
+                msgspec.convert(value, kinds[name])
+            except msgspec.ValidationError as why:
+                raise SweepError(f"training.{name} cannot be {value!r}: {why}") from None
 
 
 class _Shown:
@@ -179,15 +210,20 @@ def _show(sweep: Sweep, trials: list[Trial], notes: list[str]) -> None:
         typer.echo(f"note: {note}")
     best = ranked(trials, sweep.direction)
     names = list(sweep.varied())
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(console.width, 40 + sum(len(name) + 3 for name in names)))
     table = Table("trial", sweep.goal, *names, "seconds")
     for trial in best[:20]:
         seconds = trial.attributes.get("seconds")
         cells = [word(trial.parameters[name]) for name in names]
         table.add_row(str(trial.number), f"{trial.value:.4f}", *cells, "" if seconds is None else f"{seconds:.1f}")
-    Console().print(table)
+    if best:
+        console.print(table)
     others = [t for t in trials if t.state not in ("complete", "waiting")]
-    if others:
-        typer.echo(", ".join(f"trial {t.number} {t.state}" for t in others))
+    for trial in others:
+        why = " ".join(str(trial.attributes.get("why", "")).split())
+        typer.echo(f"trial {trial.number} {trial.state}" + (f": {why}" if why else ""))
     if best:
         typer.echo(f"best: trial {best[0].number}, {settings_of(sweep, best[0].parameters)}".rstrip(", "))
 
@@ -196,6 +232,10 @@ def _plain(address: str) -> str:
     import re
 
     return re.sub(r"//[^/@]*@", "//…@", address)
+
+
+def _first_line(why: BaseException) -> str:
+    return (str(why).strip().splitlines() or [type(why).__name__])[0]
 
 
 def _refuse(why: object, code: int) -> NoReturn:

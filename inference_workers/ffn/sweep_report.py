@@ -68,13 +68,14 @@ def svg(sweep: Sweep, trials: Sequence[Trial]) -> str:
         return "<p>No trial is complete.</p>"
     varied = sweep.varied()
     names = [*varied, sweep.goal]
-    wide = 2 * _SIDE + _STEP * (len(names) - 1)
+    step = max(_STEP, 9 * max(map(len, names)))  # of names beside each other, none is over another
+    wide = 2 * _SIDE + step * (len(names) - 1)
     bottom = _HIGH - _LOW
     values = [t.value or 0.0 for t in done]
     low, high = min(values), max(values)
     parts = []
     for i, name in enumerate(names):
-        x = _SIDE + _STEP * i
+        x = _SIDE + step * i
         parts.append(f'<line x1="{x}" x2="{x}" y1="{_TOP}" y2="{bottom}"/>')
         parts.append(f'<text x="{x}" y="20" text-anchor="middle" class="name">{escape(name)}</text>')
         ticks = [(f"{low:.3f}", 0.0), (f"{high:.3f}", 1.0)] if name == sweep.goal else _ticks(varied[name])
@@ -85,10 +86,9 @@ def svg(sweep: Sweep, trials: Sequence[Trial]) -> str:
     for rank, trial in enumerate(done):
         heights = [_height(varied[name], trial.parameters[name]) for name in varied]
         heights.append(((trial.value or 0.0) - low) / (high - low) if high > low else 0.5)
-        points = [(_SIDE + _STEP * i, bottom - (bottom - _TOP) * h) for i, h in enumerate(heights)]
+        points = [(_SIDE + step * i, bottom - (bottom - _TOP) * h) for i, h in enumerate(heights)]
         path = f"M{points[0][0]},{points[0][1]:.1f}" + "".join(
-            f"C{a[0] + _STEP / 2},{a[1]:.1f} {b[0] - _STEP / 2},{b[1]:.1f} {b[0]},{b[1]:.1f}"
-            for a, b in pairwise(points)
+            f"C{a[0] + step / 2},{a[1]:.1f} {b[0] - step / 2},{b[1]:.1f} {b[0]},{b[1]:.1f}" for a, b in pairwise(points)
         )
         opacity = 0.12 + 0.7 * (rank + 1) / len(done)
         kind = ' class="best"' if rank == len(done) - 1 else f' opacity="{opacity:.2f}"'

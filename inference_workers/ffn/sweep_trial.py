@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_workers.ffn import domain as where
+from inference_workers.ffn.components import lasting
 from inference_workers.ffn.file import read_config
 from inference_workers.ffn.labelled import Labelled, check_same, components_of, open_labels
-from inference_workers.ffn.measures import contingency, lasting
+from inference_workers.ffn.measures import contingency
 from inference_workers.ffn.model import ModelConfig
 from inference_workers.ffn.reconcile import SMALLER_SHARED
 from inference_workers.ffn.scores import Scores, scores
@@ -148,7 +149,7 @@ class Trials:
         found = {}
         for place, labelling in segmenter.segment_together(blocks):
             part = self._parts[place]
-            labels = closed(labelling.labels, part.box.shape, segmenter.min_voxels)
+            labels = closed(labelling.labels, part.box.shape, segmenter.min_voxels, by_voxel=segmenter.joins == "voxel")
             if self._volume.has_time:
                 hours = self._volume.axes[0].widths[part.box.slices[0]]
                 labels = _lasting(labels, hours, self.sweep.data.min_duration_h)
@@ -178,9 +179,11 @@ class _Field(NamedTuple):
         return np.zeros((stop - first, *self.volume.shape[1:]), np.int64)
 
 
-def closed(labels: NDArray[np.unsignedinteger[Any]], shape: Triple, least: int) -> NDArray[np.uint32]:
-    """The labels of a block's core (z, y, x): what its pad says to be one across the seam of x joined, as in a run, and
-    without objects smaller than ``least`` as a whole."""
+def closed(
+    labels: NDArray[np.unsignedinteger[Any]], shape: Triple, least: int, *, by_voxel: bool = False
+) -> NDArray[np.uint32]:
+    """The labels of a block's core (z, y, x): what its pad says to be one across the seam of x joined, as in a run (by
+    what they share, or ``by_voxel`` wherever they meet), and without objects smaller than ``least`` as a whole."""
     core = labels[: shape[0], : shape[1], : shape[2]].astype(np.uint32)
     if labels.shape[2] > shape[2]:
         pad, first = labels[: shape[0], : shape[1], shape[2]], core[:, :, 0]
@@ -188,7 +191,7 @@ def closed(labels: NDArray[np.unsignedinteger[Any]], shape: Triple, least: int) 
         sizes = [np.bincount(side.reshape(-1), minlength=int(labels.max()) + 1) for side in (pad, first)]
         names = np.arange(int(labels.max()) + 1)
         for a, b, n in zip(rows.pred.tolist(), rows.truth.tolist(), rows.voxels.tolist(), strict=True):
-            if a and b and n >= SMALLER_SHARED * min(sizes[0][a], sizes[1][b]):
+            if a and b and (by_voxel or n >= SMALLER_SHARED * min(sizes[0][a], sizes[1][b])):
                 names[names == max(names[a], names[b])] = min(names[a], names[b])
         core = names[core].astype(np.uint32)
     small = np.bincount(core.reshape(-1)) < least

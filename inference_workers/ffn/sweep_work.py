@@ -81,7 +81,11 @@ def bury_dead(study: Study) -> list[int]:
     trials = study.trials()
     workers = [Worker(*w) for t in trials if t.state == "running" and (w := t.attributes.get("worker"))]
     absent = gone(workers)
-    buried = [t.number for t in trials if dead(t, time.time(), absent) and _may_be_begun(t) and study.bury(t)]
+    buried = []
+    for trial in trials:
+        if dead(trial, time.time(), absent) and _may_be_begun(trial):
+            study.note(trial.number, why="its worker is gone")
+            buried += [trial.number] if study.bury(trial) else []
     for number in buried:
         structlog.get_logger().warning("trial of a dead worker is tried again", trial=number)
     return buried

@@ -91,6 +91,13 @@ def train(
     mirror: Annotated[
         str, typer.Option(metavar="AXES", help="Mirror examples along these of z, y and x; z is time.  none: no.")
     ] = "x",
+    moves: Annotated[
+        Literal["fixed", "max_pred"],
+        typer.Option(
+            metavar="fixed|max_pred",
+            help="Where the field of view goes in an example: to all neighbours at a step, or as in a flood fill.",
+        ),
+    ] = "fixed",
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the random numbers.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")] = False,
     anew: Annotated[bool, typer.Option("--anew", help="Begin again where a training was begun before.")] = False,

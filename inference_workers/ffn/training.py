@@ -1,14 +1,8 @@
-"""What a training is asked for, and the decisions of one: which rows advance, when to stop, what is best.
-
-Every row of a batch holds an example of its own, a crop somewhat larger than the field of view.  Its field
-of view looks at the middle first, and then goes one step in each direction in turn, wherever the network
-itself has come to find the place likely, as it will in a flood fill ("fixed" policy; Januszewski et al.
-2018).  What the network answers is written back and is what it sees the next time.  Pure.
-"""
+"""What a training is asked for, and the decisions of one: how fast it learns, when it stops, what is best.  Pure."""
 
 from __future__ import annotations
 
-from itertools import pairwise, product
+from itertools import pairwise
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
@@ -22,6 +16,9 @@ from streamer.wire.grid import Triple, triple
 FloatArray = NDArray[np.float32]
 LIKELY, UNLIKELY = 0.95, 0.05
 """What a voxel of the object, and any other, shall become."""
+
+
+Moves = Literal["fixed", "max_pred"]
 
 
 class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,6 +48,8 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Axes (z, y, x) along which examples may be mirrored."""
     move: Annotated[float, Meta(gt=0, lt=1)] = 0.9
     """What the network must have come to think of a place before its field of view goes there."""
+    moves: Moves = "fixed"
+    """Where fields of view go in an example (see ``training_row``)."""
     clip: Annotated[float, Meta(gt=0)] = 0.7
     """No entry of a gradient is larger."""
     average: Annotated[float, Meta(ge=0, lt=1)] = 0.998
@@ -59,13 +58,19 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     @property
     def crop(self) -> Triple:
-        """What an example takes: the field of view and a step on all sides."""
-        return triple(side + 2 * delta for side, delta in zip(self.flood.fov, self.flood.deltas, strict=True))
+        """What an example takes: the field of view and so many steps on all sides as it may move, one or two."""
+        steps = 1 if self.moves == "fixed" else 2
+        return triple(side + 2 * steps * delta for side, delta in zip(self.flood.fov, self.flood.deltas, strict=True))
 
     @property
     def radius(self) -> Triple:
         """Half of it."""
         return triple(side // 2 for side in self.crop)
+
+    @property
+    def around(self) -> Triple:
+        """How far around a voxel its class looks: half a field of view and a step."""
+        return triple(side // 2 + delta for side, delta in zip(self.flood.fov, self.flood.deltas, strict=True))
 
 
 class Example(NamedTuple):
@@ -77,42 +82,6 @@ class Example(NamedTuple):
     """``LIKELY`` where the object of the middle voxel is, else ``UNLIKELY``."""
     weight: FloatArray
     """What each voxel counts in the loss; 0 where nobody knows."""
-
-
-class Row:
-    """One row of the batch: an example, what has been made of it, and where the field of view goes next."""
-
-    def __init__(self, example: Example, settings: TrainingSettings) -> None:
-        flood = settings.flood
-        self.example = example
-        self.canvas: FloatArray = np.full(settings.crop, logit(flood.pad), np.float32)
-        self.canvas[settings.radius] = logit(flood.init)
-        self.turn = 0
-        """Offsets that are behind us."""
-        self._offsets = offsets(flood.deltas, np.random.default_rng((settings.seed, 4, example.number)))
-        self._centre, self._margin, self._move = settings.radius, flood.margin, logit(settings.move)
-
-    def box(self) -> tuple[slice, slice, slice] | None:
-        """The next field of view in the crop; None if there is none any more."""
-        while self.turn < len(self._offsets):
-            at = triple(c + o for c, o in zip(self._centre, self._offsets[self.turn], strict=True))
-            if self.canvas[at] >= self._move:
-                z, y, x = (slice(a - m, a + m + 1) for a, m in zip(at, self._margin, strict=True))
-                return z, y, x
-            self.turn += 1
-        return None
-
-    def put(self, box: tuple[slice, slice, slice], logits: FloatArray) -> None:
-        """Writes back what the network said, and goes on."""
-        self.canvas[box] = logits
-        self.turn += 1
-
-
-def offsets(deltas: Triple, random: np.random.Generator) -> list[Triple]:
-    """Where the field of view goes: the middle, and then its 26 neighbours at one step in random order."""
-    around = {triple(place) for place in product(*(sorted({-delta, 0, delta}) for delta in deltas))} - {(0, 0, 0)}
-    found = sorted(around)
-    return [(0, 0, 0), *(found[i] for i in random.permutation(len(found)).tolist())]
 
 
 class Score(NamedTuple):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from inference_workers.ffn.augment import choose_mirrors, mirror
 from inference_workers.ffn.chunks import filled_up
-from inference_workers.ffn.measures import connected, lasting
+from inference_workers.ffn.components import connected, lasting
 from inference_workers.ffn.pipeline import Blocks
 from inference_workers.ffn.sampling import NOWHERE, class_map, draw, sort_places
 from inference_workers.ffn.training import LIKELY, UNLIKELY, Example, TrainingSettings
@@ -120,11 +120,11 @@ class Examples:
         self._ground, self._parts, self._settings, self._blocks = ground, sorted(parts), settings, blocks
         self._seed = seed
         classes = np.full(ground.truth.shape, NOWHERE, np.uint8)
-        rz, ry, rx = settings.radius
+        rz, ry, rx = settings.around
         for first, last in self._parts:
             truth = np.pad(ground.truth[first:last], ((rz, rz), (ry, ry), (0, 0)))
             truth = np.pad(truth, ((0, 0), (0, 0), (rx, rx)), mode="wrap" if ground.wraps_x else "constant")
-            classes[first:last] = class_map(truth, settings.radius)
+            classes[first:last] = class_map(truth, settings.around)
         self.places = sort_places(classes)
 
     def __call__(self, number: int) -> Example:

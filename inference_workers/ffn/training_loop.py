@@ -23,8 +23,9 @@ from inference_workers.ffn.file import write_model
 from inference_workers.ffn.model import ModelConfig, Training
 from inference_workers.ffn.pipeline import Blocks, Pipeline
 from inference_workers.ffn.structure import fresh
-from inference_workers.ffn.training import Row, Score, TrainingSettings, Watch, rate, score, why_stop
+from inference_workers.ffn.training import Score, TrainingSettings, Watch, rate, score, why_stop
 from inference_workers.ffn.training_data import Examples, Ground, MakeExample, Range
+from inference_workers.ffn.training_row import Row, as_arrays, restore
 from inference_workers.ffn.training_state import About, State, TrainingError
 
 ASK = 10
@@ -205,9 +206,7 @@ class _Course:
     def _rows(self, pipeline: Pipeline) -> list[Row]:
         rows = [Row(pipeline.take(number), self.settings) for number in range(self.size)]
         if self.saved is not None:
-            for row, canvas, turn in zip(rows, self.saved.arrays["canvas"], self.saved.arrays["turn"], strict=True):
-                row.canvas[...] = canvas
-                row.turn = int(turn)
+            restore(rows, self.saved.arrays)
         return rows
 
     def _why_stop(self) -> str | None:
@@ -270,15 +269,11 @@ class _Course:
             settings=self.settings, ground=self.task.about_ground, processes=self.learner.processes,
             step=self.step, minutes=self.minutes, examples=self._examples(), watch=self.watch,
         )  # fmt: skip
-        arrays: dict[str, NDArray[Any]] = dict(self.learner.state())
-        arrays |= {
-            "canvas": np.stack([row.canvas for row in rows]),
-            "turn": np.array([row.turn for row in rows]),
-            "begun": np.array(self.begun),
-        }
+        arrays: dict[str, NDArray[Any]] = {**self.learner.state(), **as_arrays(rows), "begun": np.array(self.begun)}
         training_state.save(self.task.folder, self.learner.process, State(about, arrays))
 
     def _restore(self, state: State) -> None:
+        training_state.complete(state, self.task.folder)
         training_state.fits(state.about, self.settings, self.task.about_ground, self.learner.processes)
         self.learner.restore(state.arrays)
         self.step, self.minutes, self.watch = state.about.step, state.about.minutes, state.about.watch

@@ -94,6 +94,16 @@ def load(folder: Path, process: int, processes: int) -> State:
     return State(about, arrays)
 
 
+def complete(state: State, path: Path) -> None:
+    """Raises TrainingError if a state lacks something to go on from, as those of older versions do."""
+    missing = sorted({"begun", "canvas", "queue", "been"} - state.arrays.keys())
+    if missing:
+        raise TrainingError(
+            f"the state in {path} has no {', '.join(missing)}, so another version of CaveCast wrote it: begin again"
+            " with --anew"
+        )
+
+
 def fits(about: About, settings: TrainingSettings, ground: str, processes: int) -> None:
     """Raises TrainingError, naming what differs, unless a training of these settings may go on from a state."""
     old, new = msgspec.structs.asdict(about.settings), msgspec.structs.asdict(settings)

@@ -6,6 +6,7 @@ the interval; TensorFlow is not loaded.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from inference_workers import cores
 from inference_workers.ffn import training_choice as choice
 from inference_workers.ffn import training_data as data
 from inference_workers.ffn.model import ModelConfig, Training
-from inference_workers.ffn.settings import FloodFillSettings, SeedSettings
+from inference_workers.ffn.settings import FloodFillSettings, SeedSettings, plainly
 from inference_workers.ffn.structure import shapes
 from inference_workers.ffn.training import TrainingSettings
 from inference_workers.ffn.training_data import Ground
@@ -46,10 +47,14 @@ def task_of(given: dict[str, Any]) -> Task:
     if not given["steps"] and not given["minutes"] and not given["patience"]:
         raise ValueError("training would never end: give --steps, --minutes or --patience")
     fov, deltas = choice.whole_triple("--fov", given["fov"]), choice.whole_triple("--deltas", given["deltas"])
-    flood = msgspec.convert(
-        {"fov": fov, "deltas": deltas, "disconnection_bias": False, **choice.settings(given["set_"])},
-        FloodFillSettings, strict=False,
-    )  # fmt: skip
+    try:
+        flood = msgspec.convert(
+            {"fov": fov, "deltas": deltas, "disconnection_bias": False, **choice.settings(given["set_"])},
+            FloodFillSettings, strict=False,
+        )  # fmt: skip
+        asked = _asked(given, flood, mirror)
+    except msgspec.ValidationError as why:
+        raise ValueError(plainly(why, FloodFillSettings.__struct_fields__)) from None
     shapes(given["depth"], given["features"])
     found = inspect(InspectRequest(given["volume"], given["variable"], periodic=given["periodic"]))
     volume = found.volume
@@ -63,13 +68,7 @@ def task_of(given: dict[str, Any]) -> Task:
     else:
         ground = data.stored_truth(found.source, volume, box, labels, given["labels_variable"])
     mean, std = choice.scale(_sample(ground), given["mean"], given["std"], connect)
-    settings = TrainingSettings(
-        flood=flood, mean=mean, std=std, mirror=mirror,
-        **{name: given[name] for name in (
-            "depth", "features", "batch", "learning_rate", "steps", "minutes", "patience", "watch", "validate_every",
-            "validation_examples", "object_weight", "seed",
-        )},
-    )  # fmt: skip
+    settings = msgspec.structs.replace(asked, mean=mean, std=std)
     training = Training(
         source=ground.source.address, variable=volume.variable, labels=ground.labels,
         steps=[(box.start[0], box.stop[0])], times=choice.times(volume, box),
@@ -87,6 +86,19 @@ def task_of(given: dict[str, Any]) -> Task:
     if not given["resume"] and not given["anew"] and states(task.folder, 0):
         raise ValueError(f"a training of {out} was begun before: go on with --resume, or begin again with --anew")
     return task
+
+
+def _asked(given: dict[str, Any], flood: FloodFillSettings, mirror: tuple[bool, bool, bool]) -> TrainingSettings:
+    """How to train, with 0 and 1 for a mean and a deviation that were not given.  Raises msgspec.ValidationError."""
+    names = (
+        "depth", "features", "batch", "learning_rate", "steps", "minutes", "patience", "watch", "validate_every",
+        "validation_examples", "object_weight", "moves", "seed", "mean", "std",
+    )  # fmt: skip
+    for name in ("mean", "std", "learning_rate", "object_weight", "minutes"):
+        if given[name] is not None and not math.isfinite(given[name]):
+            raise ValueError(f"--{name.replace('_', '-')} is a finite number, not {given[name]:g}")
+    told = {name: given[name] for name in names if given[name] is not None}
+    return msgspec.convert({"mean": 0.0, "std": 1.0, **told, "flood": flood, "mirror": mirror}, TrainingSettings)
 
 
 def _sample(ground: Ground) -> NDArray[np.floating]:

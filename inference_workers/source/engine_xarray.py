@@ -138,6 +138,8 @@ def _open(path: str, engine: str | None, extra: dict[str, Any]) -> xr.Dataset:
     with warnings.catch_warnings():
         # Of a variable that is not the volume this need not be said, of the volume it is said by ``choose``.
         warnings.filterwarnings("ignore", "Duplicate dimension names", UserWarning)
+        # The tables beside the arrays of our own stores are no arrays, which we know.
+        warnings.filterwarnings("ignore", "Object at .* is not recognized as a component of a Zarr", UserWarning)
         return xr.open_dataset(path, engine=engine, chunks=None, cache=False, **_AS_WRITTEN, **extra)
 
 

@@ -56,8 +56,26 @@ def plain_units(units: str) -> bool:
 
 def same_calendar(a: str, b: str) -> bool:
     """Whether two names mean the same calendar; no name means the standard one."""
-    a, b = a.strip().lower(), b.strip().lower()
-    return _SAME_CALENDAR.get(a, a) == _SAME_CALENDAR.get(b, b)
+    return _plain(a) == _plain(b)
+
+
+def _plain(calendar: str) -> str:
+    calendar = calendar.strip().lower()
+    return _SAME_CALENDAR.get(calendar, calendar)
+
+
+def same_dates(a: str, a_units: str, b: str, b_units: str, first: float) -> bool:
+    """Whether times in two calendars and units are of the same days; ``first`` is the earliest, in ``a_units``.
+
+    The standard calendar and the proleptic Gregorian one differ before October 1582 only; which of them a file
+    names depends on what wrote it.
+    """
+    if same_calendar(a, b):
+        return True
+    if not {_plain(a), _plain(b)} <= {"standard", "proleptic_gregorian"}:
+        return False
+    epochs = [say(0.0, units, calendar) for units, calendar in ((a_units, a), (b_units, b)) if epoch_text(units)]
+    return len(epochs) == 2 and min(*epochs, say(first, a_units, a)) >= "1583"
 
 
 def epoch_text(units: str) -> str:

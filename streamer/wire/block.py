@@ -4,7 +4,9 @@ Labels are local to the block: 1…``own`` have a voxel in the core, ``own``+1�
 pad only.  The parts, each a zstd frame (or empty where nothing is in it):
 
 ``labels``     the core, uint32, padded to the full chunk shape: a Zarr v3 chunk as it is
-``seam``       faces, uint32: the core's low ones (z, y, x), then the block's high ones where it has a pad
+``seam``       faces, uint32: the core's low ones (z, y, x), then the block's high ones where it has a pad; then, where
+               chunks are compared on more than the pad (``Grid.compared``), slabs: the core's layers behind its
+               low faces, and what the block says of the layers beyond its high ones
 ``ids``        uint64, one for each own label: 1 + C-order index in the volume of its lowest voxel
 ``stats``      rows of ``STAT``, sorted by (label, step): the core's voxels only
 ``footprint``  cells of each own label seen along axis 0: counts uint32, cells uint32, areas float64 (km²)
@@ -21,6 +23,7 @@ The streamer matches seams from ``seam`` alone; it never looks into a volume.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.wire.codec import Buffer, Labels, check_frame, compress, crc32c, decode_labels, decompress, encode_labels
-from streamer.wire.grid import Box, Grid, Shared
+from streamer.wire.grid import Box, Grid, Shared, Triple, triple
 from streamer.wire.header import Refused
 from streamer.wire.layers import Bytes, coarse_shape, coarser, pack_layer
 from streamer.wire.messages import Commit, PartInfo
@@ -66,6 +69,10 @@ Stats = NDArray[np.void]
 Ids = NDArray[np.uint64]
 
 
+Slabs = tuple[Labels | None, Labels | None, Labels | None]
+"""Along z, y and x."""
+
+
 class Footprint(NamedTuple):
     """The cells (y·nx + x of the volume) that each own label covers at any step, and their areas."""
 
@@ -88,6 +95,8 @@ class Segmented(NamedTuple):
     """The input as bytes, of the core's shape; needed if the run carries it."""
     probability: Bytes | None = None
     """The segmenter's certainty as bytes, of the core's shape, if it says anything of it."""
+    beyond: Slabs = (None, None, None)
+    """Labels of ``grid.beyond`` layers beyond the core's high faces, (z, y, x); the first of them is the pad."""
 
 
 class Seam(NamedTuple):
@@ -95,6 +104,10 @@ class Seam(NamedTuple):
 
     low: tuple[Labels, Labels, Labels]
     high: tuple[Labels | None, Labels | None, Labels | None]
+    within: Slabs = (None, None, None)
+    """Layers of the core behind its low faces, (z, y, x); None where the pad is enough."""
+    beyond: Slabs = (None, None, None)
+    """The same layers of its neighbours, as this block labels them."""
 
     def pad(self, shared: Shared) -> Labels:
         """This block's labels on a piece of its pad, shape of ``shared.in_block``."""
@@ -133,7 +146,7 @@ def pack(
         raise ValueError(f"chunk {chunk}: {done.own} own labels but {len(done.ids)} ids")
     core = done.block[tuple(slice(0, n) for n in grid.core(chunk).shape)]
     labels, constant = encode_labels(core, grid.chunk)
-    seam = seam_of(grid, chunk, done.block)
+    seam = seam_of(grid, chunk, done.block, done.beyond)
     cells = done.footprint
     payloads = [
         labels,
@@ -211,47 +224,66 @@ def check_header(grid: Grid, commit: Commit, payloads: int, layers: Sequence[str
         raise Refused(f"chunk {commit.chunk}: {commit.own} of {commit.components} components in {z * y * x} voxels")
 
 
-def seam_of(grid: Grid, chunk: int, block: Labels) -> Seam:
-    """The faces of a block."""
+def seam_of(grid: Grid, chunk: int, block: Labels, beyond: Slabs = (None, None, None)) -> Seam:
+    """The faces of a block, and the slabs that it is compared on.  Raises ValueError if those beyond are of another
+    shape than the grid says."""
     nz, ny, nx = grid.core(chunk).shape
     pz, py, px = grid.pad(chunk)
     core = block[:nz, :ny, :nx]
+    depth = grid.within(chunk)
+    there = [None if slab is None else slab.shape for slab in beyond]
+    if there != _slab_shapes(grid.core(chunk).shape, grid.beyond(chunk)):
+        raise ValueError(f"chunk {chunk}: slabs of {there} where the grid says {grid.beyond(chunk)} layers")
     return Seam(
         (core[0], core[:, 0], core[:, :, 0]),
         (block[nz] if pz else None, block[:, ny] if py else None, block[:, :, nx] if px else None),
-    )
+        (core[: depth[0]] if depth[0] else None, core[:, : depth[1]] if depth[1] else None,
+         core[:, :, : depth[2]] if depth[2] else None),
+        beyond,
+    )  # fmt: skip
 
 
-def _face_shapes(grid: Grid, chunk: int) -> list[tuple[int, int]]:
+def _slab_shapes(core: Triple, layers: Triple) -> list[Triple | None]:
+    """Shapes of the slabs of so many layers along z, y and x."""
+    return [
+        triple(depth if a == axis else n for a, n in enumerate(core)) if depth else None
+        for axis, depth in enumerate(layers)
+    ]
+
+
+def _seam_shapes(grid: Grid, chunk: int) -> list[tuple[int, ...] | None]:
+    """Shapes of all arrays of a seam, in order; None where there is none."""
     core, block, pad = grid.core(chunk).shape, grid.block_shape(chunk), grid.pad(chunk)
     low = [tuple(np.delete(core, axis).tolist()) for axis in range(3)]
-    high = [tuple(np.delete(block, axis).tolist()) for axis in range(3) if pad[axis]]
-    return [(a, b) for a, b in low + high]
+    high = [tuple(np.delete(block, axis).tolist()) if pad[axis] else None for axis in range(3)]
+    return [*low, *high, *_slab_shapes(core, grid.within(chunk)), *_slab_shapes(core, grid.beyond(chunk))]
 
 
 def pack_seam(seam: Seam) -> bytes:
-    """The part ``seam``; empty if no face carries a label."""
-    faces = [face for face in (*seam.low, *seam.high) if face is not None]
-    raw = np.concatenate([face.ravel() for face in faces]).astype("<u4", copy=False)
+    """The part ``seam``; empty if no face and no slab carries a label."""
+    arrays = [array for array in (*seam.low, *seam.high, *seam.within, *seam.beyond) if array is not None]
+    raw = np.concatenate([array.ravel() for array in arrays]).astype("<u4", copy=False)
     return compress(raw) if raw.any() else b""
 
 
 def unpack_seam(grid: Grid, chunk: int, raw: Buffer) -> Seam:
-    """The faces from the part ``seam``.  Raises Refused if they are not those of the chunk."""
-    shapes = _face_shapes(grid, chunk)
-    total = sum(a * b for a, b in shapes)
+    """The faces and slabs from the part ``seam``.  Raises Refused if they are not those of the chunk."""
+    shapes = _seam_shapes(grid, chunk)
+    total = sum(math.prod(shape) for shape in shapes if shape is not None)
     flat = (
         np.frombuffer(decompress(raw, 4 * total, f"chunk {chunk}: seam"), "<u4") if len(raw) else np.zeros(total, "<u4")
     )
-    faces: list[Labels] = []
+    found: list[Labels | None] = []
     at = 0
-    for a, b in shapes:
-        faces.append(flat[at : at + a * b].reshape(a, b))
-        at += a * b
-    highs = iter(faces[3:])
-    pad = grid.pad(chunk)
-    z, y, x = (next(highs) if p else None for p in pad)
-    return Seam((faces[0], faces[1], faces[2]), (z, y, x))
+    for shape in shapes:
+        size = 0 if shape is None else math.prod(shape)
+        found.append(None if shape is None else flat[at : at + size].reshape(shape))
+        at += size
+    z, y, x = found[:3]
+    assert z is not None and y is not None and x is not None, "each chunk has low faces"  # noqa: PT018
+    return Seam(
+        (z, y, x), (found[3], found[4], found[5]), (found[6], found[7], found[8]), (found[9], found[10], found[11])
+    )
 
 
 def unpack_block(grid: Grid, commit: Commit, labels: Buffer, seam: Buffer) -> Labels:

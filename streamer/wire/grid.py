@@ -8,7 +8,7 @@ itself).  Whatever two voxels touch, across a face, an edge or a corner: one blo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
@@ -53,12 +53,16 @@ class Grid(msgspec.Struct, frozen=True):
     shape: Triple
     chunk: Triple
     periodic: Flags = (False, False, False)
+    compared: Triple = (1, 1, 1)
+    """On how many layers of voxels beyond a face, along each axis, two chunks are compared; 1 is the pad alone."""
 
     def __post_init__(self) -> None:
         if any(n < 1 for n in (*self.shape, *self.chunk)):
             raise ValueError(f"a grid needs at least one voxel along each axis; got {self.shape} in {self.chunk}")
         if any(c > n for c, n in zip(self.chunk, self.shape, strict=True)):
             raise ValueError(f"chunk {self.chunk} is larger than the volume {self.shape}")
+        if any(n < 1 for n in self.compared):
+            raise ValueError(f"chunks are compared on one layer at least, not on {self.compared}")
 
     @property
     def counts(self) -> Triple:
@@ -110,6 +114,24 @@ class Grid(msgspec.Struct, frozen=True):
         (nz, ny, nx), (pz, py, px) = self.core(chunk).shape, self.pad(chunk)
         return nz + pz, ny + py, nx + px
 
+    def beyond(self, chunk: int) -> Triple:
+        """Layers beyond the chunk's high faces on which neighbours are compared with it; 0 where the pad is enough."""
+        return self._deep(chunk, 1)
+
+    def within(self, chunk: int) -> Triple:
+        """Layers behind the chunk's low faces on which it is compared with neighbours; 0 where the pad is enough."""
+        return self._deep(chunk, -1)
+
+    def _deep(self, chunk: int, side: int) -> Triple:
+        if self.compared == (1, 1, 1):
+            return 0, 0, 0
+        index, found = self.index(chunk), [0, 0, 0]
+        for axis, (i, count) in enumerate(zip(index, self.counts, strict=True)):
+            if self.compared[axis] > 1 and (self.periodic[axis] or 0 <= i + side < count):
+                owner = chunk if side < 0 else self.number(triple(n + (a == axis) for a, n in enumerate(index)))
+                found[axis] = min(self.compared[axis], self.core(owner).shape[axis])
+        return triple(found)
+
     def shared(self, chunk: int) -> Iterator[Shared]:
         """The up to seven pieces of the chunk's pad, with their owners."""
         index, size, pad = self.index(chunk), self.core(chunk).shape, self.pad(chunk)
@@ -140,7 +162,7 @@ def _core(grid: Grid, chunk: int) -> Box:
     return Box((z, y, x), (min(z + cz, nz), min(y + cy, ny), min(x + cx, nx)))
 
 
-def triple(values: Iterator[int] | tuple[int, ...]) -> Triple:
+def triple(values: Iterable[int]) -> Triple:
     """Three integers as a tuple that the type checker knows to be three."""
     z, y, x = values
     return z, y, x

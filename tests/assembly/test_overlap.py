@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from inference_workers.segmenter import Block, Labelling
+from inference_workers.statistics import measure
 from streamer.assembly import Assembly
 from streamer.seams import MatchRule, overlapping, same_voxel
-from streamer.wire.grid import Grid
+from streamer.wire.block import Segmented, pack
+from streamer.wire.grid import Box, Grid
+from streamer.wire.header import Refused
 from streamer.wire.volume import Keep
 from tests.assembly.pieces import assemble, connect, pieces
 from tests.workers.reference import plain_volume
@@ -40,6 +44,45 @@ def test_three_tenths_of_both_are_enough_where_that_is_less_than_half_of_the_sma
     owned[..., 52:55] = 0
     owned[..., 152:155] = 1
     assert overlapping(pad, owned).tolist() == [], "45 of 155"
+
+
+def island(chunk: int, grid: Grid, *, beyond: bool = True) -> Segmented:
+    """Of two chunks along y: in the first an object; in the second an island of it, one voxel away from the face.  The
+    first has seen that both are one."""
+    seen = np.zeros((1, 14, 5), np.uint32)  # from 3 before the volume's first row
+    seen[:, 4:6, 1:4] = seen[:, 8, 1:4] = 1
+    if chunk:
+        seen[:, 4:6] = 0
+    first = grid.core(chunk).start[1]
+    inner = Box((0, 3, 0), (1, 3 + grid.block_shape(chunk)[1], 5))
+    field = seen[:, first : first + 10]
+    block = Block(grid, chunk, plain_volume(grid.shape), field.astype(np.float32), inner, None, lambda: None)
+    return measure(block, Labelling(field[inner.slices], None, field if beyond else None))
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(("layers", "objects"), [(1, 2), (2, 1), (3, 1)])
+def test_an_island_beside_a_face_is_joined_by_the_layers_that_both_have_seen(
+    order: tuple[int, ...], layers: int, objects: int
+) -> None:
+    grid = Grid((1, 8, 5), (1, 4, 5), (False, False, False), (1, layers, 1))
+    whole = Assembly(plain_volume(grid.shape), grid, Keep(), overlapping)
+    for chunk in order:
+        whole.commit(*pack(grid, chunk, 1, island(chunk, grid)))
+    assert whole.objects == objects
+
+
+def test_who_does_not_say_what_is_beyond_or_names_what_is_not_there_is_refused() -> None:
+    grid = Grid((1, 8, 5), (1, 4, 5), (False, False, False), (1, 3, 1))
+    with pytest.raises(ValueError, match="no labels beyond the pad"):
+        island(0, grid, beyond=False)
+    made = island(0, grid)
+    _, slab, _ = made.beyond
+    assert slab is not None
+    whole = Assembly(plain_volume(grid.shape), grid, Keep(), overlapping)
+    with pytest.raises(Refused, match="label 9 in the pad, there are 1"):
+        whole.commit(*pack(grid, 0, 1, made._replace(beyond=(None, np.where(slab > 0, 9, 0).astype(np.uint32), None))))
+    assert whole.objects == 0
 
 
 def two_that_meet_at_an_edge() -> NDArray[np.float32]:

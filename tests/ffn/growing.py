@@ -16,8 +16,10 @@ SURE = 4.0
 class GrowingNetwork:
     """Logits are near ``SURE`` where the image is ≥ 0 and connected, as far as is seen, to where the seed is likely."""
 
-    def __init__(self) -> None:
+    def __init__(self, leap: int = 0) -> None:
+        """``leap``: over so many voxels along y that are not of it an object goes on."""
         self.batches: list[int] = []
+        self._across = (1, 2 * (leap // 2) + 1, 1)
 
     def predict(self, image: Patch, seed: Patch) -> Patch:
         """Images and seeds (batch, z, y, x) → logits."""
@@ -25,7 +27,9 @@ class GrowingNetwork:
         return np.stack([self._one(*pair) for pair in zip(image, seed, strict=True)])
 
     def _one(self, image: Patch, seed: Patch) -> Patch:
-        parts, _ = ndimage.label(image >= 0, np.ones((3, 3, 3)))
+        body = image >= 0
+        parts, _ = ndimage.label(ndimage.maximum_filter(body, self._across), np.ones((3, 3, 3)))
+        parts = np.where(body, parts, 0)
         reached = np.unique(parts[(seed >= 1) & (parts > 0)])
         # Like real networks it is surer of what it sees around, so that it moves straight on.
         places = np.ogrid[tuple(slice(-(n // 2), n - n // 2) for n in image.shape)]

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -85,6 +86,14 @@ def test_a_record_that_cannot_be_read_counts_as_none(raw: bytes) -> None:
     assert remembered(remember(raw, KIND, {"tensorflow": 2.0, "openvino": 1.0}), KIND) is not None
 
 
+@pytest.fixture
+def logging_as_it_comes() -> Iterator[None]:
+    """What a test configures of the log is forgotten after it: commands look whether it is configured."""
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("logging_as_it_comes")
 def test_both_are_tried_once_and_the_log_says_what_was_found(model: Path) -> None:
     with structlog.testing.capture_logs() as logs:
         network = load_network(model)

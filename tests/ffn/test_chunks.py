@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from inference_workers.ffn.model import ModelConfig
 from inference_workers.ffn.segmenter import Ffn, Flooding
 from inference_workers.ffn.settings import FloodFillSettings, SeedSettings
 from inference_workers.segmenter import Block
+from inference_workers.source import InspectRequest, inspect, open_source
 from inference_workers.statistics import measure
 from streamer.assembly import Assembly
 from streamer.seams import RULES
@@ -30,8 +32,8 @@ FIELD = blobs(SHAPE, seed=11, sigma=1.6)
 Ids = NDArray[np.uint64]
 
 
-def segmenter(**asked: Any) -> tuple[Ffn, GrowingNetwork]:
-    network = GrowingNetwork()
+def segmenter(leap: int = 0, **asked: Any) -> tuple[Ffn, GrowingNetwork]:
+    network = GrowingNetwork(leap)
     flood = FloodFillSettings(fov=FOV, deltas=DELTAS, min_segment_size=LEAST)
     config = ModelConfig(
         depth=1, features=1, mean=THRESHOLD, std=1, flood=flood, seeds=SeedSettings(threshold=THRESHOLD)
@@ -48,16 +50,21 @@ def block_of(field: NDArray[np.float32], grid: Grid, chunk: int, halo: Triple, b
 
 def run(field: NDArray[np.float32], grid: Grid, order: Sequence[int] | None = None, **asked: Any) -> Ids:
     """The run-wide ids of a volume that is segmented in chunks and put together as the streamer does."""
-    ffn, _ = segmenter(**asked)
+    return put_together(segmenter(**asked)[0], field, grid, order)
+
+
+def put_together(ffn: Ffn, field: NDArray[np.float32], grid: Grid, order: Sequence[int] | None = None) -> Ids:
+    """The same of any network."""
+    grid = msgspec.structs.replace(grid, compared=ffn.compared)
     assembly = Assembly(plain_volume(grid.shape), grid, Keep(min_voxels=ffn.min_voxels), RULES[ffn.joins])
-    blocks = {}
+    made = {}
     for chunk in order or range(grid.size):
         block = block_of(field, grid, chunk, ffn.halo, [])
         done = measure(block, ffn.segment(block))
-        blocks[chunk] = done.block
+        made[chunk] = done.block
         assembly.commit(*pack(grid, chunk, 1, done))
     ids = np.zeros(grid.shape, np.uint64)
-    for chunk, labels in blocks.items():
+    for chunk, labels in made.items():
         core = grid.core(chunk)
         ids[core.slices] = assembly.chunk_ids(chunk)[labels[tuple(slice(0, n) for n in core.shape)]]
     return ids
@@ -94,13 +101,73 @@ def test_the_whole_at_once_is_what_is_connected_across_the_periodic_seam_too(who
 def test_chunked_is_as_whole(chunk: Triple, whole: Ids) -> None:
     found = run(FIELD, Grid(SHAPE, chunk, (False, False, True)))
     assert object_f1(found, whole) >= 0.95
-    # No seam: an object of the whole that crosses a face goes by one id on both of its sides.
-    for axis, size in enumerate(chunk):
-        for face in range(size, SHAPE[axis], size):
-            low, high = (np.take(found, at, axis) for at in (face - 1, face))
+    assert torn(found, whole, chunk) < 0.01
+
+
+def torn(found: Ids, whole: Ids, chunk: Triple) -> float:
+    """Of the pairs of voxels across a face (of the seam of x too) that are one object's in the whole, the share that
+    has two ids."""
+    pairs = different = 0
+    for axis, (size, n) in enumerate(zip(chunk, whole.shape, strict=True)):
+        for face in (*range(size, n, size), *((n,) if axis == 2 else ())):
+            low, high = (np.take(found, at % n, axis) for at in (face - 1, face))
             here = np.take(whole, face - 1, axis)
-            crosses = (low > 0) & (high > 0) & (here > 0) & (here == np.take(whole, face, axis))
-            assert (low == high)[crosses].mean() > 0.99 if crosses.any() else True
+            crosses = (low > 0) & (high > 0) & (here > 0) & (here == np.take(whole, face % n, axis))
+            pairs += int(crosses.sum())
+            different += int((low != high)[crosses].sum())
+    assert pairs > 0
+    return different / pairs
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_what_lies_beside_a_face_and_does_not_reach_it_is_joined_with_what_it_belongs_to(order: Sequence[int]) -> None:
+    shape = (4, 40, 20)
+    field = np.full(shape, -1, np.float32)
+    # The body ends before the face at 20, and an island of it lies behind.
+    field[:, 10:19, 4:16] = field[:, 21, 6:12] = 2
+    field[2, 14, 10] = 3
+    whole = run(field, Grid(shape, shape, (False, False, False)), leap=4)
+    assert len(np.unique(whole)) == 2, "one object and background"
+    chunked = Grid(shape, (4, 20, 20), (False, False, False))
+    np.testing.assert_array_equal(run(field, chunked, order, leap=4), whole)
+    assert len(np.unique(run(field, chunked, order, leap=4, reach=0))) == 3, "on the pad alone they would be two"
+
+
+@pytest.fixture(scope="module")
+def rivers() -> NDArray[np.float32]:
+    """What the demo model has not seen of its sample, or the first half of it."""
+    found = inspect(InspectRequest("sample:rivers"))
+    with open_source(found.source, found.volume) as opened:
+        return opened.read(Box((160, 0, 0), (200, *found.volume.shape[1:]))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def demo() -> Ffn:
+    return Ffn(Flooding(model="demo", backend="tensorflow"))
+
+
+@pytest.fixture(scope="module")
+def rivers_whole(rivers: NDArray[np.float32], demo: Ffn) -> Ids:
+    return put_together(demo, rivers, Grid(triple(rivers.shape), triple(rivers.shape), (False, False, True)))
+
+
+@pytest.mark.parametrize(
+    ("chunk", "east"),
+    [
+        ((20, 64, 43), 0),
+        *(pytest.param(chunk, east, marks=pytest.mark.long) for chunk, east in (
+            ((18, 34, 34), 0), ((40, 34, 34), 0), ((18, 64, 128), 0), ((40, 64, 34), 0), ((25, 40, 37), 0),
+            ((33, 47, 50), 0), ((19, 35, 90), 0), ((40, 64, 64), 17), ((18, 34, 34), 64), ((20, 64, 43), 101),
+        )),
+    ],
+)  # fmt: skip
+def test_the_demo_model_finds_chunk_by_chunk_what_it_finds_at_once_wherever_longitude_begins(
+    rivers: NDArray[np.float32], demo: Ffn, rivers_whole: Ids, chunk: Triple, east: int
+) -> None:
+    grid = Grid(triple(rivers.shape), chunk, (False, False, True))
+    found = put_together(demo, np.roll(rivers, east, axis=2), grid)
+    assert object_f1(np.roll(found, -east, axis=2), rivers_whole) >= 0.95
+    assert torn(found, np.roll(rivers_whole, east, axis=2), chunk) == 0
 
 
 def test_where_longitude_begins_does_not_matter(whole: Ids) -> None:

@@ -8,9 +8,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_workers.ffn.components import connected, lasting
 from inference_workers.ffn.demo_model import located, path
 from inference_workers.ffn.file import read_config
-from inference_workers.ffn.measures import by_objects, by_voxels, connected, contingency, lasting
+from inference_workers.ffn.measures import by_objects, by_voxels, contingency
 from inference_workers.ffn.segmenter import Ffn, Flooding
 from inference_workers.segmenter import Block
 from inference_workers.source import InspectRequest, inspect, open_source

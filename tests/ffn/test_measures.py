@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import metrics
 
+from inference_workers.ffn.components import connected, lasting
 from inference_workers.ffn.measures import (
     Table,
     added,
     by_grouping,
     by_objects,
     by_voxels,
-    connected,
     contingency,
-    lasting,
 )
 
 Labels = NDArray[np.int64]

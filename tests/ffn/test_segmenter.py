@@ -51,8 +51,12 @@ def test_a_run_is_told_the_whole_path_and_how_chunks_are_joined(model: Path, mon
     chosen = choose_parameters("ffn", {"model": model.name}, {"threshold": 250.0})
     assert chosen["model"] == str(model)
     assert "threshold" not in chosen, "what data suggest to connect is nothing to a network"
-    assert wishes_of("ffn", chosen) == ("overlap", 70)
-    assert wishes_of("connect", {"threshold": 1}) == ("voxel", 0)
+    assert wishes_of("ffn", chosen) == ("overlap", 70, (1, 4, 4))
+    assert wishes_of("ffn", {**chosen, "reach": 0}) == ("overlap", 70, (1, 1, 1))
+    assert wishes_of("ffn", {**chosen, "connected": True}) == ("voxel", 70, (1, 1, 1))
+    with pytest.raises(SegmenterError, match="say --set connected=false too"):
+        choose_parameters("ffn", {**chosen, "connected": True, "consensus": True}, {})
+    assert wishes_of("connect", {"threshold": 1}) == ("voxel", 0, (1, 1, 1))
 
 
 @pytest.mark.parametrize(("given", "said"), [

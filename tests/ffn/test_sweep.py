@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -37,8 +38,9 @@ from inference_workers.ffn.sweep import (
     wanted,
 )
 from inference_workers.ffn.sweep_report import page
-from inference_workers.ffn.sweep_trial import closed
+from inference_workers.ffn.sweep_trial import Trials, closed
 from inference_workers.ffn.sweep_work import bury_dead, gone, this_worker, work
+from tests.ffn import postgres, small_volume
 from tests.ffn.growing_model import write as write_model
 from tests.ffn.labelled_volumes import grid
 
@@ -148,11 +150,21 @@ class Paper:
         return 1 - abs(self.last - 0.5)
 
 
-@pytest.fixture(params=["sqlite", "valkey"])
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL's address."""
+    with postgres.server() as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", "valkey", "postgresql"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An address for studies: a file, and a server."""
+    """An address for studies: a file, and servers."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'study.db'}"
+        return
+    if request.param == "postgresql":
+        yield postgres.database(request.getfixturevalue("postgresql"))
         return
     server = ValkeyServer()
     server.start()
@@ -170,6 +182,8 @@ def test_workers_of_one_study_share_its_trials_and_it_goes_on_where_it_was(stora
         thread.start()
     for thread in threads:
         thread.join(60)
+    for study in studies:
+        study.close()
     done = Study(open_storage(storage), sweep, 3)
     found = done.trials()
     # Two that look at the same moment may both begin the last one.
@@ -178,6 +192,7 @@ def test_workers_of_one_study_share_its_trials_and_it_goes_on_where_it_was(stora
     assert all(t.attributes["scores"]["early"]["voxel_f1"] == 1 for t in found)
     work(done, Paper(), 15)
     assert sum(t.state == "complete" for t in done.trials()) == 15
+    done.close()
     with pytest.raises(SweepError, match="begun with another configuration"):
         Study(open_storage(storage), asked(CONFIG.replace("0.7", "0.8")), 0)
 
@@ -217,6 +232,7 @@ def test_a_trial_whose_worker_was_killed_is_marked_failed_and_tried_again(storag
     assert again.parameters == first.parameters
     assert again.parameters["segment"] == float(segment)
     assert (again.attributes["retry"], again.attributes["retry_of"]) == (1, 0)
+    study.close()
 
 
 def test_this_process_is_not_gone_and_another_of_its_number_is() -> None:
@@ -259,14 +275,13 @@ def test_labels_are_closed_across_the_seam_by_what_the_pad_says() -> None:
     assert set(np.unique(made)) == {0, 1}
     assert np.count_nonzero(made) == 6
     assert 3 in closed(labels, (2, 4, 6), 2)
+    labels[:, 0, 6], labels[1, 1, 6], labels[:, 2, 0] = 1, 0, 2
+    assert set(np.unique(closed(labels, (2, 4, 6), 3))) == {0, 2}, "one voxel of three is shared"
+    assert np.count_nonzero(closed(labels, (2, 4, 6), 3, by_voxel=True) == 1) == 8
 
 
 def test_the_command_finds_the_threshold_of_the_truth_shows_it_and_goes_on(tmp_path: Path) -> None:
-    field = ndimage.gaussian_filter(np.random.default_rng(1).standard_normal((12, 6, 10)), 1, mode="wrap")
-    grid(field.astype(np.float32), "ivt").to_netcdf(tmp_path / "field.nc")
-    write_model(tmp_path / "model.keras", mean=0.0)
-    config, report = tmp_path / "sweep.toml", tmp_path / "report.html"
-    config.write_text(CONFIG)
+    config, report = small_sweep(tmp_path), tmp_path / "report.html"
     run = CliRunner().invoke
     first = run(ffn, ["sweep", str(config), "--json", "--html", str(report)])
     assert first.exit_code == 0, first.output
@@ -287,6 +302,136 @@ def test_the_command_finds_the_threshold_of_the_truth_shows_it_and_goes_on(tmp_p
     refused = run(ffn, ["sweep", str(config)])
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
     assert "validation.early: interval 50:60 holds no steps" in refused.stderr
+
+
+def small_sweep(folder: Path, text: str = CONFIG) -> Path:
+    """A sweep over a small field, and all that it names."""
+    field = ndimage.gaussian_filter(np.random.default_rng(1).standard_normal((12, 6, 10)), 1, mode="wrap")
+    grid(field.astype(np.float32), "ivt").to_netcdf(folder / "field.nc")
+    write_model(folder / "model.keras", mean=0.0)
+    (folder / "sweep.toml").write_text(text)
+    return folder / "sweep.toml"
+
+
+@pytest.mark.long
+def test_of_two_workers_on_postgresql_one_is_killed_and_the_other_does_its_trial_too(
+    tmp_path: Path, postgresql: str
+) -> None:
+    config, address = small_sweep(tmp_path), postgres.database(postgresql)
+    begin = [sys.executable, "-c", BEGIN, address]
+    sweep = [sys.executable, "-c", "from streamer.cli import main; main()", "ffn", "sweep", str(config)]
+    sweep += ["--storage", address, "--trials", "6"]
+    with subprocess.Popen(begin, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as killed:
+        assert killed.stdin is not None
+        assert killed.stdout is not None
+        killed.stdin.write(CONFIG.encode())
+        killed.stdin.close()
+        number = int(killed.stdout.readline().split()[0])
+        with subprocess.Popen(sweep, stderr=subprocess.PIPE, text=True) as other:
+            assert other.stderr is not None
+            for line in other.stderr:
+                if "1 of 6 trials" in line:  # both are at work
+                    os.kill(killed.pid, signal.SIGKILL)
+                    break
+            rest = other.communicate(timeout=120)[1]
+        assert other.returncode == 0, rest
+    # Were it done before it could see that the first was gone, it would leave that trial to whoever comes next.
+    subprocess.run(sweep, check=True, capture_output=True, timeout=120)
+    with Study(open_storage(address), asked(), 0) as study:
+        done = study.trials()
+    assert [t.state for t in done if t.state != "complete"] == ["failed"]
+    assert sum(t.state == "complete" for t in done) == 6
+    (again,) = (t for t in done if t.attributes.get("retry_of") == number)
+    assert again.parameters == done[number].parameters
+
+
+TRAINING = """
+name = "trained"
+goal = "voxel_f1"
+trials = 2
+[data]
+volume = "warm.nc"
+connect = 5
+min_duration_h = 12
+backend = "openvino"
+[validation.late]
+interval = "18:24"
+[parameters]
+min_segment_size = 4
+seed_threshold = 5
+[training]
+interval = "0:18"
+validation = "14:18"
+fov = "3,5,5"
+deltas = "1,2,2"
+depth = 2
+features = 4
+mean = 5
+std = 2
+steps = 60
+validate_every = 30
+validation_examples = 16
+threads = 1
+learning_rate = [1e-2, 2e-2]
+moves = "max_pred"
+"""
+
+
+def test_a_sweep_trains_a_network_for_each_trial_and_shows_both(tmp_path: Path) -> None:
+    small_volume.write(tmp_path)
+    config, report = tmp_path / "sweep.toml", tmp_path / "report.html"
+    config.write_text(TRAINING)
+    done = CliRunner().invoke(ffn, ["sweep", str(config), "--json", "--html", str(report)])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert [t["state"] for t in told["trials"]] == ["complete"] * 2
+    assert told["value"] > 0
+    assert told["notes"] == [], "what is validated on was not trained on"
+    assert "moves=max_pred" in told["settings"]
+    assert "training.learning_rate" in report.read_text()
+    assert not list(tmp_path.glob("*.keras")), "networks of trials are not kept"
+
+
+@pytest.mark.parametrize(("old", "new", "sentence"), [
+    ('"max_pred"', '"back"', "training.moves cannot be 'back'"),
+    ("depth = 2", 'depth = "deep"', "training.depth cannot be 'deep'"),
+    ("depth = 2", 'set_ = ["move=0.5", "move=0.6"]', r"training.set_ is no option"),
+])  # fmt: skip
+def test_options_that_a_training_cannot_take_are_refused_before_anything_is_trained(
+    tmp_path: Path, old: str, new: str, sentence: str
+) -> None:
+    small_volume.write(tmp_path)
+    config = tmp_path / "sweep.toml"
+    config.write_text(TRAINING.replace(old, new))
+    refused = CliRunner().invoke(ffn, ["sweep", str(config)])
+    assert refused.exit_code == 2
+    assert sentence in refused.stderr
+    assert not list(tmp_path.glob("*.db"))
+
+
+def test_a_sweep_whose_trials_are_all_refused_says_why(tmp_path: Path) -> None:
+    config = small_sweep(tmp_path, CONFIG.replace("consensus = false", "connected = true\nconsensus = true"))
+    done = CliRunner().invoke(ffn, ["sweep", str(config), "--trials", "1"])
+    assert "trial 0 refused: a consensus keeps objects apart that touch" in done.stdout
+
+
+def test_a_storage_that_goes_away_in_the_middle_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, server = small_sweep(tmp_path), ValkeyServer()
+    server.start()
+    address = f"valkey://127.0.0.1:{server.port}"
+    real = Trials.value
+
+    def value(trials: Trials, found: Mapping[str, Scores]) -> float:
+        server.stop()
+        return real(trials, found)
+
+    monkeypatch.setattr(Trials, "value", value)
+    result = CliRunner().invoke(ffn, ["sweep", str(config), "--storage", address])
+    assert result.exit_code == 1
+    said = result.stderr.splitlines()[-1]
+    assert re.match(
+        r"cavecast: the study at valkey://127.0.0.1:\d+ does not answer any more \(.*\); what is done", said
+    )
 
 
 def test_a_page_without_a_complete_trial_says_so_and_settings_are_what_a_run_takes() -> None:

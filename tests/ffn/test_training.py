@@ -9,12 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+import xarray as xr
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from inference_workers.ffn import training_choice as choice
@@ -23,11 +27,12 @@ from inference_workers.ffn.commands import ffn
 from inference_workers.ffn.file import read_config, read_model
 from inference_workers.ffn.pipeline import Blocks
 from inference_workers.ffn.settings import FloodFillSettings, logit
-from inference_workers.ffn.training import Example, Row, TrainingSettings, Watch, offsets, rate, score, split, why_stop
+from inference_workers.ffn.training import Example, TrainingSettings, Watch, rate, score, split, why_stop
 from inference_workers.ffn.training_data import UNKNOWN, Examples, Ground, connect_truth, stored_truth
+from inference_workers.ffn.training_row import Row, as_arrays, offsets, restore
 from inference_workers.ffn.training_state import TrainingError
 from inference_workers.source import InputError, InspectRequest, inspect
-from streamer.wire.grid import Box
+from streamer.wire.grid import Box, Triple
 from tests.ffn import small_volume
 
 FLOOD = FloodFillSettings(fov=(3, 5, 5), deltas=(1, 2, 2))
@@ -89,6 +94,80 @@ def test_an_axis_without_steps_is_not_moved_along() -> None:
     assert len(found) == 9
     assert found[0] == (0, 0, 0)
     assert {z for z, _, _ in found} == {0}
+
+
+def plain_max_pred(
+    target: NDArray[np.float32], fov: Triple, deltas: Triple, say: Callable[[int], NDArray[np.float32]]
+) -> list[Triple]:
+    """Where max_pred goes, voxel by voxel and with nothing of ours: the queue of a flood fill, up to two steps away."""
+    canvas = np.full(target.shape, np.log(0.05 / 0.95), np.float32)
+    middle = [n // 2 for n in target.shape]
+    canvas[tuple(middle)] = np.log(0.95 / 0.05)
+    bar, queue = np.log(0.9 / 0.1), [middle]
+    done: set[tuple[int, ...]] = set()
+    went: list[Triple] = []
+    while queue:
+        at = queue.pop(0)
+        key = tuple((a - m + d // 2) // max(d, 1) for a, m, d in zip(at, middle, deltas, strict=True))
+        low = [a - f // 2 for a, f in zip(at, fov, strict=True)]
+        fits = all(lo >= 0 and lo + f <= n for lo, f, n in zip(low, fov, target.shape, strict=True))
+        if not fits or key in done or canvas[tuple(at)] < bar or (done and target[tuple(at)] < 0.9):
+            continue
+        done.add(key)
+        said = say(len(went))
+        went.append((low[0], low[1], low[2]))
+        for place in np.ndindex(*fov):
+            canvas[tuple(lo + p for lo, p in zip(low, place, strict=True))] = said[place]
+        found = []
+        for axis in range(3):
+            for sign in (-1, 1) if deltas[axis] else ():
+                best: tuple[float, list[int]] | None = None
+                for offset in product(*(range(-d, d + 1) for d in deltas)):
+                    if offset[axis] == sign * deltas[axis]:
+                        value = float(said[tuple(f // 2 + o for f, o in zip(fov, offset, strict=True))])
+                        if best is None or value > best[0]:
+                            best = (value, list(offset))
+                assert best is not None
+                if best[0] >= bar and best not in found:
+                    found.append(best)
+        queue += [[a + o for a, o in zip(at, offset, strict=True)] for _, offset in sorted(found, reverse=True)]
+    return went
+
+
+@pytest.mark.parametrize("deltas", [(1, 2, 2), (0, 2, 1)])
+def test_max_pred_goes_where_a_flood_fill_would_but_never_off_the_object(deltas: Triple) -> None:
+    settings = msgspec.structs.replace(SETTINGS, moves="max_pred", flood=msgspec.structs.replace(FLOOD, deltas=deltas))
+    assert settings.crop == tuple(f + 4 * d for f, d in zip(FLOOD.fov, deltas, strict=True))
+    assert settings.around == tuple(f // 2 + d for f, d in zip(FLOOD.fov, deltas, strict=True))
+    longest = 0
+    for seed in range(14):
+        random = np.random.default_rng(seed)
+        target = np.where(random.random(settings.crop) < 0.8, 0.95, 0.05).astype(np.float32)
+        answers = random.normal(1.5, 2, (200, *FLOOD.fov)).astype(np.float32)
+        if seed % 2:  # many that are equal: the order is told by the offsets then
+            answers = (np.round(answers / 3) * 3).astype(np.float32)
+        row = Row(Example(seed, target, target, target), settings)
+        went: list[Triple] = []
+        while (box := row.box()) is not None:
+            if len(went) == 3:  # a state in the middle says all that the rest follows from
+                other = Row(row.example, settings)
+                restore([other], as_arrays([row]))
+                row = other
+            row.put(box, answers[len(went)])
+            went.append((box[0].start, box[1].start, box[2].start))
+        assert went == plain_max_pred(target, FLOOD.fov, deltas, lambda turn, said=answers: said[turn])  # type: ignore[misc]
+        longest = max(longest, len(went))
+    assert longest > 10
+
+
+def test_max_pred_looks_once_at_what_is_no_object() -> None:
+    settings = msgspec.structs.replace(SETTINGS, moves="max_pred")
+    nothing = np.full(settings.crop, 0.05, np.float32)
+    row = Row(Example(0, nothing, nothing, nothing), settings)
+    box = row.box()
+    assert box is not None
+    row.put(box, np.full(FLOOD.fov, 5, np.float32))
+    assert row.box() is None
 
 
 # --- decisions ---
@@ -182,7 +261,12 @@ def test_a_region_is_in_degrees_and_kept_in_the_model_so(volume: Path) -> None:
     (["--connect", "5", "--connectivity", "7"], "--connectivity is 6, 18 or 26, not 7"),
     (["--connect", "5", "--validation", "0:24"], "nothing is left to learn from"),
     (["--connect", "5", "--validation", "2"], "a share between 0 and 1"),
-    (["--connect", "5", "--set", "mvoe=1"], "mvoe"),
+    (["--connect", "5", "--set", "mvoe=1"], "--set mvoe: there is no such setting of the flood fill; there are"),
+    (["--connect", "5", "--std", "0"], "--std: expected `float` > 0.0"),
+    (["--connect", "5", "--std", "nan"], "--std is a finite number, not nan"),
+    (["--connect", "5", "--learning-rate", "-1"], "--learning-rate: expected `float` > 0.0"),
+    (["--connect", "5", "--object-weight", "0"], "--object-weight: expected `float` > 0.0"),
+    (["--connect", "5", "--moves", "back"], "--moves"),
     (["--connect", "5", "--features", "0"], "--features"),
 ])  # fmt: skip
 def test_wrong_use_is_one_sentence_before_anything_is_loaded(
@@ -386,8 +470,42 @@ def test_a_network_learns_and_says_what_it_has_seen(volume: Path, tmp_path: Path
     assert "go on with --resume, or begin again with --anew" in again.output
 
 
-def test_after_kill_minus_9_training_goes_on_as_if_nothing_had_been(volume: Path, tmp_path: Path) -> None:
-    options = ["--steps", "60", "--validate-every", "20"]
+def test_training_ends_when_nothing_gets_better_and_what_it_saw_is_left_out(volume: Path, tmp_path: Path) -> None:
+    out = tmp_path / "part.keras"
+    options = ["--interval", "0:20", "--region=-90,0,0,348", "--validation", "14:20", "--patience", "2"]
+    some = [option for option in SMALL if option not in ("--validation", "18:24")]
+    said = CliRunner().invoke(
+        ffn,
+        ["train", str(volume), "-o", str(out), *some, *options, "--validate-every", "5", "--steps", "4000", "--json"],
+    )
+    assert said.exit_code == 0, said.output
+    told = json.loads(said.stdout)
+    assert re.match(r"2 validations brought nothing better than step \d+", told["why"]), told
+    assert told["step"] == told["watch"]["best_step"] + 10 < 4000
+    seen = read_config(out).training
+    assert seen is not None
+    assert seen.steps == [(0, 20)]
+    assert seen.region == (-85.5, -4.5, 0.0, 337.5)
+    judged = CliRunner().invoke(
+        ffn, ["evaluate", str(volume), str(volume), "--connect", "5", "--model", str(out), "--json"]
+    )
+    assert judged.exit_code == 2, "a field is no prediction"
+    labels = tmp_path / "labels.nc"
+    with xr.open_dataset(volume) as field:
+        (field.heat >= 5).astype("i4").rename("labels").to_netcdf(labels, engine="h5netcdf")
+    judged = CliRunner().invoke(
+        ffn, ["evaluate", str(labels), str(volume), "--connect", "5", "--model", str(out), "--json"]
+    )
+    assert judged.exit_code == 0, judged.output
+    compared = json.loads(judged.stdout)
+    nz, ny, nx = small_volume.SHAPE
+    assert compared["total"]["voxels"] == nz * ny * nx - 20 * 10 * 31
+    assert compared["left_out"].startswith("20 steps from 2000-01-01 00:00 to 2000-01-03 09:00")
+
+
+@pytest.mark.parametrize("moves", ["fixed", "max_pred"])
+def test_after_kill_minus_9_training_goes_on_as_if_nothing_had_been(volume: Path, tmp_path: Path, moves: str) -> None:
+    options = ["--steps", "60", "--validate-every", "20", "--moves", moves]
     whole, killed = tmp_path / "whole.keras", tmp_path / "killed.keras"
     undisturbed = train(volume, whole, *options)
     assert undisturbed.exit_code == 0, undisturbed.output

@@ -81,3 +81,20 @@ def test_a_date_of_a_climate_calendar_is_said_in_it() -> None:
 )  # fmt: skip
 def test_calendars_of_two_names(a: str, b: str, same: bool) -> None:
     assert times.same_calendar(a, b) is same
+
+
+@pytest.mark.parametrize(
+    ("a", "a_units", "b", "b_units", "first", "same"),
+    [
+        ("", "hours since 2000-01-01", "proleptic_gregorian", "days since 1900-01-01", 0.0, True),
+        ("noleap", "hours since 2000-01-01", "365_day", "hours since 2000-01-01", 0.0, True),
+        ("standard", "hours since 2000-01-01", "noleap", "hours since 2000-01-01", 0.0, False),
+        ("standard", "days since 0001-01-01", "proleptic_gregorian", "days since 1900-01-01", 7e5, False),
+        ("standard", "days since 1900-01-01", "proleptic_gregorian", "days since 1900-01-01", -2e5, False),
+        ("standard", "days", "proleptic_gregorian", "days", 0.0, False),
+    ],
+)
+def test_two_calendars_that_differ_before_1583_only_are_one_after_it(
+    a: str, a_units: str, b: str, b_units: str, first: float, same: bool
+) -> None:
+    assert times.same_dates(a, a_units, b, b_units, first) is same

@@ -25,16 +25,35 @@ def segmented(grid: Grid, chunk: int, seed: int, *, background: bool = False) ->
     stats["sum"] = random.random(rows)
     counts = np.array([1, 0, 3], "<u4")
     footprint = b.Footprint(counts, random.integers(0, 9, cells).astype("<u4"), random.random(cells))
-    return b.Segmented(block, own, own, np.arange(1, own + 1, dtype="<u8"), stats, footprint)
+    return b.Segmented(
+        block, own, own, np.arange(1, own + 1, dtype="<u8"), stats, footprint,
+        beyond=slabs(grid, chunk, 0 if background else seed),
+    )  # fmt: skip
 
 
-@given(grids(), st.integers(0, 2**32 - 1), st.booleans())
+def slabs(grid: Grid, chunk: int, seed: int) -> b.Slabs:
+    """Some labels beyond a chunk's high faces; none at all if ``seed`` is 0."""
+    random, core = np.random.default_rng(seed), grid.core(chunk).shape
+    z, y, x = (
+        random.integers(0, 4 if seed else 1, [depth if a == axis else n for a, n in enumerate(core)]).astype("<u4")
+        if depth
+        else None
+        for axis, depth in enumerate(grid.beyond(chunk))
+    )
+    return z, y, x
+
+
+@given(grids(deep=True), st.integers(0, 2**32 - 1), st.booleans())
 def test_a_chunk_comes_back_as_it_was(grid: Grid, seed: int, background: bool) -> None:
     chunk = seed % grid.size
     done = segmented(grid, chunk, seed, background=background)
     commit, payloads = b.pack(grid, chunk, 1, done)
     labels, seam, ids, stats, footprint = payloads
     assert np.array_equal(b.unpack_block(grid, commit, labels, seam), done.block)
+    for there, slab in zip(b.unpack_seam(grid, chunk, seam).beyond, done.beyond, strict=True):
+        assert (there is None) == (slab is None)
+        if there is not None and slab is not None:
+            assert np.array_equal(there, slab)
     assert np.array_equal(b.unpack_ids(commit, ids), done.ids)
     assert np.array_equal(b.unpack_stats(commit, stats), done.stats)
     cells = b.unpack_footprint(commit, footprint)
@@ -45,15 +64,32 @@ def test_a_chunk_comes_back_as_it_was(grid: Grid, seed: int, background: bool) -
     assert commit.labelled == np.count_nonzero(core)
 
 
-@given(grids(), st.integers(0, 2**32 - 1))
+@given(grids(deep=True), st.integers(0, 2**32 - 1))
 def test_a_seam_gives_the_pad_and_the_owners_faces(grid: Grid, seed: int) -> None:
     random = np.random.default_rng(seed)
     blocks = [random.integers(0, 9, grid.block_shape(c)).astype("<u4") for c in range(grid.size)]
-    seams = [b.unpack_seam(grid, c, b.pack_seam(b.seam_of(grid, c, blocks[c]))) for c in range(grid.size)]
+    packed = [b.pack_seam(b.seam_of(grid, c, blocks[c], slabs(grid, c, seed))) for c in range(grid.size)]
+    seams = [b.unpack_seam(grid, c, raw) for c, raw in enumerate(packed)]
     for chunk in range(grid.size):
         for piece in grid.shared(chunk):
             assert np.array_equal(seams[chunk].pad(piece), blocks[chunk][piece.in_block.slices])
             assert np.array_equal(seams[piece.owner].owned(piece), blocks[piece.owner][piece.in_owner.slices])
+        for axis, (slab, depth) in enumerate(zip(seams[chunk].within, grid.within(chunk), strict=True)):
+            core = blocks[chunk][tuple(slice(0, n) for n in grid.core(chunk).shape)]
+            assert (slab is None) == (depth == 0)
+            if slab is not None:
+                assert np.array_equal(slab, np.moveaxis(np.moveaxis(core, axis, 0)[:depth], 0, axis))
+
+
+def test_slabs_of_another_shape_than_the_grid_says_are_an_error() -> None:
+    grid = Grid((4, 6, 8), (4, 3, 8), (False, False, False), (1, 2, 1))
+    block = np.zeros(grid.block_shape(0), np.uint32)
+    with pytest.raises(ValueError, match="chunk 0: slabs of"):
+        b.seam_of(grid, 0, block)
+    with pytest.raises(ValueError, match="chunk 0: slabs of"):
+        b.seam_of(grid, 0, block, (None, np.zeros((4, 3, 8), np.uint32), None))
+    with pytest.raises(ValueError, match="one layer at least"):
+        Grid((4, 6, 8), (4, 3, 8), (False, False, False), (1, 0, 1))
 
 
 GRID = Grid((4, 6, 8), (3, 4, 5), (False, False, True))

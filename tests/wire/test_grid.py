@@ -13,10 +13,12 @@ from streamer.wire.grid import Box, Grid, suggest_chunk
 
 
 @st.composite
-def grids(draw: st.DrawFn) -> Grid:
+def grids(draw: st.DrawFn, *, deep: bool = False) -> Grid:
+    """Some grid; ``deep``: of chunks that are compared on more than the pad."""
     shape = draw(st.tuples(*[st.integers(1, 7)] * 3))
     z, y, x = (draw(st.integers(1, n)) for n in shape)
-    return Grid(shape, (z, y, x), draw(st.tuples(st.booleans(), st.booleans(), st.booleans())))
+    periodic = draw(st.tuples(st.booleans(), st.booleans(), st.booleans()))
+    return Grid(shape, (z, y, x), periodic, draw(st.tuples(*[st.integers(1, 4 if deep else 1)] * 3)))
 
 
 def voxels(box: Box) -> set[tuple[int, int, int]]:
@@ -59,6 +61,20 @@ def test_whatever_two_voxels_touch_one_block_holds_both(grid: Grid) -> None:
                     )
                 )
     assert pairs == held
+
+
+@given(grids(deep=True))
+def test_layers_beyond_a_face_are_as_many_as_their_owner_has_behind_it(grid: Grid) -> None:
+    for chunk in range(grid.size):
+        for axis, (depth, pad) in enumerate(zip(grid.beyond(chunk), grid.pad(chunk), strict=True)):
+            if not pad or grid.compared[axis] == 1:
+                assert depth == 0
+                continue
+            index = tuple(i + (a == axis) for a, i in enumerate(grid.index(chunk)))
+            owner = grid.number((index[0], index[1], index[2]))
+            assert depth == grid.within(owner)[axis] == min(grid.compared[axis], grid.core(owner).shape[axis])
+    if grid.compared == (1, 1, 1):
+        assert all(grid.within(chunk) == (0, 0, 0) for chunk in range(grid.size))
 
 
 @given(grids())
