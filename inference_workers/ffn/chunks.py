@@ -62,7 +62,8 @@ def filled_up(field: Field, known: NDArray[np.bool_]) -> Field:
     """The field with the nearest voxel's value wherever it is not a number; there is at least one."""
     if known.all():
         return field
-    box = ndimage.find_objects(known.astype(np.uint8))[0]
+    along = [np.flatnonzero(known.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
+    box = tuple(slice(int(there[0]), int(there[-1]) + 1) for there in along)
     inside, there = field[box], known[box]
     if not there.all():
         nearest = ndimage.distance_transform_edt(~there, return_distances=False, return_indices=True)
@@ -99,8 +100,11 @@ def labelling(
     if settings.separate:
         labels = without_small(separated(labels), settings.min_segment_size, settings.margin, piece.open_sides)
     inner = block.inner.slices
-    kept = np.where(piece.known[inner], labels[inner], 0).astype(np.uint32)
-    return Labelling(kept, np.where(kept > 0, filled[0].probability[inner], 0).astype(np.uint8))
+    kept = labels[inner].astype(np.uint32)
+    kept[~piece.known[inner]] = 0
+    probability = filled[0].probability[inner].copy()
+    probability[kept == 0] = 0
+    return Labelling(kept, probability)
 
 
 def voxels_missing(block: Block, known: NDArray[np.bool_]) -> int:
