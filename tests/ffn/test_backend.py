@@ -155,7 +155,7 @@ from tests.ffn.forward import config, some_input, some_weights
 network = start(Model(config(2, 8), some_weights(2, 8)), backend="openvino", threads=1)
 image, seed = some_input(64, 17, 33, 33)
 expected = numpy.concatenate([network.predict(image[row : row + 4], seed[row : row + 4]) for row in range(0, 64, 4)])
-most = psutil.Process().memory_info().vms + (80 << 20)
+most = psutil.Process().memory_info().vms + (50 << 20)
 resource.setrlimit(resource.RLIMIT_AS, (most, most))
 print("off by", numpy.abs(network.predict(image, seed) - expected).max())
 """
