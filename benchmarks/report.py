@@ -11,7 +11,7 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 
@@ -36,7 +36,7 @@ class Options(NamedTuple):
     """The one row that is wanted, or those that are measured with it; all if empty."""
 
 
-def options(what: str, rows: Iterable[str] = ()) -> Options:
+def options(what: str, rows: Collection[str] = ()) -> Options:
     """The command line that all benchmarks have; with ``rows`` one can be asked for alone."""
     parser = argparse.ArgumentParser(description=what)
     parser.add_argument("--quick", action="store_true", help="end within a minute")
