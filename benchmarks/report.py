@@ -11,7 +11,7 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 
@@ -32,15 +32,19 @@ class Options(NamedTuple):
 
     quick: bool
     as_json: bool
+    only: str = ""
+    """The one row that is wanted, or those that are measured with it; all if empty."""
 
 
-def options(what: str) -> Options:
-    """The command line that all benchmarks have."""
+def options(what: str, rows: Collection[str] = ()) -> Options:
+    """The command line that all benchmarks have; with ``rows`` one can be asked for alone."""
     parser = argparse.ArgumentParser(description=what)
     parser.add_argument("--quick", action="store_true", help="end within a minute")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    if rows:
+        parser.add_argument("--only", choices=sorted(rows), default="", help="one row instead of all")
     given = parser.parse_args()
-    return Options(given.quick, given.json)
+    return Options(given.quick, given.json, getattr(given, "only", ""))
 
 
 def at_most(what: str, value: str, ratio: float, bar: float) -> Row:

@@ -43,10 +43,11 @@ def fill_together(
         if not active:
             continue
         beat()
-        if len(active) == 1:
-            answers = predict(active[0].image[None], active[0].seed[None])
-        else:
-            answers = predict(np.stack([asked.image for asked in active]), np.stack([asked.seed for asked in active]))
+        shape = (len(active), *active[0].image.shape)
+        images, seeds = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        for row, asked in enumerate(active):
+            images[row], seeds[row] = asked.image, asked.seed
+        answers = predict(images, seeds)
         going = []
         for asked, answer in zip(active, answers, strict=True):
             try:

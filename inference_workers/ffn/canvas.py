@@ -11,7 +11,7 @@ network said, so that whoever drives it may put the questions of many canvases i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -114,9 +114,13 @@ class Canvas:
         self._predict = predict
         self._moves = FaceMoves(settings.fov, settings.deltas)
         self._open = open_sides
-        self._map = np.full(image.shape, np.nan, np.float32)
-        """The present object in logits; NaN where no field of view has been."""
         self._move, self._segment = np.float32(logit(settings.move)), np.float32(logit(settings.segment))
+        self._pad = np.float32(logit(settings.pad))
+        # Nobody asks where a field of view has been but the bias, and a threshold that padding would reach.
+        told_apart = settings.disconnection_bias or self._pad >= self._segment
+        self._unseen = np.float32(np.nan) if told_apart else self._pad
+        self._map = np.full(image.shape, self._unseen, np.float32)
+        """The present object in logits; ``_unseen`` where no field of view has been."""
         self._origins: list[Origin] = []
         self._rejected: list[Rejected] = []
         self._overlaps: list[Overlap] = []
@@ -134,7 +138,7 @@ class Canvas:
         try:
             image, seed = next(steps)
             while True:
-                image, seed = steps.send(self._predict(image[None], seed[None])[0])
+                image, seed = steps.send(self._predict(image[None], seed[None].copy())[0])
         except StopIteration as done:
             filled: Filled = done.value
         if not self.settings.connected:
@@ -145,7 +149,8 @@ class Canvas:
     def steps(self, seeds: NDArray[np.integer[Any]]) -> Steps:
         """Yields an image and a seed map in logits (z, y, x) of the field of view, and is sent the new map.
 
-        The image is a view that must not be changed.  Returns what became of the canvas.
+        Both may be views, which must not be changed, and are as yielded until the next step.  Returns what became of
+        the canvas.
         """
         for seed in within(seeds, self.image.shape, self.settings.margin).tolist():
             at = (seed[0], seed[1], seed[2])
@@ -177,19 +182,21 @@ class Canvas:
         high = centres.max(axis=0) + self.settings.margin + 1
         box = (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
         self._judge(start, box, len(centres))
-        self._map[box] = np.nan
+        self._map[box] = self._unseen
 
     def _flood(self, start: Triple, attempt: int) -> Generator[tuple[Patch, Patch], Patch, None]:
         """Moves the field of view from the seed until nothing is left to go to, or the seed itself is given up."""
         # Thousands of times a second: plain integers and few calls.
         settings, image, grown, labels, move = self.settings, self.image, self._map, self.labels, self._move
+        trace = self._trace
         (mz, my, mx), fov = settings.margin, settings.fov
         nz, ny, nx = (n - m for n, m in zip(image.shape, settings.margin, strict=True))
         dz, dy, dx = (max(delta, 1) for delta in settings.deltas)
         hz, hy, hx = (delta // 2 for delta in settings.deltas)
         sz, sy, sx = start
-        likely, pad, size = float(move), np.float32(logit(settings.pad)), fov[0] * fov[1] * fov[2]
-        held_from = settings.disconnection_share * size if settings.disconnection_bias else size
+        likely, pad, bias = float(self._move), self._pad, settings.disconnection_bias
+        held_from = settings.disconnection_share * fov[0] * fov[1] * fov[2]
+        told_apart = bool(np.isnan(self._unseen))
         done: set[Triple] = set()
         queue = deque([start])
         while queue:
@@ -197,21 +204,22 @@ class Canvas:
             place = ((z - sz + hz) // dz, (y - sy + hy) // dy, (x - sx + hx) // dx)
             if place in done or not (mz <= z < nz and my <= y < ny and mx <= x < nx):
                 continue
-            if grown[z, y, x] < move or labels[z, y, x] > 0:
+            if grown.item(z, y, x) < likely or labels.item(z, y, x) > 0:
                 continue
-            if grown[start] < move:
+            if grown.item(start) < likely:
                 return
             box = (slice(z - mz, z + mz + 1), slice(y - my, y + my + 1), slice(x - mx, x + mx + 1))
             old = grown[box]
-            logits = np.array((yield image[box], np.where(np.isnan(old), pad, old)), np.float32)
+            answer = yield image[box], np.where(np.isnan(old), pad, old) if told_apart else old
+            logits = np.asarray(answer, np.float32)
             if logits.shape != fov:
                 raise ValueError(f"the network answered {logits.shape} to a field of view of {fov}")
-            if np.count_nonzero(logits >= move) > held_from:
+            if bias and np.count_nonzero(logits >= move) > held_from:
                 # What was unlikely stays so; NaN, where no field of view has been, compares false.
-                np.copyto(logits, old, where=(old < 0) & (logits > old))
+                logits = np.where((old < 0) & (logits > old), old, logits)
             old[...] = logits
             done.add(place)
-            self._trace.append((attempt, z, y, x))
+            trace.append((attempt, z, y, x))
             queue.extend([(z + oz, y + oy, x + ox) for _, (oz, oy, ox) in self._moves(logits, likely)])
 
     def _judge(self, start: Triple, box: tuple[slice, slice, slice], iterations: int) -> None:
@@ -219,33 +227,41 @@ class Canvas:
         if self._map[start] < self._move:
             self._reject(start, "weak", 0, iterations)
             return
-        grown, labels = self._map[box], self.labels[box]
-        mask = grown >= self._segment
-        wanted = labels[mask]
-        others, counts = np.unique(wanted[wanted > 0], return_counts=True)
-        mask &= labels <= 0
-        voxels = int(np.count_nonzero(mask))
-        if voxels == 0 or (voxels < self.settings.min_segment_size and not self._may_go_on(mask, box)):
-            self._reject(start, "small", voxels, iterations)
+        mask = self._map[box] >= self._segment
+        places = [
+            at + side.start for at, side in zip(np.unravel_index(np.flatnonzero(mask), mask.shape), box, strict=True)
+        ]
+        at = np.ravel_multi_index(tuple(places), self.labels.shape)
+        labels = self.labels.reshape(-1)
+        there = labels[at]
+        taken = there > 0
+        if taken.any():
+            others, counts = np.unique(there[taken], return_counts=True)
+            found = list(zip(others.tolist(), counts.tolist(), strict=True))
+            free = ~taken
+            at, places = at[free], [along[free] for along in places]
+        else:
+            found = []
+        if len(at) == 0 or (len(at) < self.settings.min_segment_size and not self._may_go_on(places)):
+            self._reject(start, "small", len(at), iterations)
             return
         name = len(self._origins) + 1
-        labels[mask] = name
-        self.probability[box][mask] = quantise(sigmoid(grown[mask]))
+        labels[at] = name
+        self.probability.reshape(-1)[at] = quantise(sigmoid(self._map.reshape(-1)[at]))
         self._origins.append(Origin(name, *start, iterations))
-        found = zip(others.tolist(), counts.tolist(), strict=True)
-        self._overlaps += [Overlap(name, other, count, len(wanted)) for other, count in found]
+        self._overlaps += [Overlap(name, other, count, len(there)) for other, count in found]
 
     def _reject(self, start: Triple, reason: Literal["weak", "small"], voxels: int, iterations: int) -> None:
         if self.labels[start] == 0:
             self.labels[start] = REJECTED
         self._rejected.append(Rejected(*start, reason, voxels, iterations))
 
-    def _may_go_on(self, mask: NDArray[np.bool_], box: tuple[slice, slice, slice]) -> bool:
+    def _may_go_on(self, places: Sequence[NDArray[np.intp]]) -> bool:
         """Whether an object comes within half a field of view of a side beyond which the field goes on."""
-        for axis, (sides, margin, where) in enumerate(zip(self._open, self.settings.margin, box, strict=True)):
-            along = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) + where.start
-            end = self.image.shape[axis] - margin
-            if len(along) and ((sides[0] and along[0] < margin) or (sides[1] and along[-1] >= end)):
+        for along, sides, margin, length in zip(
+            places, self._open, self.settings.margin, self.image.shape, strict=True
+        ):
+            if (sides[0] and along.min() < margin) or (sides[1] and along.max() >= length - margin):
                 return True
         return False
 

@@ -62,7 +62,8 @@ def filled_up(field: Field, known: NDArray[np.bool_]) -> Field:
     """The field with the nearest voxel's value wherever it is not a number; there is at least one."""
     if known.all():
         return field
-    box = ndimage.find_objects(known.astype(np.uint8))[0]
+    along = [np.flatnonzero(known.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
+    box = tuple(slice(int(there[0]), int(there[-1]) + 1) for there in along)
     inside, there = field[box], known[box]
     if not there.all():
         nearest = ndimage.distance_transform_edt(~there, return_distances=False, return_indices=True)
@@ -98,9 +99,11 @@ def labelling(
         labels = without_small(labels, settings.min_segment_size, settings.margin, piece.open_sides)
     if settings.connected:
         labels = without_small(by_contact(labels), settings.min_segment_size, settings.margin, piece.open_sides)
-    everywhere = np.where(piece.known, labels, 0).astype(np.uint32)
+    everywhere = labels.astype(np.uint32)
+    everywhere[~piece.known] = 0
     kept = everywhere[block.inner.slices]
-    probability = np.where(kept > 0, filled[0].probability[block.inner.slices], 0).astype(np.uint8)
+    probability = filled[0].probability[block.inner.slices].copy()
+    probability[kept == 0] = 0
     return Labelling(kept, probability, everywhere)
 
 

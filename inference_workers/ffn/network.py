@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from inference_workers.cores import processor_has
 from inference_workers.ffn.model import ModelError
 from inference_workers.ffn.remarks import held_back
-from inference_workers.ffn.structure import LAST, Shape, Weights, shapes
+from inference_workers.ffn.rounding import carried
+from inference_workers.ffn.structure import EXACT, LAST, Shape, Weights, shapes
 
 # Both libraries read the environment when they are imported, and only then.  What is said below the level of errors
 # is about instruction sets and graph rewriting, on stderr, in each worker.
@@ -71,28 +72,29 @@ def computes_in(precision: str) -> str:
 def build(depth: int, features: int, computed_in: str = "float32") -> Any:
     """A Keras model from [image, seed logits], float32 (b, z, y, x, 1) each, to new seed logits of that shape.
 
-    Any batch, any spatial shape.  ``computed_in`` is what convolutions compute in: float32, bfloat16 or
-    float16; weights, and the sum of seed and update, are float32 always.  Raises ModelError if too large.
+    Any batch, any spatial shape.  ``computed_in`` is what convolutions but those of ``EXACT`` compute in: float32,
+    bfloat16 or float16; weights, and what the pairs add up to, are float32 always.  Raises ModelError if too large.
     """
     shapes(depth, features)
-    policy = keras.DTypePolicy(POLICIES[computed_in])
+    exact, short = (keras.DTypePolicy(POLICIES[name]) for name in ("float32", computed_in))
     make = keras.layers
-    kind: dict[str, Any] = {"dtype": policy, "data_format": "channels_last"}  # whatever the user's keras.json prefers
+    whatever: dict[str, Any] = {"data_format": "channels_last"}  # whatever the user's keras.json prefers
     image = keras.Input((None, None, None, 1), name="image", dtype="float32")
     seed = keras.Input((None, None, None, 1), name="seed", dtype="float32")
 
     def convolution(name: str, activation: str | None = None) -> Any:
-        return make.Conv3D(features, 3, padding="same", activation=activation, name=name, **kind)
+        policy = exact if name in EXACT else short
+        return make.Conv3D(features, 3, padding="same", activation=activation, name=name, dtype=policy, **whatever)
 
     def rectified(name: str) -> Any:
-        return make.ReLU(name=name, dtype=policy)
+        return make.ReLU(name=name, dtype=exact)
 
-    net = make.Concatenate(name="both", dtype=policy)([image, seed])
+    net = make.Concatenate(name="both", dtype=exact)([image, seed])
     net = convolution("conv0_b")(convolution("conv0_a", "relu")(net))
     for i in range(1, depth):
         inner = convolution(f"conv{i}_a", "relu")(rectified(f"relu{i}")(net))
-        net = make.Add(name=f"add{i}", dtype=policy)([net, convolution(f"conv{i}_b")(inner)])
-    update = make.Conv3D(1, 1, name=LAST, **kind)(rectified("relu_lom")(net))
+        net = make.Add(name=f"add{i}", dtype=exact)([net, convolution(f"conv{i}_b")(inner)])
+    update = make.Conv3D(1, 1, name=LAST, dtype=exact, **whatever)(rectified("relu_lom")(net))
     logits = make.Add(name="logits", dtype="float32")([seed, update])
     return keras.Model([image, seed], logits, name="flood_filling_network")
 
@@ -125,24 +127,42 @@ def write_keras(path: Path, depth: int, features: int, weights: Weights) -> None
         model.save(path)
 
 
+def filled_up(batch: FloatArray) -> FloatArray:
+    """A batch (b, …) with rows of zeros up to the next power of two."""
+    missing = (1 << (len(batch) - 1).bit_length()) - len(batch)
+    return np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), np.float32)]) if missing else batch
+
+
 class TensorFlowEngine:
-    """Runs a network in TensorFlow; traced once, for all batches and shapes.  For one thread at a time."""
+    """Runs a network in TensorFlow; traced once, for all batches and shapes.  For one thread at a time.
+
+    ``compiled``: by XLA, without being said where there is a GPU.  XLA compiles anew for each size of a batch, so
+    batches are filled up to the next power of two there: flood fills have any number of rows.
+    """
 
     name = "tensorflow"
 
-    def __init__(self, depth: int, features: int, weights: Weights, precision: str, threads: int) -> None:
+    def __init__(
+        self, depth: int, features: int, weights: Weights, precision: str, threads: int, compiled: bool | None = None
+    ) -> None:
         use_threads(threads)
         self.precision = computes_in(precision)
         on_gpu = gpus() > 0
         self.device = "GPU" if on_gpu else "CPU"
         model = build(depth, features, self.precision)
+        if self.precision == "bfloat16":
+            weights = {
+                name: carried(array) if array.ndim > 1 and name.partition("/")[0] not in EXACT else array
+                for name, array in weights.items()
+            }
         put(model, weights)
         batch = tf.TensorSpec([None] * 4, tf.float32)
 
         def run(image: Any, seed: Any) -> Any:
             return model([image[..., None], seed[..., None]], training=False)[..., 0]
 
-        self._run: Any = tf.function(run, input_signature=(batch, batch), jit_compile=on_gpu)
+        self._compiled = on_gpu if compiled is None else compiled
+        self._run: Any = tf.function(run, input_signature=(batch, batch), jit_compile=self._compiled)
 
     @property
     def traces(self) -> int:
@@ -151,8 +171,11 @@ class TensorFlowEngine:
 
     def __call__(self, image: FloatArray, seed: FloatArray) -> FloatArray:
         """New seed logits, float32 (b, z, y, x), of a normalised image and seed logits of the same shape."""
+        rows = len(image)
+        if self._compiled:
+            image, seed = filled_up(image), filled_up(seed)
         try:
-            logits: FloatArray = self._run(tf.constant(image), tf.constant(seed)).numpy()
+            logits: FloatArray = self._run(tf.constant(image), tf.constant(seed)).numpy()[:rows]
         except tf.errors.ResourceExhaustedError as why:
             raise MemoryError(str(why).partition("\n")[0]) from None
         return logits

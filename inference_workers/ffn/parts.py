@@ -19,17 +19,18 @@ def by_contact(labels: NDArray[np.int32], least: int = 0) -> NDArray[np.int32]:
     A part goes by the smallest number in it; of several with the same one, the largest does (the first in C order of
     equal ones), and the others get the next free numbers.  Parts of fewer than ``least`` voxels are 0.
     """
-    parts = connected(labels > 0).reshape(-1)
-    inside = np.flatnonzero(parts)
-    of = parts[inside]
-    sizes = np.bincount(of, minlength=1)
+    every = connected(labels > 0).reshape(-1)
+    at = np.flatnonzero(every)  # a few of a hundred: what follows looks at nothing else
+    parts, given = every[at], labels.reshape(-1)[at]
+    sizes = np.bincount(parts, minlength=1)
     owner = np.full(len(sizes), np.iinfo(np.int32).max, np.int32)
-    np.minimum.at(owner, of, labels.reshape(-1)[inside])
+    np.minimum.at(owner, parts, given)
     owner[sizes < max(least, 1)] = 0
     order = np.lexsort((np.arange(len(sizes)), -sizes, owner))
     is_first = np.append(True, owner[order][1:] != owner[order][:-1])
     names = owner.copy()
     beyond = np.sort(order[~is_first & (owner[order] > 0)])
-    names[beyond] = int(labels.max(initial=0)) + 1 + np.arange(len(beyond))
-    names[0] = 0
-    return np.asarray(names[parts.reshape(labels.shape)], np.int32)
+    names[beyond] = int(given.max(initial=0)) + 1 + np.arange(len(beyond))
+    found = np.zeros(labels.shape, np.int32)
+    found.reshape(-1)[at] = names[parts]
+    return found

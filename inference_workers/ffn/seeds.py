@@ -19,6 +19,9 @@ Seeds = NDArray[np.int64]
 GRID_OFFSETS = (0, 8, 4, 12, 2, 10, 14)
 EDGE_SIGMA = 49 / 6
 NOISE = 1e-4
+FEW = 16
+"""Where fewer than one in so many voxels could be a maximum, each is looked at by itself."""
+MOST_AT_ONCE = 1 << 20
 
 
 def choose_seeds(
@@ -49,7 +52,7 @@ def maxima(field: NDArray[np.floating[Any]], threshold: float, min_distance: int
     """Local maxima of at least ``threshold``, the highest first.  An array's edge is no hindrance: an object that
     reaches across it has a maximum there."""
     found = _local_maxima(np.where(np.isfinite(field), field, -np.inf), min_distance, threshold)
-    return _apart(found, min_distance)
+    return _apart(found, field.shape, min_distance)
 
 
 def peaks(
@@ -77,7 +80,7 @@ def peaks(
     distance += np.random.RandomState(42).rand(*distance.shape) * NOISE
     found = _local_maxima(distance, min_distance, 0.0, above=True)
     inside = ((found >= min_distance) & (found < np.array(image.shape) - min_distance)).all(axis=1)
-    found = _apart(found[inside], min_distance)
+    found = _apart(found[inside], image.shape, min_distance)
     return found[np.lexsort(found.T[::-1])]
 
 
@@ -93,25 +96,36 @@ def grid(shape: tuple[int, ...], step: int = 16, offsets: tuple[int, ...] = GRID
 
 def _local_maxima(values: NDArray[Any], distance: int, threshold: float, *, above: bool = False) -> Seeds:
     """Voxels that are the largest within ``distance`` along each axis, the highest first, C order where equal."""
-    highest = ndimage.maximum_filter(values, 2 * distance + 1, mode="nearest")
-    reached = values > threshold if above else values >= threshold
-    found = np.argwhere((values == highest) & reached & np.isfinite(values))
-    order = np.argsort(-values[tuple(found.T)], kind="stable")
-    return found[order].astype(np.int64)
+    reached = (values > threshold if above else values >= threshold) & np.isfinite(values)
+    if np.count_nonzero(reached) * FEW > values.size:
+        reached &= values == ndimage.maximum_filter(values, 2 * distance + 1, mode="nearest")
+        found = np.stack(np.unravel_index(np.flatnonzero(reached), values.shape), axis=1)
+    else:
+        found = _highest_around(values, np.flatnonzero(reached), distance)
+    return found[np.argsort(-values[tuple(found.T)], kind="stable")].astype(np.int64)
 
 
-def _apart(found: Seeds, distance: int) -> Seeds:
+def _highest_around(values: NDArray[Any], places: NDArray[np.intp], distance: int) -> NDArray[np.int64]:
+    """Those of a few places, by their number in C order, that no voxel within ``distance`` along each axis is above;
+    (n, 3).  Quicker than a filter of all voxels: next neighbours leave few that have to be looked at farther around."""
+    around = np.pad(values, distance, constant_values=-np.inf)
+    inside = np.stack(np.unravel_index(places, values.shape), axis=1) + distance
+    at, flat = np.ravel_multi_index(tuple(inside.T), around.shape), around.reshape(-1)
+    reach = np.indices((2 * distance + 1,) * 3).reshape(3, -1) - distance
+    shells, steps = np.abs(reach).max(axis=0), np.array(around.strides) // around.itemsize @ reach
+    for shell in range(1, distance + 1):
+        near = steps[shells == shell]
+        pieces = np.array_split(at, 1 + len(at) * len(near) // MOST_AT_ONCE)
+        at = np.concatenate([some[flat[some] >= flat[some[:, None] + near].max(axis=1)] for some in pieces])
+    return np.stack(np.unravel_index(at, around.shape), axis=1) - distance
+
+
+def _apart(found: Seeds, shape: tuple[int, ...], distance: int) -> Seeds:
     """Those that are farther than ``distance`` along some axis from every one before them that stays."""
-    taken: dict[tuple[int, ...], list[list[int]]] = {}
-    kept = []
-    for i, place in enumerate(found.tolist()):
-        cell = tuple(p // (distance + 1) for p in place)
-        near = (
-            other
-            for step in product((-1, 0, 1), repeat=3)
-            for other in taken.get(tuple(c + s for c, s in zip(cell, step, strict=True)), ())
-        )
-        if all(max(abs(a - b) for a, b in zip(place, other, strict=True)) > distance for other in near):
-            taken.setdefault(cell, []).append(place)
+    taken, kept = np.zeros(shape, bool), []
+    for i, (z, y, x) in enumerate(found.tolist()):
+        if not taken[z, y, x]:
+            near = (slice(max(p - distance, 0), p + distance + 1) for p in (z, y, x))
+            taken[tuple(near)] = True
             kept.append(i)
     return found[kept]

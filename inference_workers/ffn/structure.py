@@ -19,6 +19,8 @@ Weights = Mapping[str, NDArray[np.float32]]
 Shape = tuple[int, ...]
 
 LAST = "conv_lom"
+EXACT = frozenset({"conv0_a", "conv0_b", LAST})
+"""Convolutions that are computed in float32 in every precision: they see the seed's logits, or write them."""
 CHANNELS = 2
 """Image and seed logits, in this order."""
 MOST_DEPTH, MOST_FEATURES, MOST_PARAMETERS = 128, 512, 50_000_000

@@ -154,6 +154,25 @@ def test_one_field_of_view_that_does_not_fit_ends_in_a_sentence() -> None:
         Network(config(1, 1), Narrow(0), 1, "").predict(image, seed)
 
 
+def test_a_process_that_may_have_no_more_memory_computes_its_batch_in_parts() -> None:
+    """Real memory, by the system's own limit for a process."""
+    program = """
+import resource, numpy, psutil
+from inference_workers.ffn.file import Model
+from inference_workers.ffn.loading import start
+from tests.ffn.forward import config, some_input, some_weights
+network = start(Model(config(2, 8), some_weights(2, 8)), backend="openvino", threads=1)
+image, seed = some_input(64, 17, 33, 33)
+expected = numpy.concatenate([network.predict(image[row : row + 4], seed[row : row + 4]) for row in range(0, 64, 4)])
+most = psutil.Process().memory_info().vms + (50 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+print("off by", numpy.abs(network.predict(image, seed) - expected).max())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert "batch halved: out of memory" in done.stdout
+    assert float(done.stdout.rpartition("off by ")[2]) < 1e-5
+
+
 def test_of_two_runs_the_quicker_is_measured_as_such(model: Path) -> None:
     image, _ = some_input(1, 9, 33, 33)
     found = trial(

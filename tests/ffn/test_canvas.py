@@ -147,6 +147,17 @@ def test_the_bias_compares_with_what_was_there_and_not_with_what_was_never_seen(
     assert seed.ravel()[-2:].tolist() in ([SURE, SURE], pytest.approx([logit(0.05)] * 2))
 
 
+def test_what_no_field_of_view_has_reached_is_no_object_however_likely_the_padding() -> None:
+    image = np.full((5, 23, 23), -1.0)
+    image[2, 4:6, 4:18] = image[2, 4:18, 4:6] = 1  # round a corner: what lies inside is in no field of view
+    settings = FloodFillSettings(
+        fov=(3, 5, 5), deltas=(1, 2, 2), min_segment_size=1, disconnection_bias=False, pad=0.7, segment=0.6
+    )
+    filled = fill(image, [(2, 4, 4)], settings)
+    assert filled.labels[2, 4, 15] == filled.labels[2, 15, 4] == 1
+    assert not (filled.labels[image < 0] > 0).any()
+
+
 def test_an_object_that_may_go_on_beyond_an_open_side_is_not_too_small() -> None:
     image = np.full((5, 9, 30), -1.0)
     image[2, 4, 24:] = 1

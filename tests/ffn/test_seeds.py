@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
 
 from inference_workers.ffn.seeds import choose_seeds, grid, maxima, peaks
 from inference_workers.ffn.settings import SeedSettings
@@ -20,6 +23,24 @@ def test_maxima_come_from_the_highest_down_and_none_is_below_the_threshold() -> 
     for z, y, x in found.tolist():
         near = field[max(z - 3, 0) : z + 4, max(y - 3, 0) : y + 4, max(x - 3, 0) : x + 4]
         assert field[z, y, x] == near.max()
+
+
+@given(st.integers(0, 10_000), st.integers(1, 4), st.sampled_from([0.5, 0.9, 0.99]), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_where_few_voxels_reach_the_threshold_the_same_maxima_are_found(
+    seed: int, distance: int, share: float, coarse: bool
+) -> None:
+    random = np.random.default_rng(seed)
+    field = blobs(tuple(random.integers(4, 16, 3).tolist()), seed=seed, sigma=1.0)
+    field = np.round(3 * field) if coarse else field  # with plateaus
+    threshold = float(np.quantile(field, share))
+    highest = ndimage.maximum_filter(field, 2 * distance + 1, mode="nearest")
+    places = np.argwhere((field == highest) & (field >= threshold))
+    expected: list[list[int]] = []
+    for place in places[np.argsort(-field[tuple(places.T)], kind="stable")].tolist():
+        if all(max(abs(a - b) for a, b in zip(place, other, strict=True)) > distance for other in expected):
+            expected.append(place)
+    assert maxima(field, threshold, distance).tolist() == expected
 
 
 def test_a_plateau_has_seeds_apart_in_c_order() -> None:
@@ -47,8 +68,6 @@ def test_peaks_lie_in_the_middle_between_edges_sorted_by_place() -> None:
 
 def test_peaks_are_those_of_the_published_policy() -> None:
     feature = pytest.importorskip("skimage.feature", reason="scikit-image, whose peaks are compared, is not installed")
-    from scipy import ndimage
-
     image = blobs((16, 40, 48))
     gradient = ndimage.generic_gradient_magnitude(image, ndimage.sobel)
     distance = ndimage.distance_transform_edt(gradient <= ndimage.gaussian_filter(gradient, 49 / 6))
