@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 Object = dict[str, Any]
 """An object of the cluster as JSON."""
 
@@ -31,18 +33,19 @@ class Rules(NamedTuple):
     """How many objects that have gone are remembered."""
 
 
-class ListAll(NamedTuple):
+# Steps and states are no tuples: what was seen at 3 must not equal what is unknown since 3.
+class ListAll(msgspec.Struct, frozen=True):
     """Do: list the collection, with a consistent read (no resource version)."""
 
 
-class WatchFrom(NamedTuple):
+class WatchFrom(msgspec.Struct, frozen=True):
     """Do: watch from a version; the server is to end it after ``timeout_s``."""
 
     version: str
     timeout_s: int
 
 
-class WaitUntil(NamedTuple):
+class WaitUntil(msgspec.Struct, frozen=True):
     """Do: nothing before this time."""
 
     time: float
@@ -51,21 +54,21 @@ class WaitUntil(NamedTuple):
 Step = ListAll | WatchFrom | WaitUntil
 
 
-class Seen(NamedTuple):
+class Seen(msgspec.Struct, frozen=True):
     """It was there when the server was last heard."""
 
     object: Object
     at: float
 
 
-class Gone(NamedTuple):
+class Gone(msgspec.Struct, frozen=True):
     """It is not there, for certain.  ``object``: its last state, if it was ever seen."""
 
     object: Object | None
     at: float
 
 
-class Unknown(NamedTuple):
+class Unknown(msgspec.Struct, frozen=True):
     """Nothing is known of it ``since`` then (None: never was).  ``object``: its last state, if it was ever seen."""
 
     object: Object | None

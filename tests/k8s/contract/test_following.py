@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from streamer.control.cluster.engine import Engine
@@ -165,23 +167,39 @@ def test_a_version_that_is_too_old_is_an_expired_one(site: Site) -> None:
 
 
 def test_a_follower_whose_version_became_too_old_lists_again_at_once(site: Site) -> None:
+    """No time passes for it: a version that is too old is no reason to wait, nor to say that nothing is known."""
     if site.cluster is None:
         pytest.skip("the history of a real API server cannot be made to be forgotten")
     cluster = site.cluster
 
     async def told(line: ClusterLine) -> None:
         follower = await _following(site, line, "one")
-        with cluster.lock:  # the watch ends, and before the next one begins what it would go on from is forgotten
+        await site.until(follower.watching, "it watches", line)
+        with cluster.lock:  # what happens is forgotten before the watch can tell it
+            late = config_map("two", namespace=site.namespace)
             cluster.requests.clear()
-            cluster.drops += 1
-            cluster.create(
-                {**config_map("two"), "metadata": {**config_map("two")["metadata"], "namespace": site.namespace}}
-            )
+            cluster.create(late)
             cluster.compact()
             cluster.ring()
         await site.until(lambda: isinstance(follower.state("two"), Seen), "it is heard", line)
+        assert [asked for asked in cluster.requests if "limit=" in asked], "it was not listed again"
 
-    story(site, told, Rules(first_wait_s=0.05))
+    story(site, told, clock=SteppedClock())
+
+
+def test_a_follower_is_ended_while_others_go_on(site: Site) -> None:
+    async def told(line: ClusterLine) -> None:
+        first = await _following(site, line, "one")
+        second = line.follow("Secret")
+        await site.until(lambda: first.watching() and second.watching(), "both watch", line)
+        began = time.monotonic()
+        await line.unfollow(first)
+        assert time.monotonic() - began < 2
+        assert not first.thread.is_alive()
+        assert second.watching()
+        assert second.in_touch()
+
+    story(site, told)
 
 
 def test_events_whose_version_became_too_old_are_listed_again(site: Site) -> None:
