@@ -253,6 +253,6 @@ def test_a_control_plane_that_is_asked_to_end_takes_everything_with_it(path: Pat
         server.terminate()
         last = [run for name, run in stream if name == "run"][-1]
         assert last["state"] == "cancelled", "who listens is told"
-        assert server.wait(5) == 0
+        assert server.wait(20) == 0
     assert not alive(found, 1)
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
