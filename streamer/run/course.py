@@ -105,21 +105,17 @@ def _course(wish: Wish, server: Server | Elsewhere) -> Iterator[tuple[Run, str |
     from streamer.control.runs import ENDED
 
     client = Client(server.url)
-    ended = False
     try:
         run = client.start(wish.request)
+        server.at_work = run.run_id
         address = f"{server.url}{run.view_url}" if run.view_url else None
         yield run, address
         _open(wish, address)
         for latest in client.follow(run.run_id):
-            ended = latest.state in ENDED
+            server.at_work = "" if latest.state in ENDED else latest.run_id
             yield latest, address
     except Lost as why:
         raise server.gone(str(why)) from None
-    except KeyboardInterrupt:
-        if wish.server is not None and not ended:
-            say(f"The run goes on: cavecast runs show {run.run_id} --server {server.url}")
-        raise
     finally:
         client.close()
 

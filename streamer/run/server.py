@@ -40,6 +40,8 @@ class Server(AbstractContextManager["Server"]):
         """``show`` gets the sentences that need attention; without it the log is passed on to stderr as it is."""
         self._show = show
         self._words: deque[str] = deque(maxlen=20)
+        self.at_work = ""
+        """The run that was started and has not ended; empty if there is none."""
 
     def __enter__(self) -> Server:
         """Raises Gone if it does not start."""

@@ -44,7 +44,7 @@ def taken() -> Iterator[str]:
     ("conductor --wall desk --record FOLDER/no/walk", 1, "FOLDER/no/walk cannot be written: No such file"),
     ("conductor --wall desk --leader nonsense", 2, "nonsense is no address of a conductor: give the one of"),
     ("conductor --wall desk --keys FOLDER/nokeys", 2, "the keys in FOLDER/nokeys cannot be read"),
-    ("tile --wall desk --conductor NOWHERE", 2, "give --tile TILE or --node NODE, one of them"),
+    ("tile --wall desk --conductor NOWHERE", 2, "give --tile TILE, --node NODE or --node-from FILE, one of them"),
     ("tile --wall desk --conductor NOWHERE --tile nope", 2, "wall desk has no tile 'nope'; it has monitor-0-0"),
     ("tile --wall desk --conductor NOWHERE --node nope", 2, "wall desk has no node 'nope'; it has localhost"),
     ("tile --wall desk --conductor NOWHERE --tile monitor-0-0 --save FOLDER/no", 2,
