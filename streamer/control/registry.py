@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from streamer.control import booking, runs, scrutiny
 from streamer.control.booking import Booking
-from streamer.control.books import Books, KeyTaken, NoBooks
+from streamer.control.books import Books, KeyTaken, NoBooks, Written
 from streamer.control.desk import Desk
 from streamer.control.folder import Folder, address
 from streamer.control.local import LocalRun
@@ -206,9 +206,9 @@ class Registry:
         except ValidationError as why:
             raise Problem(422, sentence(list(why.errors()))) from None  # type: ignore[arg-type]
 
-    async def resume(self) -> None:
+    def resume(self, unfinished: Iterable[Written]) -> None:
         """Goes on with the runs that had not ended when the control plane did."""
-        for written in await self.desk.ask(lambda books: books.unfinished()):
+        for written in unfinished:
             record, run_id = written.record, written.record.run_id
             others = tuple(remark for remark in record.remarks if not remark.startswith(STARTED_AGAIN))
             sentence = f"{STARTED_AGAIN} at {_now()}; the run goes on from its log"
@@ -308,11 +308,16 @@ async def open_registry(settings: Settings, folder: Folder) -> AsyncIterator[Reg
     """A registry that goes on with the runs of its folder, and ends all processes on leaving.  Raises NoBooks."""
     url = settings.database or f"sqlite:///{folder.path / BOOKS}"
     desk = Desk(await asyncio.to_thread(Books, url, folder.place()))
+    try:
+        unfinished = await desk.ask(lambda books: books.unfinished())
+    except NoBooks:
+        await desk.close()
+        raise
     async with asyncio.TaskGroup() as tasks:
         registry = Registry(settings, folder, tasks, desk)
         writing = tasks.create_task(desk.write())
         try:
-            await registry.resume()
+            registry.resume(unfinished)
             yield registry
         finally:
             await registry.close()

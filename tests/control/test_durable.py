@@ -143,6 +143,26 @@ def test_a_database_that_is_none_is_refused_in_a_sentence(tmp_path: Path) -> Non
         assert "geheim" not in done.stderr
 
 
+def test_a_run_that_cannot_be_read_any_more_is_named_at_the_start(path: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with control_plane("--dir", str(home)) as (client, server):
+        run_id = start(client, input=str(path), **WISH, pace_s=60)["run_id"]
+        killed(server, signal.SIGKILL)
+    with sqlite3.connect(home / "cavecast.db") as raw:
+        raw.execute("UPDATE runs SET booking = '{}'")
+    raw.close()
+    done = subprocess.run(
+        [CAVECAST, "serve", "--port", "0", "--dir", home],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"cavecast: run {run_id} is written down in a form that this CaveCast does not read")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def standing_health(client: httpx.Client) -> dict[str, Any]:
     """What the control plane says of itself, once it has noticed that something is wrong."""
     end = time.monotonic() + DEADLINE_S
