@@ -66,7 +66,8 @@ test: $(VENV)/.dev browser-libraries lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile --override-ini testpaths=tests/ffn $(ARGS) || [ $$? -eq 5 ]
 
 # Firefox, an S3 server, a fuzzer: minutes, and packages that the other tests do without.
-long-test: $(VENV)/.dev browser-libraries
+long-test: $(VENV)/.dev
+	sh tests/system-packages.sh long
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[render,dev,long]" 1>&2
 	$(BIN)/python -m pytest -m long --ignore tests/ffn $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -m long --override-ini testpaths=tests/ffn $(ARGS) || [ $$? -eq 5 ]

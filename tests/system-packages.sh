@@ -1,5 +1,6 @@
 #!/bin/sh
-# What the tests need from the system: a Chromium, an EGL library, an X server without a screen, and a PostgreSQL.  Installs them when it may, else says what to install.
+# What the tests need from the system: a Chromium, an EGL library, an X server without a screen, and a PostgreSQL; with the word `long` a Firefox as well.
+# Installs them when it may, else says what to install.
 set -eu
 missing=""
 command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing="$missing chromium"
@@ -7,6 +8,7 @@ if ! ldconfig -p 2>/dev/null | grep -q 'libEGL\.so\.1'; then missing="$missing l
 command -v Xvfb >/dev/null 2>&1 || missing="$missing xvfb"
 if ! ldconfig -p 2>/dev/null | grep -q 'libGL\.so\.1'; then missing="$missing libgl1 libglx-mesa0 libgl1-mesa-dri"; fi
 command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+if [ "${1:-}" = long ]; then command -v firefox-esr >/dev/null 2>&1 || command -v firefox >/dev/null 2>&1 || missing="$missing firefox-esr"; fi
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "Installing$missing …" >&2
