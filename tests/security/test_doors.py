@@ -40,10 +40,7 @@ def parts() -> Iterator[list[Part]]:
 
 
 def work(peer: Peer) -> None:
-    """The whole run, by one worker."""
-    peer.say(Hello(1, "worker", "w"))
-    peer.wait_for(Welcome)
-    peer.say(Ask(2))
+    """The whole run, by one worker that has asked for leases."""
     while True:
         message, _ = peer.wait_for(Lease, Ack, Drain)
         if isinstance(message, Drain):
