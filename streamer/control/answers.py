@@ -10,6 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 from streamer.control.registry import AnyRun
+from streamer.control.runs import ENDED
 
 SOONEST_S = 0.2
 """Between two events of a run."""
@@ -46,7 +47,7 @@ async def course(run: AnyRun, closing: asyncio.Event) -> AsyncIterator[bytes]:
             version = run.version
             record = run.record
             yield b"event: run\ndata: " + msgspec.json.encode(record) + b"\n\n"
-            if record.state in ("complete", "failed", "cancelled"):
+            if record.state in ENDED:
                 break
             await asyncio.wait([ending], timeout=SOONEST_S)
         if run.version != version:

@@ -17,6 +17,7 @@ from streamer.control.object_tables import Kind, Table
 from streamer.control.openapi import Chunks, answers
 from streamer.control.registry import Registry
 from streamer.control.run_routes import API, RunId
+from streamer.control.runs import ENDED
 from streamer.control.schema import Problem
 from streamer.wire.status import ObjectPage
 from streamer.wire.volume import Volume
@@ -86,13 +87,16 @@ async def _table(registry: Registry, run_id: str, format: Kind, made: Callable[[
 async def _link(registry: Registry, run_id: str) -> StreamerLink:
     """The line to a run's streamer; of one that was put away, once it is there again.  Raises Problem."""
     run = await registry.serve(run_id)
-    if run.record.state in ("complete", "failed", "cancelled"):
+    if run.record.state in ENDED:
+        ready_s = registry.settings.ready_s
         try:
-            async with asyncio.timeout(registry.settings.ready_s):
+            async with asyncio.timeout(ready_s):
                 while run.link is None and not run.closing.is_set():
                     await run.newer(run.version)
         except TimeoutError:
-            pass
+            raise Problem(
+                503, f"the streamer of run {run_id}, which is started again for this, was not ready after {ready_s:g} s"
+            ) from None
     if run.link is None:
         state = run.record.state
         raise Problem(409, f"run {run_id} is {state} and its streamer does not run" + " yet" * (state == "starting"))

@@ -195,3 +195,13 @@ def test_a_database_that_is_away_for_a_while_stops_no_run_and_refuses_new_ones(p
     with control_plane(*home) as (client, _):
         (run,) = client.get("/api/v1/runs").json()
         assert (run["run_id"], run["state"], run["status"]["committed"]) == (run_id, "complete", 36)
+
+
+def test_a_streamer_that_does_not_come_back_is_said_so(path: Path, tmp_path: Path) -> None:
+    home = ("--dir", str(tmp_path / "home"))
+    with control_plane(*home) as (client, _):
+        run_id = ended(client, start(client, input=str(path), **WISH)["run_id"])["run_id"]
+    with control_plane(*home, CAVECAST_READY_S="0.01") as (client, _):
+        refused = client.get(f"/api/v1/runs/{run_id}/objects")
+        assert refused.status_code == 503
+        assert "which is started again for this, was not ready after 0.01 s" in refused.json()["detail"]
