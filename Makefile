@@ -12,8 +12,8 @@ ARGS ?=
 help:
 	echo "make demo     show a segmentation growing in the browser   (ARGS=\"--sample flood2021 --pace 0\")"
 	echo "make test     lint, types and all tests                    (ARGS=\"-k streamer\" selects)"
-	echo "make long-test  Firefox, an S3 server, a fuzzer"
-	echo "make lint     ruff and mypy alone"
+	echo "make long-test  Firefox, a reverse proxy, an S3 server, a fuzzer, an OpenID provider, runs in a cluster, images with podman"
+	echo "make lint     ruff and mypy, and TypeScript over the page"
 	echo "make bench    the benchmarks, quickly                      (ARGS=\"--json\")"
 	echo "make install  set up .venv with everything"
 	echo "make clean    remove .venv and caches"
@@ -53,6 +53,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.web.types
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -65,10 +66,13 @@ test: $(VENV)/.dev browser-libraries lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/ffn $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -n 2 --dist loadfile --override-ini testpaths=tests/ffn $(ARGS) || [ $$? -eq 5 ]
 
-# Firefox, an S3 server, a fuzzer: minutes, and packages that the other tests do without.
+# Firefox, a reverse proxy, an S3 server, a fuzzer, an OpenID provider, images: many minutes, and packages that the other tests do
+# without.  Images are built as root and take 10 GB: ARGS="-k 'not containers'" leaves them out, ARGS="-k containers"
+# takes them alone.
 long-test: $(VENV)/.dev
 	sh tests/system-packages.sh long
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[render,dev,long]" 1>&2
+	$(BIN)/python -m tests.access.certified 1>&2
 	$(BIN)/python -m pytest -m long --ignore tests/ffn $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -m long --override-ini testpaths=tests/ffn $(ARGS) || [ $$? -eq 5 ]
 

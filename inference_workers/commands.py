@@ -66,7 +66,7 @@ def inspect(
     import msgspec
 
     from inference_workers.segmenter import SegmenterError, choose_parameters, wishes_of
-    from inference_workers.source import InputError, InspectRequest
+    from inference_workers.source import InputError, InspectRequest, SeveralVariables
     from inference_workers.source import inspect as look
 
     try:
@@ -79,6 +79,8 @@ def inspect(
             grid = msgspec.structs.replace(found.grid, compared=compared)
             found = msgspec.structs.replace(found, parameters=chosen, grid=grid, joins=joins, min_voxels=least)
     except (InputError, SegmenterError) as why:
+        if json and isinstance(why, SeveralVariables):
+            sys.stdout.write(msgspec.json.encode({"variables": why.variables}).decode() + "\n")
         _refuse(why)
     if json:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")

@@ -1,8 +1,9 @@
-"""When a viewer gets which picture: the newest, no more than two on their way, the finer one once it rests.
+"""When a viewer gets which picture: the newest, few of them on their way, the finer one once it rests.
 
 A picture is due when the viewer's camera or size has changed, or when the scene has (at most fifteen
 times a second); 150 ms after both have come to rest one still follows.  All of them need the same
-credit: pictures sent minus pictures acknowledged.  Nothing is queued; what was not drawn is skipped.
+credit: pictures sent minus pictures acknowledged, one to four of them as the link is (``renderers.link``).  Nothing
+is queued; what was not drawn is skipped.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from collections.abc import Iterable
 from math import inf
 from typing import Literal, NamedTuple
 
-from streamer.wire.view import Acknowledged, Input
+from renderers.link import RUNGS, Link
+from streamer.wire.view import Acknowledged, Input, Video
 
-IN_FLIGHT = 2
 DATA_INTERVAL_S = 1 / 15
 REST_S = 0.150
 NOTE_INTERVAL_S = 0.2
@@ -21,7 +22,7 @@ PATIENCE_S = 0.5
 """A still is not put off by other viewers for longer."""
 QUICK_S = 0.080
 """A link that acknowledges within this time carries lossless pictures."""
-QUALITY_MOVING, QUALITY_DATA, QUALITY_STILL = 78, 86, 95
+QUALITY_DATA = 86
 
 Kind = Literal["input", "data", "still"]
 
@@ -46,10 +47,13 @@ class Window:
         self._moved_at = now
         self._changed_at = now
         self._version = 0
-        self._sent_at: dict[int, float] = {}
-        self._round_trip_s = inf
+        self.link = Link()
+        self._stills: set[int] = set()
+        self.anew = True
+        """What the viewer has of H.264 is of no use: the next such picture has to decode by itself."""
         self._note: object = None
         self._note_at = -inf
+        self._basis: object = None
 
     # ------------------------------------------------------------------ facts
 
@@ -67,11 +71,9 @@ class Window:
         """The viewer has shown a picture, and with it all before it.  Numbers never sent are ignored."""
         if not self.acknowledged < ack.frame <= self.sent:
             return
-        sent_at = self._sent_at.get(ack.frame)
-        if sent_at is not None:
-            self._round_trip_s = now - sent_at
+        self.link.acknowledged(ack.frame, now, still=ack.frame in self._stills)
         self.acknowledged = ack.frame
-        self._sent_at = {frame: at for frame, at in self._sent_at.items() if frame > ack.frame}
+        self._stills = {frame for frame in self._stills if frame > ack.frame}
 
     def changed(self, version: int, now: float) -> None:
         """The scene has changed."""
@@ -81,43 +83,74 @@ class Window:
     def pictured(self, kind: Kind, state: Input, version: int, now: float) -> int:
         """A picture of that state has been sent; returns its number."""
         self.sent += 1
-        self._sent_at[self.sent] = now
+        self.link.sent(self.sent, now)
+        if kind == "still":
+            self._stills.add(self.sent)
         self._shown = Shown(state, version, kind == "still")
         self.drawn_at = now
         return self.sent
+
+    def left(self, frame: int, nbytes: int, now: float) -> None:
+        """A picture has been encoded and has left."""
+        if self.acknowledged < frame <= self.sent:
+            self.link.flow.left(frame, nbytes, now)
+
+    def video(self, said: Video) -> None:
+        """The viewer says what he can make of H.264, or that he has lost some of it."""
+        self.link.wish(said.wish)
+        self.anew = True
+
+    def lost(self, frame: int) -> None:
+        """A picture did not leave: it is not waited for, and another one of the same is due."""
+        self.anew = True
+        self.link.flow.forget(frame)
+        if self.acknowledged < frame <= self.sent:
+            self.acknowledged, self._shown = frame, None
+
+    def unsaid(self) -> None:
+        """The last note did not leave, or the viewer asks whether anybody is there: it is to be said again."""
+        self._note = self._basis = None
 
     # ------------------------------------------------------------------ decisions
 
     @property
     def credit(self) -> int:
         """Pictures that may be sent now."""
-        return IN_FLIGHT - (self.sent - self.acknowledged)
+        return self.link.in_flight - (self.sent - self.acknowledged)
 
-    def due(self, now: float) -> Kind | None:
-        """The picture to make now, if any."""
-        kind, at = self._next()
+    def due(self, now: float, *, stills: bool = True) -> Kind | None:
+        """The picture to make now, if any; a still only if ``stills`` can be made now."""
+        kind, at = self._next(stills=stills)
         return kind if kind is not None and at <= now else None
 
-    def deadline(self) -> float:
+    def deadline(self, *, stills: bool = True) -> float:
         """When a picture will be due if nothing happens; infinity if none will."""
-        return self._next()[1]
+        return self._next(stills=stills)[1]
 
     def overdue(self, now: float) -> bool:
         """Whether a still has waited for long enough to come before the others' pictures."""
-        kind, at = self._next()
+        kind, at = self._next(stills=True)
         return kind == "still" and at + PATIENCE_S <= now
 
     @property
     def quality(self) -> int:
         """JPEG quality for a picture that is not a still."""
-        return QUALITY_MOVING if self.state is not None and self.state.moving else QUALITY_DATA
+        fine = self.link.fineness
+        moving = self.state is not None and self.state.moving
+        return fine.quality if moving or fine != RUNGS[0] else QUALITY_DATA
+
+    @property
+    def half(self) -> bool:
+        """Whether a picture that is not a still has half the resolution, for the link's sake."""
+        return self.link.fineness.half
 
     @property
     def lossless(self) -> bool:
-        """Whether the link has shown that it carries a lossless still without delay."""
-        return self._round_trip_s <= QUICK_S
+        """Whether the still is to be without loss: that is asked for, or the link has shown that it carries one."""
+        asked = self.state is not None and self.state.exact
+        return asked or self.link.last_s <= QUICK_S
 
-    def _next(self) -> tuple[Kind | None, float]:
+    def _next(self, *, stills: bool) -> tuple[Kind | None, float]:
         if self.state is None or self.credit <= 0:
             return None, inf
         shown = self._shown
@@ -127,7 +160,7 @@ class Window:
         if shown.version != self._version:
             moves.append((self.drawn_at + DATA_INTERVAL_S, "data"))
         rested = shown.still and shown.version == self._version and shown.state.sequence == self.state.sequence
-        if not rested and not self.state.moving:
+        if stills and not rested and not self.state.moving:
             moves.append((max(self._moved_at, self._changed_at) + REST_S, "still"))
         if not moves:
             return None, inf
@@ -142,21 +175,36 @@ class Window:
         """The note has been sent."""
         self._note, self._note_at = note, now
 
+    def knows(self, basis: object) -> bool:
+        """Whether the note that follows from this is one that the viewer has."""
+        return basis == self._basis
+
+    def learned(self, basis: object, note: object) -> bool:
+        """Whether the viewer has the note that follows from ``basis``; if so, that is known from now on."""
+        if note == self._note:
+            self._basis = basis
+        return note == self._note
+
     def note_deadline(self, note: object) -> float:
         """When this note may be sent; infinity if it is no news."""
         return inf if note == self._note else self._note_at + NOTE_INTERVAL_S
 
 
 def _view(state: Input) -> tuple[object, ...]:
-    return state.width, state.height, state.camera
+    return state.width, state.height, state.camera, state.look
 
 
-def next_viewer(windows: Iterable[tuple[bytes, Window]], now: float) -> tuple[bytes, Kind] | None:
-    """Whose picture is to be made now: whoever has waited longest, stills after all others unless they are overdue."""
+def next_viewer(
+    windows: Iterable[tuple[bytes, Window]], now: float, *, stills: bool = True
+) -> tuple[bytes, Kind] | None:
+    """Whose picture is to be made now: whoever has waited longest, stills after all others unless they are overdue.
+
+    Without ``stills`` those wait.
+    """
     due = [
         (kind == "still" and not window.overdue(now), window.drawn_at, peer, kind)
         for peer, window in windows
-        if (kind := window.due(now)) is not None
+        if (kind := window.due(now, stills=stills)) is not None
     ]
     if not due:
         return None

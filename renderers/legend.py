@@ -123,6 +123,24 @@ def arrange(facts: Facts, width: int, height: int, ratio: float = 1.0) -> Legend
     return Legend(size, panel, tuple(lines), tuple(swatches))
 
 
+NO_LEGEND = Legend(1, Rect(0.0, 0.0, 0.0, 0.0), (), ())
+
+
+def moved_box(box: Rect, dx: float, dy: float) -> Rect:
+    """The same elsewhere."""
+    return box._replace(left=box.left + dx, bottom=box.bottom + dy)
+
+
+def moved(legend: Legend, dx: float, dy: float) -> Legend:
+    """The same elsewhere."""
+    return Legend(
+        legend.size,
+        moved_box(legend.panel, dx, dy),
+        tuple(line._replace(left=line.left + dx, middle=line.middle + dy) for line in legend.lines),
+        tuple(swatch._replace(box=moved_box(swatch.box, dx, dy)) for swatch in legend.swatches),
+    )
+
+
 def rows_for(height: int, size: int) -> int:
     """How many objects a picture of this height has room for."""
     return max(2, min(8, int(0.27 * height / (LINE * size)) - 3))

@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import structlog
@@ -17,6 +17,11 @@ import zmq
 
 from streamer.wire.keys import Keys
 from streamer.wire.keys import read as read_keys
+
+if TYPE_CHECKING:
+    from renderers.trial import Trial
+
+_DEBUGGING = "For measuring"
 
 
 class CannotDraw(RuntimeError):
@@ -70,6 +75,37 @@ def renderer(
             show_default="it waits for ever",
         ),
     ] = None,
+    latency_marker: Annotated[
+        bool,
+        typer.Option(
+            "--latency-marker",
+            envvar="CAVECAST_LATENCY_MARKER",
+            help="Mark in each picture which pointer position it answers.",
+            rich_help_panel=_DEBUGGING,
+            show_envvar=False,
+        ),
+    ] = False,
+    full_detail: Annotated[
+        bool,
+        typer.Option(
+            "--full-detail",
+            envvar="CAVECAST_FULL_DETAIL",
+            help="Draw all detail also while the camera moves.",
+            rich_help_panel=_DEBUGGING,
+            show_envvar=False,
+        ),
+    ] = False,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npy",
+            envvar="CAVECAST_PICTURES",
+            help="Show these pictures instead of drawing any: (n, height, width, 3), uint8.",
+            rich_help_panel=_DEBUGGING,
+            show_default="it draws",
+            show_envvar=False,
+        ),
+    ] = None,
 ) -> int:
     """Draws one run for browsers, without a screen.
 
@@ -95,13 +131,16 @@ def renderer(
     mine = read_keys(keys, "renderer") if keys is not None else None
     if picture is not None:
         return _take_picture(window, feed, name, picture, _pixels(size), mine)
-    return _serve(window, feed, views, name, mine, inf if patience is None else patience)
+    from renderers.trial import Trial, reel
+
+    trial = Trial(latency_marker, full_detail, None if pictures is None else reel(pictures))
+    return _serve(window, feed, views, name, mine, inf if patience is None else patience, trial)
 
 
-def _serve(window: Any, feed: str, views: str, name: str, keys: Keys | None, patience_s: float) -> int:
+def _serve(window: Any, feed: str, views: str, name: str, keys: Keys | None, patience_s: float, trial: Trial) -> int:
     from renderers.node import Node
 
-    node = Node(window, feed, views, name, keys, patience_s)
+    node = Node(window, feed, views, name, keys, patience_s, trial)
     with closing(node):
         structlog.get_logger("renderer").info("ready", feed=feed, views=node.address)
         print(json.dumps({"ready": "renderer", "views": node.address}), flush=True)

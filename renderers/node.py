@@ -1,8 +1,7 @@
-"""The renderer's shell: one thread that owns OpenGL, the viewers' door and what the feed brings.
+"""The renderer's shell: the thread that owns OpenGL, with the viewers' post and the feed on either side.
 
-Each turn looks at the viewers first, draws the one picture that has waited longest, then gives new chunks
-a slice of time.  A still is made of several pictures and given up as soon as somebody moves, so a drag
-is answered soon whatever else there is to do.
+Each turn looks at the viewers first, draws the one picture that has waited longest (``renderers.easel``), then gives
+new chunks a slice of time, so a drag is answered soon whatever else there is to do.
 """
 
 from __future__ import annotations
@@ -11,34 +10,41 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from importlib.metadata import version
 from math import ceil, inf
 from typing import Any
 
 import structlog
 import zmq
 
+from renderers.audience import Audience
 from renderers.bell import hush
-from renderers.detail import COARSE, Detail
-from renderers.door import ViewsDoor
+from renderers.darkroom import Darkroom
+from renderers.easel import Easel
 from renderers.entries import Arrived
 from renderers.feed import FeedLine
-from renderers.frames import QUALITY_STILL, Kind, Window, next_viewer
+from renderers.frames import Window
 from renderers.look import Looks
-from renderers.picture import SHIFTS, Blend, jpeg, png
+from renderers.pointing import Questions, answer, ray
+from renderers.post import Heard, Left, Letter, Lost, Post, Unable
+from renderers.present import Present, view_of
 from renderers.show import Show
 from renderers.signals import signals
+from renderers.trial import NO_TRIAL, Trial
 from streamer.wire.header import Refused
+from streamer.wire.keeping import encode_kept
 from streamer.wire.keys import Keys
 from streamer.wire.line import NOT_HEARD
+from streamer.wire.looking import Pointing
+from streamer.wire.presence import Wish
+from streamer.wire.taking import decode_taking
 from streamer.wire.view import (
-    DEGRADED,
-    JPEG,
-    KEY,
+    KEEP,
+    LAST,
     NOTE,
-    PNG,
-    STILL,
+    TAKE,
     Acknowledged,
     Closed,
     Frame,
@@ -64,34 +70,47 @@ class Node:
     """Draws the run behind a feed for the viewers that come to ``views``.  Raises BadAddress."""
 
     def __init__(
-        self, window: Any, feed: str, views: str, name: str, keys: Keys | None = None, patience_s: float = inf
+        self,
+        window: Any,
+        feed: str,
+        views: str,
+        name: str,
+        keys: Keys | None = None,
+        patience_s: float = inf,
+        trial: Trial = NO_TRIAL,
     ) -> None:
         self._patience_s, self._source = patience_s, feed
         self._log = structlog.get_logger("renderer")
         self.counts: Counter[str] = Counter()
         self._show = Show(window)
-        self._viewers: dict[bytes, Window] = {}
+        self._audience = Audience()
+        self._viewers: dict[bytes, Window] = self._audience.windows
+        self._present = Present(self._audience)
         self._looks = Looks()
-        self._detail = Detail()
-        self._still: tuple[bytes, Input, int, Blend] | None = None
+        self._questions = Questions()
         with ExitStack() as undo:
             self._context = zmq.Context()
             undo.callback(self._context.term)
-            self._door = ViewsDoor(self._context, views, keys)
-            undo.callback(self._door.close, 0)
-            self._views = self._door.socket
+            self._post = Post(self._context, views, keys)
+            undo.callback(self._post.stop)
+            self._easel = Easel(self._context, self._show, self._audience, self._post, trial, self.counts)
+            undo.callback(self._easel.stop)
+            self._darkroom = Darkroom(self._context, self._show, self._post, version("cavecast"))
+            undo.callback(self._darkroom.stop)
             self._feed = FeedLine(self._context, feed, name, keys)
             undo.pop_all()
 
     @property
     def address(self) -> str:
         """Where viewers are waited for."""
-        return self._views.getsockopt_string(zmq.LAST_ENDPOINT)
+        return self._post.address
 
     def close(self) -> None:
         """Hangs up."""
         self._feed.stop()
-        self._door.close(200)
+        self._darkroom.stop()
+        self._easel.stop()
+        self._post.stop()
         self._context.term()
 
     def run(self) -> int:
@@ -100,20 +119,27 @@ class Node:
         Raises StreamerGone.
         """
         self._feed.start()
+        self._post.start()
+        self._easel.start()
         with signals() as (wake, caught):
             poller = zmq.Poller()
-            for source in (wake, self._views, self._feed.wake, *self._door.others):
+            bells = self._feed.wake, self._post.wake, self._easel.wake, self._darkroom.wake
+            for source in (wake, *bells):
                 poller.register(source, zmq.POLLIN)
             while not caught:
                 ready = dict(poller.poll(ceil(1000 * self._wait_s(time.monotonic()))))
-                if self._feed.wake in ready:
-                    hush(self._feed.wake)
-                if any(other in ready for other in self._door.others):
-                    self._door.attend(time.monotonic())
+                for rung in bells:
+                    if rung in ready:
+                        hush(rung)
                 self._listen()
-                self._draw()
-                self._build()
+                self._easel.draw()
+                self._answer()
+                self._darkroom.step(self._easel.deadline(), time.monotonic())
+                if not self._darkroom.holding:
+                    self._build()
+                self._audience.tick(time.monotonic())
                 self._note(time.monotonic())
+                self._tell_others(time.monotonic())
                 self._look(time.monotonic())
                 self._wait_for_streamer(time.monotonic())
         return 130 if caught[0] == signal.SIGINT else 0
@@ -126,54 +152,92 @@ class Node:
 
     def _wait_s(self, now: float) -> float:
         """How long nothing needs to be done."""
-        if self._feed.waiting or self._show.busy:
+        if self._questions or ((self._feed.waiting or self._show.busy) and not self._darkroom.holding):
             return 0.0
-        viewers = self._viewers.values() if self._show.ready else ()
-        soonest = min((window.deadline() for window in viewers), default=inf)
-        note = self._show.note()
-        speak = min((window.note_deadline(note) for window in self._viewers.values()), default=inf)
-        return min(max(0.0, min(soonest, speak) - now), self._show.rest_s(now), LONGEST_S)
+        speak = min((window.note_deadline(note) for _, window, note in self._news()), default=inf)
+        speak = min(speak, self._present.deadline(now), self._audience.keep_at())
+        due = self._easel.deadline()
+        rest_s = min(self._show.rest_s(now), self._darkroom.rest_s(due, now), LONGEST_S)
+        return min(max(0.0, min(due, speak) - now), rest_s)
 
     # ------------------------------------------------------------------ viewers
 
     def _listen(self) -> None:
-        """Takes what the viewers have said."""
-        for _ in range(1000):
-            try:
-                peer, *frames = self._views.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self._hear(peer, frames)
+        """Takes what the viewers have said, and what did not reach them."""
+        while (event := self._post.take()) is not None:
+            match event:
+                case Heard():
+                    self._hear(event.peer, event.frames, event.at)
+                case Lost():
+                    self._lose(event)
+                case Left(peer, frame, nbytes, at):
+                    if (window := self._viewers.get(peer)) is not None:
+                        window.left(frame, nbytes, at)
+                case Unable(why):
+                    self._log.warning("no H.264: everybody gets JPEG", why=why)
+                    self._easel.no_video()
 
-    def _hear(self, peer: bytes, frames: Sequence[bytes]) -> None:
-        now = time.monotonic()
+    def _lose(self, lost: Lost) -> None:
+        """A message did not leave.  A viewer that has gone is forgotten."""
+        self._darkroom.gone(lost.peer, time.monotonic())
+        if lost.gone:
+            self._audience.leave(lost.peer, time.monotonic())
+            return
+        self.counts["full"] += 1
+        if (window := self._viewers.get(lost.peer)) is not None:
+            if lost.frame:
+                window.lost(lost.frame)
+            else:
+                window.unsaid()
+                self._present.unsaid(lost.peer)
+
+    def _hear(self, peer: bytes, frames: Sequence[bytes], now: float) -> None:
         try:
             if len(frames) != 1:
                 raise Refused(f"a viewer's message of {len(frames)} parts; it has one")
+            if frames[0][:1] == bytes((TAKE,)):
+                self._darkroom.ask(peer, decode_taking(frames[0]), now)
+                return
             said = decode_up(frames[0])
         except Refused as why:
             self._drop(peer, str(why))
             return
-        match said:
-            case Opened():
-                self._open(peer, now)
-            case Closed():
-                self._viewers.pop(peer, None)
-            case Input():
-                if peer in self._viewers:
-                    self._viewers[peer].input(said, now)
-                    self._looks.see(peer, said.camera)
-            case Acknowledged():
-                if peer in self._viewers:
-                    self._viewers[peer].acknowledge(said, now)
-
-    def _open(self, peer: bytes, now: float) -> None:
-        if peer not in self._viewers and len(self._viewers) >= MOST_VIEWERS:
+        if isinstance(said, Acknowledged) and self._darkroom.taken(peer, said.frame, now):
+            return
+        if isinstance(said, Closed):
+            self._darkroom.gone(peer, now)
+        new = isinstance(said, Opened) and peer not in self._viewers
+        if new and len(self._viewers) >= MOST_VIEWERS:
             self._tell(peer, 0, {"text": f"{MOST_VIEWERS} viewers are served already: try again later"})
             return
-        window = self._viewers[peer] = Window(now)
-        window.changed(self._show.version, now)
-        self._note(now)
+        if not self._present.takes(peer, said, now):
+            return
+        self._audience.hear(peer, said, now)
+        window = self._viewers.get(peer)
+        if isinstance(said, Opened) and window is not None:
+            window.changed(self._show.version, now)
+            self._note(now)
+        elif isinstance(said, Input) and window is not None and window.state is not None:
+            self._looks.see(peer, window.state.camera)
+        elif isinstance(said, Pointing) and window is not None:
+            self._questions.ask(peer, said)
+        elif isinstance(said, Wish) and said.what == "see" and window is not None:
+            seen = view_of(self._audience, peer, said.whom)
+            self._tell(peer, window.sent, seen or {"seen": said.whom})
+
+    def _answer(self) -> None:
+        """Answers one question; drags and pictures come in between."""
+        asked = self._questions.take()
+        if asked is None:
+            return
+        peer, question = asked
+        window, found = self._viewers.get(peer), None
+        if window is None:
+            return
+        if window.state is not None and self._show.ready:
+            self._show.look(window.state.look)
+            found = self._show.pick(*ray(window.state, question.x, question.y))
+        self._tell(peer, window.sent, answer(question.number, found))
 
     def _look(self, now: float) -> None:
         """Tells the streamer where the viewers look."""
@@ -186,102 +250,50 @@ class Node:
     def _drop(self, peer: bytes, why: str) -> None:
         """A viewer has sent garbage: it alone is let go, with a note that says why."""
         self.counts["garbage"] += 1
-        if self._viewers.pop(peer, None) is not None:
+        if peer in self._viewers:
+            self._audience.leave(peer, time.monotonic())
             self._log.warning("viewer dropped", peer=peer.hex(), why=why)
-            self._tell(peer, 0, {"text": f"The renderer has closed this view: {why}."})
+            self._tell(peer, 0, {"text": f"The renderer has closed this view: {why}."}, LAST)
 
     def _note(self, now: float) -> None:
         """Tells the viewers how the scene stands, where that is news to them."""
-        note = self._show.note()
-        for peer, window in list(self._viewers.items()):
-            if window.wants(note, now) and self._tell(peer, window.sent, note):
+        for peer, window, note in self._news():
+            if window.wants(note, now):
+                self._tell(peer, window.sent, note)
                 window.noted(note, now)
 
-    def _tell(self, peer: bytes, frame: int, note: dict[str, object]) -> bool:
-        header = Frame(NOTE, 0, frame, 0, 0, self._show.position, 0, 0, 0.0, 0.0)
-        return self._send(peer, encode_frame(header) + json.dumps(note, ensure_ascii=False).encode())
+    def _tell_others(self, now: float) -> None:
+        """Tells the viewers of each other, and the control plane what it is to keep of their views."""
+        for peer, note in self._present.due(now):
+            self._tell(peer, self._viewers[peer].sent, note)
+        farewells, self._audience.farewells = self._audience.farewells, []
+        for peer, view in [*farewells, *self._audience.keeps(now)]:
+            assert view.camera is not None
+            header = Frame(KEEP, 0, 0, 0, 0, self._show.position, 0, 0, 0.0, 0.0)
+            kept = encode_kept(view.keeping.revision, view.camera, view.look)
+            self._post.send(Letter(peer, encode_frame(header) + kept))
 
-    def _send(self, peer: bytes, message: bytes) -> bool:
-        """Sends one message; False if the viewer's pipe is full.  A viewer that has gone is forgotten."""
-        try:
-            self._views.send_multipart([peer, message], zmq.NOBLOCK, copy=len(message) < 65536)
-        except zmq.Again:
-            self.counts["full"] += 1
-            return False
-        except zmq.ZMQError as why:
-            if why.errno != zmq.EHOSTUNREACH:
-                raise
-            self._viewers.pop(peer, None)
-        return True
+    def _news(self) -> Iterator[tuple[bytes, Window, dict[str, object]]]:
+        """The notes that viewers do not have.  A turn of the loop is short: nothing is worded that is known."""
+        stamp = self._show.stamp
+        scene: dict[str, object] | None = None
+        for peer, window in list(self._viewers.items()):
+            basis = stamp, self._audience.look(peer), self._audience.place(peer)
+            if window.knows(basis):
+                continue
+            scene = self._show.note() if scene is None else scene
+            note = self._told(scene, peer)
+            if not window.learned(basis, note):
+                yield peer, window, note
 
-    # ------------------------------------------------------------------ pictures
+    def _told(self, scene: dict[str, object], peer: bytes) -> dict[str, object]:
+        told = {**scene, **self._show.glance(self._audience.look(peer))}
+        place = self._audience.place(peer)
+        return told if place is None else {**told, "view": place}
 
-    def _draw(self) -> None:
-        """Makes the one picture that is due, or one step of a still."""
-        now = time.monotonic()
-        if not self._show.ready:
-            return
-        for window in self._viewers.values():
-            window.changed(self._show.version, now)
-        due = next_viewer(self._viewers.items(), now)
-        if due is None:
-            self._still = None
-            return
-        peer, kind = due
-        window = self._viewers[peer]
-        state = window.state
-        if state is None:
-            return
-        if kind == "still":
-            self._refine(peer, window, state)
-            return
-        level = self._detail.of(moving=state.moving, triangles=self._show.triangles)
-        begun = time.monotonic()
-        pixels = self._show.draw(state.camera, state.width, state.height, level=level, ratio=state.ratio)
-        drawn = time.monotonic()
-        self._detail.drew(level, drawn - begun, self._show.triangles)
-        picture = jpeg(pixels, window.quality)
-        self._picture(peer, kind, state, JPEG, picture, (drawn - begun, time.monotonic() - drawn), level)
-
-    def _refine(self, peer: bytes, window: Window, state: Input) -> None:
-        """One step of a still.  The next steps follow in later turns, unless something else is due by then."""
-        version = self._show.version
-        if self._still is None or self._still[:3] != (peer, state, version):
-            self._still = (peer, state, version, Blend())
-        blend = self._still[3]
-        begun = time.monotonic()
-        blend.add(self._show.draw(state.camera, state.width, state.height, SHIFTS[blend.taken], ratio=state.ratio))
-        took_s = time.monotonic() - begun
-        if blend.taken > 1:  # the first one may have carried new geometry to the graphics card
-            self._detail.drew(0, took_s, self._show.triangles)
-        blend.seconds += took_s
-        if blend.taken < len(SHIFTS):
-            return
-        self._still = None
-        begun = time.monotonic()
-        pixels = blend.mean()
-        codec, picture = (PNG, png(pixels)) if window.lossless else (JPEG, jpeg(pixels, QUALITY_STILL))
-        self._picture(peer, "still", state, codec, picture, (blend.seconds, time.monotonic() - begun))
-
-    def _picture(
-        self,
-        peer: bytes,
-        kind: Kind,
-        state: Input,
-        codec: int,
-        picture: bytes,
-        took_s: tuple[float, float],
-        level: int = 0,
-    ) -> None:
-        window = self._viewers[peer]
-        flags = KEY | (STILL if kind == "still" else 0) | (DEGRADED if level == COARSE else 0)
-        header = Frame(
-            codec, flags, window.sent + 1, state.sequence, 0, self._show.position, state.width, state.height,
-            1000 * took_s[0], 1000 * took_s[1],
-        )  # fmt: skip
-        if self._send(peer, encode_frame(header) + picture):
-            window.pictured(kind, state, self._show.version, time.monotonic())
-            self.counts[kind] += 1
+    def _tell(self, peer: bytes, frame: int, note: dict[str, object], flags: int = 0) -> None:
+        header = Frame(NOTE, flags, frame, 0, 0, self._show.position, 0, 0, 0.0, 0.0)
+        self._post.send(Letter(peer, encode_frame(header) + json.dumps(note, ensure_ascii=False).encode()))
 
     # ------------------------------------------------------------------ the scene
 

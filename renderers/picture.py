@@ -14,6 +14,14 @@ Pixels = NDArray[np.uint8]
 """Shape (height, width, 3), RGB, the top row first."""
 SHIFTS = ((0.0, 0.0), (-0.375, 0.125), (0.375, -0.125), (0.125, 0.375), (-0.125, -0.375))
 """Where within a pixel the pictures are taken that make one with smooth edges."""
+QUALITY_STILL = 95
+"""Of the JPEG of a picture at rest, where the link does not carry a lossless one."""
+STRIP = 64
+"""Rows that are coded at once."""
+
+
+class GivenUp(Exception):
+    """The picture is not wanted any more."""
 
 
 class Blend:
@@ -38,22 +46,61 @@ class Blend:
         return ((self._sum + self.taken // 2) // self.taken).astype(np.uint8)
 
 
+def halved(pixels: Pixels) -> Pixels:
+    """Half the resolution each way: each pixel is the mean of two that lie across from each other."""
+    height, width = pixels.shape[0] // 2 * 2, pixels.shape[1] // 2 * 2
+    one, other = pixels[0:height:2, 0:width:2], pixels[1:height:2, 1:width:2]
+    mean: Pixels = (one >> 1) + (other >> 1) + (one & other & 1)
+    return mean
+
+
 def jpeg(pixels: Pixels, quality: int) -> bytes:
     """A JPEG picture; colour is halved in resolution below quality 90."""
     return bytes(simplejpeg.encode_jpeg(pixels, quality, "RGB", "444" if quality >= 90 else "420", True))
 
 
-def png(pixels: Pixels, level: int = 1) -> bytes:
-    """A PNG picture.  Every row is coded as its difference to the row above, which suits smooth pictures."""
+def png(pixels: Pixels, level: int = 1, over: Callable[[], bool] = bool) -> bytes:
+    """A PNG picture.  Every row is coded as its difference to the row above, which suits smooth pictures.
+
+    ``over`` is asked now and then; raises GivenUp as soon as it says yes.
+    """
     height, width, _ = pixels.shape
-    rows = np.empty((height, 1 + 3 * width), np.uint8)
-    flat = pixels.reshape(height, 3 * width)
-    rows[:, 0] = 2
-    rows[0, 1:] = flat[0]
-    np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = zlib.compress(rows.data, level)
-    return b"\x89PNG\r\n\x1a\n" + _piece(b"IHDR", header) + _piece(b"IDAT", body) + _piece(b"IEND", b"")
+    made = Png(width, height, level)
+    body = []
+    for top in range(0, height, STRIP):
+        if over():
+            raise GivenUp
+        body.append(made.add(pixels[top : top + STRIP]))
+    body.append(made.end())
+    return made.begin() + b"".join(body)
+
+
+class Png:
+    """A PNG picture that is written strip by strip, from the top."""
+
+    def __init__(self, width: int, height: int, level: int = 1) -> None:
+        self._size = width, height
+        self._zipped = zlib.compressobj(level)
+        self._last = np.zeros(3 * width, np.uint8)
+
+    def begin(self) -> bytes:
+        """What stands before the strips."""
+        header = struct.pack(">IIBBBBB", *self._size, 8, 2, 0, 0, 0)
+        return b"\x89PNG\r\n\x1a\n" + _piece(b"IHDR", header)
+
+    def add(self, strip: Pixels) -> bytes:
+        """The next rows; what of the file has become ready, which may be nothing."""
+        flat = strip.reshape(len(strip), 3 * self._size[0])
+        rows = np.empty((len(strip), 1 + flat.shape[1]), np.uint8)
+        rows[:, 0] = 2
+        np.subtract(flat[0], self._last, out=rows[0, 1:])
+        np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])
+        self._last = flat[-1].copy()
+        return _data(self._zipped.compress(rows.data))
+
+    def end(self) -> bytes:
+        """What stands behind the strips."""
+        return _data(self._zipped.flush()) + _piece(b"IEND", b"")
 
 
 def smooth_png(draw: Callable[[tuple[float, float]], Pixels]) -> bytes:
@@ -62,6 +109,10 @@ def smooth_png(draw: Callable[[tuple[float, float]], Pixels]) -> bytes:
     for shift in SHIFTS:
         blend.add(draw(shift))
     return png(blend.mean(), level=9)
+
+
+def _data(content: bytes) -> bytes:
+    return _piece(b"IDAT", content) if content else b""
 
 
 def _piece(kind: bytes, content: bytes) -> bytes:

@@ -133,9 +133,15 @@ class Scene:
 
         Marks that name nothing isolate nothing.
         """
-        before = self._selected(), self._isolate
+        before, alone = self._selected(), self._isolate
         self._marked, self._isolate, self._roots = tuple(ids), isolate, None
-        return frozenset() if before == (self._selected(), self._isolate) else self.arrived
+        after = self._selected()
+        if (before, alone) == (after, isolate):
+            return frozenset()
+        if before and after and alone == isolate:
+            # What is marked neither before nor after looks the same, so that two viewers' marks cost little.
+            return frozenset(chunk for root in before ^ after for chunk in self.where(root))
+        return self.arrived
 
     def fail(self, chunks: Iterable[int]) -> None:
         """Chunks that will bring nothing."""

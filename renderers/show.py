@@ -13,11 +13,13 @@ from typing import Any
 
 import structlog
 
+from renderers.captions import Captions
 from renderers.dates import moment
 from renderers.entries import Arrived, Event, Started, There, Told
-from renderers.legend import Facts
+from renderers.legend import NO_LEGEND, Facts, Legend
 from renderers.reading import Found, lifetime_of, place_of
 from renderers.scene import Scene
+from renderers.shots import Tile
 from renderers.staging import unplaced
 from renderers.vtk_scene import Theatre
 from renderers.vtk_window import Pixels
@@ -26,9 +28,6 @@ from streamer.wire.view import Camera
 from streamer.wire.viewing import Vec3, View
 from streamer.wire.volume import RunSpec
 
-LARGEST = 8
-MOST_TURNS = 256
-"""Objects whose colours the page is told, because they are not those of their ids."""
 ROUGH_S = 0.4
 """After so long without news, chunks are softened again although not all their neighbours have come."""
 NOTHING = Facts("", 0, 0, 0, "", ())
@@ -46,18 +45,19 @@ class Show:
         self._theatre: Theatre | None = None
         self._troubles: dict[str, str] = {}
         """What is wrong, by what it is about."""
-        self._facts: tuple[int, Facts] | None = None
-        self._turns: dict[str, int] = {}
+        self._captions: Captions | None = None
         self._newest: dict[int, int] = {}
         """The entry of each chunk in the scene."""
         self._coming: set[int] = set()
         """Entries of the present state that have not come whole."""
+        self._whole = False
+        """The run has ended and all of it has come."""
         self._lattice = False
         self._news_at = -inf
         self._rough = False
         self._log = structlog.get_logger("renderer")
         self.version = 0
-        """Counts what can be seen to change."""
+        """Counts what can be seen to change, the view aside."""
 
     @property
     def ready(self) -> bool:
@@ -70,9 +70,19 @@ class Show:
         return 0 if self._scene is None else self._scene.position
 
     @property
+    def step(self) -> int:
+        """The step of axis 0 at which the time cursor stands; 0 without a run."""
+        return 0 if self._theatre is None else self._theatre.step
+
+    @property
     def triangles(self) -> int:
         """Triangles of the scene as it is at rest."""
         return 0 if self._theatre is None else self._theatre.triangles
+
+    @property
+    def spec(self) -> RunSpec | None:
+        """What run it is, once there is one."""
+        return self._spec
 
     @property
     def theatre(self) -> Theatre | None:
@@ -99,9 +109,11 @@ class Show:
         structlog.contextvars.bind_contextvars(run=spec.run_id)
         self._newest.clear()
         self._coming.clear()
+        self._whole = False
         self._troubles.pop("store", None)
         self._spec, self._scene = spec, Scene(spec.grid)
         self._theatre = Theatre(self._window, spec, steady=self._steady)
+        self._captions = Captions(spec, self._scene, self._theatre, self._troubles)
         self._seen()
         self._log.info("run opened", chunks=spec.grid.size, shape=spec.grid.shape)
         self._news(now)
@@ -118,8 +130,8 @@ class Show:
         self._news(now)
 
     def _enter(self, entry: Arrived, now: float) -> None:
-        scene, theatre = self._scene, self._theatre
-        if scene is None or theatre is None:
+        scene, theatre, captions = self._scene, self._theatre, self._captions
+        if scene is None or theatre is None or captions is None:
             return
         if entry.piece is not None:
             if not entry.piece.level:
@@ -128,6 +140,8 @@ class Show:
                 return  # it was fetched, and a newer one has come meanwhile
             self._newest[entry.piece.chunk] = entry.number
             changed = scene.arrive(entry.piece)
+            if entry.piece.field is not None:
+                captions.histogram.put(entry.piece.chunk, entry.piece.field)
             theatre.put(entry.piece, scene.look(entry.piece.chunk))
             self._recolour(changed - {entry.piece.chunk})
         elif entry.kind == "merges" and entry.pairs is not None:
@@ -140,7 +154,6 @@ class Show:
             scene.fail(entry.chunks)
         elif entry.kind == "end":
             scene.state = entry.state
-            self._log.info("run ended", state=entry.state, triangles=theatre.triangles, mb=theatre.nbytes >> 20)
         if not entry.fetched:
             scene.position = entry.number + 1
         self._news(now)
@@ -155,6 +168,10 @@ class Show:
         self.version += 1
         self._news_at = now
         self._lattice = self._rough = True
+        if self.over and not self._whole and self._scene is not None and self._theatre is not None:
+            self._whole, theatre = True, self._theatre
+            mb = theatre.nbytes >> 20
+            self._log.info("run ended", state=self._scene.state, triangles=theatre.triangles, mb=mb)
 
     # ------------------------------------------------------------------ quiet moments
 
@@ -190,15 +207,17 @@ class Show:
 
     # ------------------------------------------------------------------ what is seen
 
-    def look(self, view: View, now: float) -> None:
-        """From now on the run is shown so; whatever run that is."""
+    def look(self, view: View) -> None:
+        """From now on the run is shown so; whatever run that is.
+
+        One show serves many views, each before its picture: what is seen to change by it is the viewers' affair.
+        """
         view = unplaced(view)
         if view == self._view:
             return
         self._view = view
         if self._theatre is not None:
             self._seen()
-            self._news(now)
 
     def _seen(self) -> None:
         assert self._scene is not None
@@ -247,6 +266,9 @@ class Show:
         *,
         level: int = 0,
         ratio: float = 1.0,
+        into: Pixels | None = None,
+        foot: Legend = NO_LEGEND,
+        tile: Tile | None = None,
     ) -> Pixels:
         """A picture of the scene as it is (see ``Theatre.draw``), whole or coarse; there must be a run."""
         assert self._theatre is not None
@@ -254,47 +276,27 @@ class Show:
         self._outline()
         self._theatre.detail(level)
         self._theatre.stand(self._scene)
-        return self._theatre.draw(camera, width, height, self.facts(), shift, ratio)
+        return self._theatre.draw(camera, width, height, self.facts(), shift, ratio, into, foot, tile)
 
     def facts(self) -> Facts:
         """What the legend says."""
-        if self._scene is None or self._spec is None:
-            return NOTHING
-        if self._facts is None or self._facts[0] != self.version:
-            scene, volume = self._scene, self._spec.volume
-            largest, theatre = scene.largest(LARGEST), self._theatre
-            facts = Facts(
-                volume.title or volume.long_name or volume.variable,
-                len(scene.arrived),
-                scene.grid.size,
-                scene.objects,
-                scene.state or "running",
-                largest,
-                tuple(scene.colour(root) for root, _ in largest),
-                theatre.moment if theatre is not None else "",
-                theatre.bar if theatre is not None else None,
-            )
-            self._facts = (self.version, facts)
-            self._turns = {str(root): turn for root, turn in scene.turns(MOST_TURNS).items()}
-        return self._facts[1]
+        return NOTHING if self._captions is None else self._captions.facts(self.version)
+
+    def glance(self, view: View) -> dict[str, object]:
+        """What of the note depends on a view, be it the one that is shown now or not: ``text``, ``when``, ``field``."""
+        return {} if self._captions is None else self._captions.glance(view, self.version)
 
     def note(self) -> dict[str, object]:
         """How the scene stands, for the page: title, units, bounds, position, chunks, state, and what is wrong."""
-        if self._spec is None:
+        if self._captions is None:
             return {"state": "waiting", "text": self._trouble, "settled": True}
-        volume, facts = self._spec.volume, self.facts()
-        rulers = self._theatre.room.rulers if self._theatre is not None else ()
-        return {
-            "title": facts.title,
-            "units": volume.units,
-            "bounds": {volume.axes[2 - i].name: [ruler.low, ruler.high] for i, ruler in enumerate(rulers)},
-            "position": self.position,
-            "chunks": {"drawn": facts.arrived, "total": facts.chunks},
-            "state": facts.state,
-            "text": self._trouble,
-            "settled": self.settled,
-            "turns": self._turns,
-        }
+        return self._captions.note(self.version, self._trouble, settled=self.settled)
+
+    @property
+    def stamp(self) -> tuple[object, ...]:
+        """What ``note`` and ``glance`` follow from besides a view: while it is the same, so are they."""
+        position = -1 if self._scene is None else self._scene.position
+        return self.version, position, self.settled, self._trouble
 
     @property
     def _trouble(self) -> str:

@@ -17,10 +17,11 @@ from renderers.camera import eye_of
 from renderers.dates import dates, moment
 from renderers.geometry import Room, room_of
 from renderers.layout import Edge, facing_edges, font_size, place, project
-from renderers.legend import Bar, Facts, arrange
+from renderers.legend import NO_LEGEND, Bar, Facts, Legend, arrange, moved, moved_box
 from renderers.look import voxel_of
 from renderers.pick import pick
 from renderers.scene import Look, Piece, Scene
+from renderers.shots import Tile
 from renderers.staging import box_of, cuts, shown_step, staging, unplaced
 from renderers.vtk_chunks import Surfaces, core_of
 from renderers.vtk_decor import Decor
@@ -45,7 +46,7 @@ class Theatre:
         self.scales = scales_of(spec.volume, self.room, dates)
         self._stage = Stage(window)
         self._decor = Decor(self._stage.renderer, spec.volume, spec.grid, self.room, self.scales)
-        self._words = Words(self._stage.renderer)
+        self._words, self._foot = Words(self._stage.renderer), Words(self._stage.renderer)
         self._reader = Reader()
         self._surfaces = Surfaces(self._stage, spec.grid, self.room, steady=steady)
         self._layers = Layers(self._stage.renderer, spec, self.room)
@@ -82,6 +83,15 @@ class Theatre:
     def step(self) -> int:
         """The step of axis 0 at which the time cursor stands."""
         return shown_step(self._asked, self._view.window, self._layers.newest)
+
+    @property
+    def newest(self) -> int:
+        """The last step of axis 0 with something to see; 0 while there is none."""
+        return self._layers.newest
+
+    def colours(self, view: View) -> tuple[tuple[int, int, int], ...]:
+        """The colours of a view's field from the low end to the high one, a few of them (red, green, blue)."""
+        return self._layers.colours(view)
 
     @property
     def moment(self) -> str:
@@ -218,28 +228,37 @@ class Theatre:
         facts: Facts,
         shift: tuple[float, float] = (0.0, 0.0),
         ratio: float = 1.0,
+        into: Pixels | None = None,
+        foot: Legend = NO_LEGEND,
+        tile: Tile | None = None,
     ) -> Pixels:
-        """A picture, (height, width, 3) RGB, the top row first; valid until the next one is drawn.
+        """A picture, (height, width, 3) RGB, the top row first: in ``into``, or valid until the next one is drawn.
 
         ``shift`` moves the scene (not the words) by parts of a pixel: the mean of some such pictures has smooth edges.
         Words and lines are ``ratio`` times as large as in a picture whose pixels are those that people see.
+        ``foot``: what stands at the picture's foot.  Of it all a ``tile`` may be drawn alone.
         """
         window = self._window
-        if tuple(window.GetSize()) != (width, height):
-            window.SetSize(width, height)
+        at_x, at_y, *size = (0, 0, width, height) if tile is None else tile[:4]
+        if list(window.GetSize()) != size:
+            window.SetSize(*size)
         eye = eye_of(camera)
-        matrix = self._stage.look(eye, width, height, shift)
+        matrix = self._stage.look(eye, width, height, shift, tile)
         self.face(eye.position)
         self._decor.thicken(ratio)
         legend = arrange(facts, width, height, ratio)
-        self._words.legend(legend)
-        self._words.marks(place(
+        self._words.legend(legend if tile is None else moved(legend, -at_x, -at_y))
+        self._foot.legend(foot if tile is None else moved(foot, -at_x, -at_y))
+        marks = place(
             self._edges(eye.position, matrix, width, height) if self._asked.mode == "cube" else (),
             tuple(project(np.zeros((1, 3)), matrix, width, height)[0]),
-            font_size(width, height, ratio), (width, height), [legend.panel],
-        ))  # fmt: skip
+            font_size(width, height, ratio), (width, height), [legend.panel, foot.panel],
+        )  # fmt: skip
+        if tile is not None:
+            marks = [word._replace(box=moved_box(word.box, -at_x, -at_y)) for word in marks]
+        self._words.marks(marks)
         window.Render()
-        return self._reader.read(window)
+        return self._reader.read(window, into)
 
     def _edges(
         self, position: tuple[float, float, float], matrix: NDArray[np.float64], width: int, height: int

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,19 +18,23 @@ from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonCore import VTK_TYPE_INT32, vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPlane, vtkPolyData
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from vtkmodules.vtkRenderingCore import vtkActor, vtkLight, vtkPolyDataMapper, vtkProperty, vtkRenderer
 
 from renderers.camera import VIEW_ANGLE, Eye
 from renderers.pick import Solid
+from renderers.shots import Tile
 from streamer.wire.viewing import MOST_PLANES, Plane
 
-TOP, BOTTOM = (0.035, 0.055, 0.095), (0.012, 0.017, 0.030)
-"""The background above and below."""
+BACKGROUND = (0.012, 0.017, 0.030)
+"""One colour: without a graphics card, one that changes from top to bottom costs some milliseconds a picture."""
 LIGHTS = ((-0.45, 0.75, 0.9, 0.86), (0.9, -0.2, 0.7, 0.34), (0.1, 0.3, -1.0, 0.25))
 """Right, up, back (towards the eye) and strength of each light, seen from the eye."""
 
 MOST, MOST_AT_ONCE = MOST_PLANES + 2, 6
 """Planes that cut the scene (those of the view and the time window's ends), and how many VTK lets cut one actor."""
+MOST_LOOKS = 3
+"""Looks of a surface that are kept."""
 PEELS = 6
 """Layers behind each other that are seen where surfaces let light through."""
 
@@ -44,6 +48,15 @@ class Mesh(NamedTuple):
     triangles: NDArray[np.int32]
 
 
+class _Worn(NamedTuple):
+    """How a surface looked."""
+
+    colours: Any
+    triangles: Any
+    shown: int
+    nbytes: int
+
+
 @dataclass(eq=False)
 class _Prop:
     level: int
@@ -54,6 +67,8 @@ class _Prop:
     shown: int
     cutting: tuple[int, ...] | None = ()
     """The planes that cut it; None: nothing of it is left."""
+    looks: dict[bytes, _Worn] = field(default_factory=dict)
+    """The looks that it had last, the newest last: viewers who have marked different things take turns."""
 
 
 class Stage:
@@ -62,9 +77,7 @@ class Stage:
     def __init__(self, window: Any) -> None:
         self._window = window
         self.renderer = vtkRenderer()
-        self.renderer.SetBackground(*BOTTOM)
-        self.renderer.SetBackground2(*TOP)
-        self.renderer.GradientBackgroundOn()
+        self.renderer.SetBackground(*BACKGROUND)
         self.renderer.AutomaticLightCreationOff()
         # Nothing may vanish because a culler thinks that the view is symmetric.
         self.renderer.GetCullers().RemoveAllItems()
@@ -80,6 +93,8 @@ class Stage:
             self.renderer.AddLight(light)
             self._lights.append(light)
         self._props: dict[int, list[_Prop]] = {}
+        self._triangles: int | None = 0
+        """How many are shown where nothing moves; None: they have not been counted since that has changed."""
         self._order: list[int] = []
         """The chunks' actors as they stand at the head of the renderer's props: twice the chunk, plus the level."""
         self._level = 0
@@ -146,16 +161,17 @@ class Stage:
 
     def colour(self, chunk: int, colours: NDArray[np.uint8], visible: NDArray[np.bool_]) -> None:
         """New colours for the chunk's labels; triangles of labels that are not visible are left out."""
+        key = colours.tobytes() + visible.tobytes()
         for prop in self._props.get(chunk, ()):
-            prop.surface.GetPointData().SetScalars(numpy_to_vtk(colours[prop.labels]))
-            stay = visible[prop.labels[prop.triangles[:, 0]]]
-            shown = int(np.count_nonzero(stay))
-            if shown != prop.shown:
-                triangles = prop.triangles if shown == len(prop.triangles) else prop.triangles[stay]
-                cells = vtkCellArray()
-                cells.SetData(3, numpy_to_vtk(triangles.ravel(), array_type=VTK_TYPE_INT32))
-                prop.surface.SetPolys(cells)
-                prop.shown = shown
+            worn = prop.looks.pop(key, None) or _wear(prop, colours, visible)
+            prop.looks[key] = worn
+            while len(prop.looks) > MOST_LOOKS:
+                del prop.looks[next(iter(prop.looks))]
+            prop.surface.GetPointData().SetScalars(worn.colours)
+            if worn.triangles is not prop.surface.GetPolys():
+                prop.surface.SetPolys(worn.triangles)
+            prop.shown = worn.shown
+            self._triangles = None
             prop.surface.Modified()
         self._choose(chunk)
 
@@ -225,6 +241,7 @@ class Stage:
     def remove(self, chunk: int, level: int | None = None) -> None:
         """The chunk's surface of that level, or of all levels, is gone."""
         props = self._props.pop(chunk, [])
+        self._triangles = None
         stay = [prop for prop in props if level is not None and prop.level != level]
         for prop in props:
             if prop not in stay:
@@ -257,18 +274,23 @@ class Stage:
     @property
     def triangles(self) -> int:
         """How many triangles are shown where nothing moves."""
-        return sum(min(props, key=lambda prop: prop.level).shown for props in self._props.values())
+        if self._triangles is None:
+            self._triangles = sum(min(props, key=lambda prop: prop.level).shown for props in self._props.values())
+        return self._triangles
 
     @property
     def nbytes(self) -> int:
         """Bytes that the surfaces take in memory, without VTK's own buffers for drawing."""
         props = [prop for props in self._props.values() for prop in props]
-        return sum(1024 * prop.surface.GetActualMemorySize() + prop.labels.nbytes for prop in props)
+        worn = sum(one.nbytes for prop in props for one in list(prop.looks.values())[:-1])
+        return worn + sum(1024 * int(prop.surface.GetActualMemorySize()) + prop.labels.nbytes for prop in props)
 
-    def look(self, eye: Eye, width: int, height: int, shift: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float64]:
+    def look(
+        self, eye: Eye, width: int, height: int, shift: tuple[float, float] = (0.0, 0.0), tile: Tile | None = None
+    ) -> NDArray[np.float64]:
         """Puts camera and lights where the eye is; returns the 4×4 matrix from the room to clip space.
 
-        ``shift`` moves the picture by parts of a pixel.
+        ``shift`` moves the picture by parts of a pixel.  Of the picture a ``tile`` may be drawn alone.
         """
         camera = self.renderer.GetActiveCamera()
         camera.SetPosition(*eye.position)
@@ -283,5 +305,30 @@ class Stage:
         for light, (to_right, upwards, back, _) in zip(self._lights, LIGHTS, strict=True):
             light.SetPosition(*(to_right * right + upwards * up - back * forward))
             light.SetFocalPoint(0, 0, 0)
+        camera.UseExplicitProjectionTransformMatrixOff()
         matrix = camera.GetCompositeProjectionTransformMatrix(width / height, -1, 1)
+        if tile is not None:
+            part, whole = vtkMatrix4x4(), camera.GetProjectionTransformMatrix(width / height, -1, 1)
+            for axis, (start, side, all_of_it) in enumerate(
+                ((tile.left, tile.width, width), (tile.bottom, tile.height, height))
+            ):
+                part.SetElement(axis, axis, all_of_it / side)
+                part.SetElement(axis, 3, (all_of_it - 2 * start - side) / side)
+            seen = vtkMatrix4x4()
+            vtkMatrix4x4.Multiply4x4(part, whole, seen)
+            camera.SetExplicitProjectionTransformMatrix(seen)
+            camera.UseExplicitProjectionTransformMatrixOn()
         return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])
+
+
+def _wear(prop: _Prop, colours: NDArray[np.uint8], visible: NDArray[np.bool_]) -> _Worn:
+    """A look of a surface that it has not had lately.  Triangles that stay the same are those of a look before."""
+    scalars = numpy_to_vtk(colours[prop.labels])
+    stay = visible[prop.labels[prop.triangles[:, 0]]]
+    shown, whole = int(np.count_nonzero(stay)), len(prop.triangles)
+    if shown == prop.shown == whole:
+        return _Worn(scalars, prop.surface.GetPolys(), shown, 3 * len(prop.labels))
+    triangles = prop.triangles if shown == whole else prop.triangles[stay]
+    cells = vtkCellArray()
+    cells.SetData(3, numpy_to_vtk(triangles.ravel(), array_type=VTK_TYPE_INT32))
+    return _Worn(scalars, cells, shown, 3 * len(prop.labels) + triangles.nbytes)

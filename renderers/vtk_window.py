@@ -91,13 +91,14 @@ class Reader:
         self._raw = vtkUnsignedCharArray()
         self._upright: Pixels = np.empty((0, 0, 3), np.uint8)
 
-    def read(self, window: Any) -> Pixels:
-        """The picture just rendered, (height, width, 3), the top row first; valid until the next call."""
+    def read(self, window: Any, into: Pixels | None = None) -> Pixels:
+        """The picture just rendered, (height, width, 3), top row first; valid until the next call, or in ``into``."""
         width, height = window.GetSize()
         window.GetPixelData(0, 0, width - 1, height - 1, 0, self._raw, 0)
         bottom_up = vtk_to_numpy(self._raw).reshape(height, width, 3)
-        if self._upright.shape != bottom_up.shape:
+        if into is None and self._upright.shape != bottom_up.shape:
             self._upright = np.empty_like(bottom_up)
         # GL's first row is the bottom one.  The encoder reads rows in order only; turning them costs 0.1 ms.
-        np.copyto(self._upright, bottom_up[::-1])
-        return self._upright
+        upright = self._upright if into is None else into
+        np.copyto(upright, bottom_up[::-1])
+        return upright

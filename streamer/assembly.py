@@ -32,7 +32,7 @@ from streamer.wire.codec import Buffer
 from streamer.wire.grid import Grid
 from streamer.wire.header import Refused
 from streamer.wire.messages import Commit
-from streamer.wire.status import ObjectPage
+from streamer.wire.status import Course, ObjectPage
 from streamer.wire.volume import Keep, Volume
 
 __all__ = ["Assembly", "Columns", "Outcome"]
@@ -106,6 +106,13 @@ class Assembly:
         if nodes[0] < 0 or not self._objects.speaking(nodes)[0]:
             return ObjectPage(self.objects, ())
         return self._objects.page(1, int(self._merges.roots(nodes)[0]))
+
+    def courses(self, ids: Sequence[int]) -> tuple[Course, ...]:
+        """The lives of these objects in few points; of those that were dropped or never were, none."""
+        nodes = self._nodes(np.unique(np.array(ids, np.uint64)))
+        nodes = nodes[nodes >= 0]
+        nodes = nodes[self._objects.speaking(nodes) > 0]
+        return self._objects.courses(np.unique(self._merges.roots(nodes))) if len(nodes) else ()
 
     def columns(self) -> Columns:
         """All objects that are kept or not yet judged, and their steps, as arrays."""

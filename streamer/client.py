@@ -21,15 +21,21 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from streamer.client_walls import WallCalls
+from streamer.control.access.people import Role
+from streamer.control.access.shown import AuditEntry, Me, NewToken, ProjectShown, SignIn, TokenShown
 from streamer.control.booking import Dataset
 from streamer.control.openapi import Entry, System
+from streamer.control.report import Report
 from streamer.control.runs import Run, State
 from streamer.control.said import Line
-from streamer.wire.status import ObjectPage
+from streamer.signed import Signed
+from streamer.wire.status import Course, ObjectPage
 
 API = "/api/v1"
 STARTING_S = 2 * 3600.0
 """Starting a run may take as long as its input takes to be looked at: the server sees to an end of that."""
+AUDIT_PAGE = 1000
 Record = TypeVar("Record")
 
 
@@ -47,17 +53,25 @@ class Lost(RuntimeError):
     exit_code = 1
 
 
-class Client:
+class Client(WallCalls):
     """Speaks to the control plane at ``url``; close it when done, or use it in a ``with``.
 
     Methods raise Refused and Lost.  ``generation``, where it is taken, is that of the run as it was looked at: the
     change is refused (412) if somebody else has changed the run since.
+
+    Who you are is said by ``token``, else by ``CAVECAST_TOKEN``, else by what ``cavecast login`` keeps; a token is not
+    sent without encryption beyond this machine, but for ``plain_http``.
     """
 
-    def __init__(self, url: str = "http://127.0.0.1:8750") -> None:
+    def __init__(
+        self, url: str = "http://127.0.0.1:8750", token: str | None = None, *, plain_http: bool = False
+    ) -> None:
         self.url = url.rstrip("/")
         try:
-            self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=httpx.Timeout(60.0, connect=10.0))
+            signed = Signed(self.url, token, plain_http=plain_http)
+            self._http = httpx.Client(
+                base_url=self.url, trust_env=False, timeout=httpx.Timeout(60.0, connect=10.0), auth=signed
+            )
             httpx.URL(self.url).host.encode("idna")
         except (httpx.InvalidURL, ValueError) as why:
             raise Lost(f"{url} is no address of a control plane: {why}") from None
@@ -144,7 +158,15 @@ class Client:
         asked = {"lines": str(lines), **({"part": part} if part else {})}
         return self._got(f"/runs/{_word(run_id)}/logs", list[Line], asked)
 
+    def report(self, run_id: str) -> Report:
+        """What the steps of a run have taken so far."""
+        return self._got(f"/runs/{_word(run_id)}/report", Report)
+
     # ------------------------------------------------------------ objects, and what can be chosen
+
+    def manifests(self, run_id: str) -> str:
+        """The objects that a run in a cluster is made of, as YAML without secrets.  Raises Refused, Lost."""
+        return self._ask("GET", f"/runs/{_word(run_id)}/manifests").text
 
     def objects(self, run_id: str, limit: int = 1000) -> ObjectPage:
         """The largest objects."""
@@ -153,6 +175,10 @@ class Client:
     def track(self, run_id: str, object_id: int) -> ObjectPage:
         """One object and its life, step by step."""
         return self._got(f"/runs/{_word(run_id)}/objects/{object_id}", ObjectPage)
+
+    def courses(self, run_id: str, ids: Sequence[int]) -> list[Course]:
+        """The lives of several objects, 64 at most, in 32 points at most each."""
+        return self._got(f"/runs/{_word(run_id)}/courses", list[Course], {"id": [str(one) for one in ids]})
 
     def table(self, run_id: str, format: str = "csv", limit: int = 10_000, object_id: int | None = None) -> bytes:
         """The objects, or one object's life, as ``csv``, ``parquet`` or ``geojson``."""
@@ -172,13 +198,57 @@ class Client:
         """What the server is, and how much of it is taken."""
         return self._got("/system", System)
 
+    # ------------------------------------------------------------ who may
+
+    def me(self) -> Me:
+        """Who you are to the server."""
+        return self._got("/me", Me)
+
+    def projects(self) -> list[ProjectShown]:
+        """Your projects, and how much of their quotas is taken."""
+        return self._got("/projects", list[ProjectShown])
+
+    def issuers(self) -> list[SignIn]:
+        """Where one can sign in; empty where there are no accounts."""
+        return msgspec.json.decode(self._sent("GET", "/auth/issuers").content, type=list[SignIn])
+
+    def make_token(self, project: str, name: str, role: Role, expires: str | None = None) -> NewToken:
+        """A token for a machine, shown this once; ``expires`` is ISO 8601."""
+        body = {"name": name, "role": role, **({} if expires is None else {"expires": expires})}
+        return self._posted(f"/projects/{_word(project)}/tokens", body, NewToken, timeout=60.0)
+
+    def tokens(self, project: str) -> list[TokenShown]:
+        """A project's tokens."""
+        return self._got(f"/projects/{_word(project)}/tokens", list[TokenShown])
+
+    def revoke_token(self, project: str, token_id: str) -> None:
+        """Lets a token open nothing any more."""
+        self._ask("DELETE", f"/projects/{_word(project)}/tokens/{_word(token_id)}")
+
+    def audit(self, limit: int | None = None, before: int | None = None) -> Iterator[AuditEntry]:
+        """What was changed or refused in projects that you administer, newest first, page by page as it is wanted.
+
+        ``before``: only what is older than the entry of that number.
+        """
+        left = limit
+        while left is None or left > 0:
+            asked = {"limit": str(AUDIT_PAGE if left is None else min(AUDIT_PAGE, left))}
+            if before is not None:
+                asked["before"] = str(before)
+            answer = self._ask("GET", "/audit", params=asked)
+            page = msgspec.json.decode(answer.content, type=list[AuditEntry])
+            yield from page
+            if "next" not in answer.links or not page:
+                return
+            before, left = page[-1].number, None if left is None else left - len(page)
+
     # ------------------------------------------------------------ the line
 
     def _wish(self, run_id: str, what: str, body: object, generation: int | None) -> Run:
         headers = {} if generation is None else {"If-Match": f'"{generation}"'}
         return self._posted(f"/runs/{_word(run_id)}/{what}", body, Run, timeout=120.0, headers=headers)
 
-    def _got(self, path: str, kind: type[Record], asked: Mapping[str, str] | None = None) -> Record:
+    def _got(self, path: str, kind: type[Record], asked: Mapping[str, str | Sequence[str]] | None = None) -> Record:
         return msgspec.json.decode(self._ask("GET", path, params=asked or {}).content, type=kind)
 
     def _posted(
@@ -189,8 +259,11 @@ class Client:
         return msgspec.json.decode(answer.content, type=kind)
 
     def _ask(self, method: str, path: str, **how: Any) -> httpx.Response:
+        return self._sent(method, f"{API}{path}", **how)
+
+    def _sent(self, method: str, path: str, **how: Any) -> httpx.Response:
         try:
-            answer = self._http.request(method, f"{API}{path}", **how)
+            answer = self._http.request(method, path, **how)
         except httpx.HTTPError as why:
             raise self._lost(why) from None
         if not answer.is_success:
@@ -206,6 +279,8 @@ def _refusal(answer: httpx.Response) -> Refused:
         sentence = str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):
         sentence = f"{answer.url} answered {answer.status_code}: is it a control plane of CaveCast?"
+    if answer.status_code == 401:
+        sentence += "; cavecast login, or the variable CAVECAST_TOKEN, says who you are"
     return Refused(sentence, answer.status_code)
 
 

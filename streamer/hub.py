@@ -45,7 +45,7 @@ from streamer.wire.messages import (
     Table,
     Trouble,
 )
-from streamer.wire.status import RunStatus
+from streamer.wire.status import MOST_COURSES, RunStatus
 from streamer.wire.volume import RunSpec, encode_spec
 from streamer.workers import Workers
 
@@ -257,6 +257,10 @@ class Hub:
                 if message.with_chunks:
                     payload.append(self._leases.states)
                 return [Send("feed", peer, Status(message.request), payload)]
+            case AskTable(courses_of=ids) if ids:
+                wanted = [one for one in ids[:MOST_COURSES] if 0 < one < 1 << 63]
+                told = self._record.assembly.courses(wanted)
+                return [Send("feed", peer, Table(message.request), [msgspec.msgpack.encode(told)])]
             case AskTable():
                 page = self._record.assembly.page(max(1, min(message.limit, MOST_OBJECTS)), max(0, message.object_id))
                 return [Send("feed", peer, Table(message.request), [msgspec.msgpack.encode(page)])]

@@ -17,6 +17,9 @@ from structlog.typing import Processor
 Format = Literal["auto", "human", "json"]
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
+TALKATIVE = ("httpcore", "httpx", "uvicorn", "websockets")
+"""Libraries that would write down headers and whole addresses, which tokens and cookies are in."""
+
 
 def configure(level: str = "info", format: Format = "auto", stream: TextIO | None = None) -> None:
     """Sets up logging for this process: ``level`` is one of LEVELS; ``auto`` is human on a terminal, else JSON."""
@@ -47,6 +50,8 @@ def configure(level: str = "info", format: Format = "auto", stream: TextIO | Non
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     # Libraries speak up at warnings only, unless everything is wanted.
     root.setLevel(LEVELS[level] if level == "debug" else max(LEVELS[level], logging.WARNING))
 

@@ -72,6 +72,19 @@ class Columns(NamedTuple):
     steps: Steps
 
 
+def thinned(step: Ints, values: Floats, points: int) -> Floats:
+    """Values at steps, ascending, as so many points at most, evenly from the first step to the last: the mean of what
+    each stands for, 0 where there is nothing."""
+    if not len(step):
+        return np.empty(0)
+    length = int(step[-1] - step[0]) + 1
+    many = min(points, length)
+    place = (step - step[0]) * many // length
+    sums, counts = np.bincount(place, values, many), np.bincount(place, minlength=many)
+    means: Floats = sums / np.maximum(counts, 1)
+    return means
+
+
 def grouped(rows: Rows) -> Rows:
     """The rows of one (node, step) added up to one, sorted by (node, step)."""
     rows = rows[np.lexsort((rows["step"], rows["node"]))]

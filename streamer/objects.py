@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.measures import ROW, TOTAL, Columns, Measures, Rows, grouped, totals
+from streamer.measures import ROW, TOTAL, Columns, Measures, Rows, Steps, grouped, thinned, totals
 from streamer.merges import Ids, Merges, Nodes, grown
 from streamer.wire.block import STAT, Footprint, Stats
 from streamer.wire.grid import Grid
-from streamer.wire.status import LifeStep, ObjectPage, ObjectRow
+from streamer.wire.status import COURSE_POINTS, Course, LifeStep, ObjectPage, ObjectRow
 from streamer.wire.volume import Keep, Volume
 
 LIVE, KEPT, DROPPED = range(3)
@@ -144,6 +144,14 @@ class Objects:
         shown = self._measures.columns(total, self._merges.ids(total["node"]), final, nobody)
         return ObjectPage(self.count, tuple(_rows(shown)))
 
+    def courses(self, roots: Nodes) -> tuple[Course, ...]:
+        """The lives of the objects with these roots in few points, in the order of their ids."""
+        steps = self.columns(roots).steps
+        ids, firsts = np.unique(steps.object_id, return_index=True)
+        return tuple(
+            _course(int(one), steps, part) for one, part in zip(ids, _parts(firsts, len(steps.step)), strict=True)
+        )
+
     def _all(self) -> tuple[Rows, Rows]:
         """Totals and rows of everything that is not dropped, settled first."""
         self._gather()
@@ -240,6 +248,22 @@ def _rows(found: Columns) -> list[ObjectRow]:
         )
         for i in range(len(found.object_id))
     ]
+
+
+def _parts(firsts: NDArray[np.int64], length: int) -> list[slice]:
+    ends = [*firsts[1:], length]
+    return [slice(int(first), int(end)) for first, end in zip(firsts, ends, strict=True)]
+
+
+def _course(object_id: int, steps: Steps, part: slice) -> Course:
+    size = steps.voxels if steps.area_km2 is None else steps.area_km2
+
+    def points(values: NDArray[np.generic]) -> tuple[float, ...]:
+        # Four figures are more than a small chart shows.
+        return tuple(float(f"{n:.4g}") for n in thinned(steps.step[part], values[part].astype("f8"), COURSE_POINTS))
+
+    first, last = int(steps.step[part][0]), int(steps.step[part][-1])
+    return Course(object_id, first, last, points(size), points(steps.mean))
 
 
 def _life(found: Columns) -> list[LifeStep]:

@@ -36,9 +36,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
-    host: Annotated[str, Field(description="The address that `cavecast serve` listens on; loopback only.")] = (
-        "127.0.0.1"
-    )
+    host: Annotated[
+        str, Field(description="The address that `cavecast serve` listens on; beyond loopback only with `access`.")
+    ] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Its port; 0 takes a free one.")] = 8750
     dir: Annotated[
         Path | None,
@@ -51,6 +51,50 @@ class Settings(BaseSettings):
             description="Where runs are written down, `sqlite:///PATH` or `postgresql+psycopg://USER@HOST/NAME` "
             "(extra `[postgresql]`); without it a SQLite file `cavecast.db` in `dir`.",
         ),
+    ] = None
+    access: Annotated[
+        Path | None,
+        Field(description="A TOML file that says who may (see [security.md](security.md)); without it there is no "
+              "login, and `host` must be loopback."),
+    ] = None  # fmt: skip
+    public_url: Annotated[
+        str | None,
+        Field(
+            max_length=1024,
+            description="The address by which browsers reach the server, a proxy's prefix included; needed beyond "
+            "loopback.",
+        ),
+    ] = None
+    tls_cert: Annotated[Path | None, Field(description="A certificate with its chain (PEM), to listen with TLS.")] = (
+        None
+    )
+    tls_key: Annotated[Path | None, Field(description="The key of `tls_cert` (PEM).")] = None
+    trusted_proxies: Annotated[
+        str | None,
+        Field(
+            max_length=4096,
+            description="Networks of proxies, divided by commas, whose `X-Forwarded-For` and `X-Forwarded-Proto` are "
+            "believed.",
+        ),
+    ] = None
+    plain_http: Annotated[
+        bool,
+        Field(description="Listen beyond loopback without TLS and without a trusted proxy, or send tokens so; unsafe."),
+    ] = False
+    launcher: Annotated[
+        Literal["local", "kubernetes"],
+        Field(description="Where runs are: processes of this machine, or objects of a cluster (extra `[k8s]`)."),
+    ] = "local"
+    cluster: Annotated[
+        Path | None,
+        Field(description="The site's file (TOML), for `launcher` `kubernetes`: see docs/cluster.md."),
+    ] = None
+    kubeconfig: Annotated[
+        Path | None,
+        Field(description="How the cluster is reached; without it `KUBECONFIG`, then as a pod, then `~/.kube/config`."),
+    ] = None
+    kube_context: Annotated[
+        str | None, Field(max_length=255, description="Which context of it; its current one if not given.")
     ] = None
     parts_host: Annotated[
         str | None,
@@ -76,6 +120,10 @@ class Settings(BaseSettings):
             ge=1, le=1000, description="Runs that may be at work at a time; as many that are over may still be served."
         ),
     ] = 8
+    max_queued: Annotated[
+        int, Field(ge=0, le=10_000, description="Runs that may wait for room when `max_runs` are at work.")
+    ] = 1000
+    max_inspections: Annotated[int, Field(ge=1, le=64, description="Inputs that are looked at at the same time.")] = 4
     ready_s: Annotated[float, Field(gt=0, le=600, description="Seconds in which a part must say that it is ready.")] = (
         60.0
     )
@@ -86,6 +134,17 @@ class Settings(BaseSettings):
         Literal["written", "group", "each"],
         Field(description="When a chunk is acknowledged: `written`, or flushed in a `group` or by itself (`each`)."),
     ] = "written"
+    wall_screens: Annotated[
+        Literal["auto", "windows", "none"],
+        Field(
+            description="Where the tiles of walls are shown: in `windows` on the X screens that the wall's file names, "
+            "or `none`, in memory; `auto`: in windows if the variable `DISPLAY` is set."
+        ),
+    ] = "auto"
+    wall_deadline_ms: Annotated[
+        float,
+        Field(ge=1, le=60_000, description="A tile that is not ready after so long is left out of a wall's frame."),
+    ] = 250.0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="The least important lines that are logged.")
     ] = "info"
@@ -93,11 +152,16 @@ class Settings(BaseSettings):
         Literal["auto", "human", "json"], Field(description="`auto`: for people on a terminal, JSON otherwise.")
     ] = "auto"
 
-    @field_validator("dir")
+    @property
+    def offscreen(self) -> bool:
+        """Whether the tiles of walls have no windows."""
+        return self.wall_screens == "none" or (self.wall_screens == "auto" and not os.environ.get("DISPLAY"))
+
+    @field_validator("dir", "access", "tls_cert", "tls_key", "cluster", "kubeconfig")
     @classmethod
-    def _at_home(cls, dir: Path | None) -> Path | None:
+    def _at_home(cls, path: Path | None) -> Path | None:
         try:
-            return dir and dir.expanduser()
+            return path and path.expanduser()
         except RuntimeError as why:
             raise ValueError(f"{why}") from None
 

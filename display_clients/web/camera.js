@@ -66,15 +66,18 @@ export function fit(size, direction = HOME) {
  * Looking along one of the volume's axes (0, 1, 2 in (z, y, x) order): along 0 from above, like a map.
  * @param {0 | 1 | 2} axis
  * @param {Size} size
+ * @param {boolean} [behind] from the other side
  * @returns {Camera}
  */
-export function along(axis, size) {
+export function along(axis, size, behind = false) {
   const directions = [
     { azimuth: 0, elevation: POLE },
     { azimuth: 0, elevation: 0 },
     { azimuth: POLE, elevation: 0 },
   ];
-  return fit(size, directions[axis]);
+  const { azimuth, elevation } = directions[axis];
+  if (!behind) return fit(size, { azimuth, elevation });
+  return fit(size, axis === 0 ? { azimuth, elevation: -elevation } : { azimuth: azimuth + Math.PI, elevation });
 }
 
 /**

@@ -77,3 +77,34 @@ export function corner(strip, [, ny, nx], slab, y, x, descending = false) {
     top: Math.floor(slab / perLine) * (ny * cell + gap) + (descending ? y : ny - 1 - y) * cell,
   };
 }
+
+/**
+ * The cell at a place of the strip, or null.
+ * @param {Strip} strip
+ * @param {readonly number[]} counts
+ * @param {number} left
+ * @param {number} top
+ * @param {boolean} [descending]
+ * @returns {{slab: number, y: number, x: number} | null}
+ */
+export function cellAt(strip, [, ny, nx], left, top, descending = false) {
+  const { cell, gap, perLine, slabs } = strip;
+  const [column, line] = [Math.floor(left / (nx * cell + gap)), Math.floor(top / (ny * cell + gap))];
+  const x = Math.floor((left - column * (nx * cell + gap)) / cell);
+  const row = Math.floor((top - line * (ny * cell + gap)) / cell);
+  const slab = line * perLine + column;
+  if (left < 0 || top < 0 || column >= perLine || x >= nx || row >= ny || slab >= slabs) return null;
+  return { slab, y: descending ? row : ny - 1 - row, x };
+}
+
+/**
+ * The middle of a cell as shares of the volume along (z, y, x).
+ * @param {Strip} strip
+ * @param {readonly number[]} counts
+ * @param {{slab: number, y: number, x: number}} cell
+ * @returns {[number, number, number]}
+ */
+export function middleOf(strip, [nz, ny, nx], { slab, y, x }) {
+  const [first, last] = [slab * strip.group, Math.min(nz, (slab + 1) * strip.group)];
+  return [(first + last) / 2 / nz, (y + 0.5) / ny, (x + 0.5) / nx];
+}

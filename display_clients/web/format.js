@@ -123,6 +123,11 @@ export function units(text) {
   return powers.replaceAll(" ", FIRM);
 }
 
+/** A text whose numbers keep their units on the same line: 540 h, 30 °C, 12 voxels. @param {string} text */
+export function firm(text) {
+  return text.replace(/(\d) (?=(?:h|d|s|min|days?|steps?|voxels?|[°%×]|kg|[a-zA-Z]+⁻)\S*)/g, `$1${FIRM}`);
+}
+
 /** One thing or several: 1 object, 3 objects. @param {number} n @param {string} noun */
 export function plural(n, noun) {
   return `${count(n)} ${noun}${n === 1 ? "" : "s"}`;

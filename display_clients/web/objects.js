@@ -53,7 +53,7 @@ export function columns(run) {
       : column("life", "Steps", "", `Steps along ${run.dims[0] ?? "axis 0"}`, steps, count),
     column("voxels", "Voxels", "", "Size in voxels", (row) => row.voxels, count),
     column("max", "Max", "", `Largest ${what}`, (row) => row.max, value),
-    column("mean", "Mean", "", `Mean ${what}`, (row) => row.mean, value),
+    column("mean", "Mean", "over time", `Mean ${what}: a line from first to last step, before its ${run.on_sphere ? "area" : "size"}`, (row) => row.mean, value),
   ];
   if (!run.on_sphere) return all;
   return [...all, column("footprint", "Footprint", "km²", "Area that it ever covered", (row) => row.footprint_km2, area)];
@@ -115,9 +115,33 @@ export function details(row, run) {
   return parts.join(" · ");
 }
 
-/** A title for the table. @param {number} shown @param {number} total */
-export function caption(shown, total) {
+/** A title for the table. @param {number} shown @param {number} total @param {number} [found] by a search among those shown */
+export function caption(shown, total, found = shown) {
   if (total === 0) return "No object yet";
+  if (found < shown) return `${count(found)} found among ${shown < total ? `the largest ${count(shown)}` : count(total)}`;
   if (shown < total) return `The largest ${count(shown)} of ${count(total)}`;
   return total === 1 ? "One object" : `All ${count(total)}`;
+}
+
+/**
+ * Whether an object is what somebody looks for: all words of the query hold.  A word is a part of the id or of what is
+ * said of the object, or compares one of the columns: `max>600`, `life>=24`, `voxels<1000`.
+ * @param {ObjectRow} row
+ * @param {readonly Column[]} cols
+ * @param {{has_time: boolean, on_sphere: boolean}} run
+ * @param {string} query
+ */
+export function matches(row, cols, run, query) {
+  const said = `${row.id} ${details(row, run)}`.toLowerCase();
+  return query
+    .toLowerCase()
+    .split(/\s+/)
+    .filter(Boolean)
+    .every((word) => {
+      const compared = /^([a-z]+)(>=|<=|>|<|=)(-?[\d.]+(?:e[+-]?\d+)?)$/.exec(word);
+      const by = compared && cols.find((c) => c.key === compared[1] || c.label.toLowerCase() === compared[1]);
+      if (!compared || !by) return said.includes(word);
+      const [n, limit] = [by.sort(row), Number(compared[3])];
+      return { ">": n > limit, "<": n < limit, ">=": n >= limit, "<=": n <= limit, "=": n === limit }[compared[2]] ?? false;
+    });
 }

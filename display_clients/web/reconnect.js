@@ -13,6 +13,8 @@ export const STEADY_S = 5;
 /** Close codes after which another attempt would be answered the same. */
 const FINAL = new Set([4400, 4401, 4403, 4404, 4410]);
 const RENDERER_GONE = 4503;
+/** The token of the seat was not taken: without it one may come. */
+export const NO_SEAT = 4403;
 
 /**
  * Seconds to wait before attempt number `attempt` (0 is the first one after the loss).
@@ -51,4 +53,49 @@ export function worthTrying(code) {
 export function reasonOf(code, reason, stood) {
   if (code === RENDERER_GONE) return "The renderer has gone";
   return reason || (stood ? "The connection was lost" : "The renderer does not answer");
+}
+
+/** Silence after which the renderer is asked whether it is there. */
+export const BEAT_S = 20;
+/** It has so long to answer, and so long when the laptop has just woken up, where the line is likely to be dead. */
+export const ANSWER_S = 10;
+export const ANSWER_AWAKE_S = 3;
+
+/** Whether the other end of a connection is still there.  Times in seconds, on a clock that never goes back. */
+export class Pulse {
+  constructor() {
+    this.heardAt = /** @type {number | null} */ (null);
+    this.deadAt = /** @type {number | null} */ (null);
+  }
+
+  /** A new connection.  Before anything was heard nobody is asked: the run may wait for its renderer. */
+  reset() {
+    this.heardAt = null;
+    this.deadAt = null;
+  }
+
+  /** @param {number} now */
+  heard(now) {
+    this.heardAt = now;
+    this.deadAt = null;
+  }
+
+  /**
+   * What is to be done: ask, or take the connection for dead.
+   * @param {number} now
+   * @param {boolean} awake the laptop or the page has just woken up
+   * @returns {"ask" | "dead" | null}
+   */
+  look(now, awake = false) {
+    if (this.heardAt === null) return null;
+    if (this.deadAt !== null && now >= this.deadAt) return "dead";
+    const soon = now + ANSWER_AWAKE_S;
+    if (awake && (this.deadAt === null || this.deadAt > soon)) {
+      this.deadAt = soon;
+      return "ask";
+    }
+    if (this.deadAt !== null || now < this.heardAt + BEAT_S) return null;
+    this.deadAt = now + ANSWER_S;
+    return "ask";
+  }
 }

@@ -22,27 +22,37 @@ const TRIES = 4;
 
 /** The server said no, and why. */
 export class Answer extends Error {
-  /** @param {number} status @param {string} sentence */
-  constructor(status, sentence) {
+  /** @param {number} status @param {string} sentence @param {string[]} [variables] of which one has to be named */
+  constructor(status, sentence, variables = []) {
     super(sentence);
     this.status = status;
+    this.variables = variables;
   }
 }
 
 /**
- * Asks the control plane.  Throws Answer if it says no, TypeError if it cannot be reached, DOMException if it is silent.
+ * Asks the control plane.  A window hears "signed-out" if it wants to know who one is.  Throws Answer if it says no, TypeError if it cannot be reached, DOMException if it is silent.
  * @param {URL} address
  * @param {RequestInit} [how]
  * @param {number} [patienceMs]
- * @returns {Promise<any>}
+ * @returns {Promise<unknown>} what came, as JSON has it
  */
 export async function ask(address, how, patienceMs = PATIENCE_MS) {
   const signal = AbortSignal.timeout(patienceMs);
   const response = await fetch(address, { headers: { Accept: "application/json" }, signal, ...how });
   if (response.ok) return response.json();
+  throw await refusal(response);
+}
+
+/**
+ * What the server says where it says no.
+ * @param {Response} response
+ */
+export async function refusal(response) {
+  if (response.status === 401) globalThis.dispatchEvent?.(new Event("signed-out"));
   const body = await response.json().catch(() => null);
   const detail = typeof body?.detail === "string" ? body.detail : body?.error;
-  throw new Answer(response.status, detail || `The server answered ${response.status} ${response.statusText}`.trim());
+  return new Answer(response.status, detail || `The server answered ${response.status} ${response.statusText}`.trim(), body?.variables ?? []);
 }
 
 export class Follower {
@@ -76,7 +86,7 @@ export class Follower {
   /** Asks for the run and follows its events, again and again until it has ended. */
   async start() {
     try {
-      this.heard(await ask(this.address));
+      this.heard(/** @type {Run} */ (await ask(this.address)));
       this.listen();
     } catch (why) {
       if (why instanceof Answer && why.status === 404) this.on.missing(why.message);
@@ -148,8 +158,8 @@ export class Follower {
     try {
       const answer = await ask(this.at(what === "objects" ? `objects?limit=${LIMIT}` : "chunks"));
       asked.failures = 0;
-      if (what === "objects") this.on.objects(answer);
-      else this.on.chunks(answer);
+      if (what === "objects") this.on.objects(/** @type {ObjectPage} */ (answer));
+      else this.on.chunks(/** @type {Chunks} */ (answer));
     } catch {
       // What is wrong with the server, the events say.
       asked.pace.failed();

@@ -6,26 +6,32 @@
  */
 
 import { Outbox } from "./frames.js";
-import { attemptAfter, reasonOf, waitSeconds, worthTrying } from "./reconnect.js";
-import { encodeAck, encodeInput } from "./wire.js";
+import { attemptAfter, NO_SEAT, Pulse, reasonOf, waitSeconds, worthTrying } from "./reconnect.js";
+import { encodeAck, encodeBeat, encodeHand, encodeInput } from "./wire.js";
 
 /** @typedef {import("./words.js").Connection} Connection */
-/** @typedef {{width: number, height: number, moving: boolean, camera: import("./wire.js").Camera, at: number | null}} State at: of the event that caused it */
+/** @typedef {Omit<import("./wire.js").Input, "sequence"> & {at: number | null}} State at: of the event that caused it */
 
 /** An attempt that has not been answered after this long is given up. */
 const PATIENCE_MS = 10_000;
+/** So often it is looked whether the other end is still there. */
+const LOOK_MS = 1000;
+const VIEWING = "cavecast.view";
 
 export class Socket {
   /**
    * @param {URL} address
+   * @param {string} token of the shared view; empty: none
    * @param {object} on
    * @param {(connection: Connection) => void} on.change
    * @param {() => void} on.open
    * @param {(message: ArrayBuffer) => void} on.message
    * @param {(sequence: number, at: number | null) => void} on.sent
+   * @param {(sentence: string) => void} on.seatLost the place of before cannot be had again
    */
-  constructor(address, on) {
+  constructor(address, token, on) {
     this.address = address;
+    this.protocols = token ? [VIEWING, `view.${token}`] : [VIEWING];
     this.on = on;
     this.outbox = /** @type {Outbox<State>} */ (new Outbox());
     this.ws = /** @type {WebSocket | null} */ (null);
@@ -36,7 +42,15 @@ export class Socket {
     this.timer = 0;
     this.sending = 0;
     this.closed = false;
-    const awake = () => document.visibilityState === "visible" && this.now();
+    this.pulse = new Pulse();
+    /** The token of our seat, with which we take it again after a loss. */
+    this.seat = "";
+    const awake = () => {
+      if (document.visibilityState !== "visible") return;
+      this.now();
+      this.feel(true);
+    };
+    window.setInterval(() => this.feel(false), LOOK_MS);
     window.addEventListener("online", awake);
     window.addEventListener("pageshow", awake);
     document.addEventListener("visibilitychange", awake);
@@ -46,9 +60,11 @@ export class Socket {
     clearTimeout(this.timer);
     const again = this.attempt !== null;
     this.on.change(again ? { kind: "waiting", inSeconds: 0, reason: this.reason } : { kind: "connecting" });
-    const ws = new WebSocket(this.address);
+    // Not in the address: that would be kept in logs.
+    const ws = new WebSocket(this.address, this.seat ? [...this.protocols, `seat.${this.seat}`] : this.protocols);
     this.ws = ws;
     this.openedAt = null;
+    this.pulse.reset();
     ws.binaryType = "arraybuffer";
     this.timer = window.setTimeout(() => ws.close(), PATIENCE_MS);
     ws.onopen = () => {
@@ -58,6 +74,7 @@ export class Socket {
       this.on.open();
     };
     ws.onmessage = (event) => {
+      this.pulse.heard(performance.now() / 1000);
       if (event.data instanceof ArrayBuffer) this.on.message(event.data);
     };
     ws.onclose = (event) => this.lost(event);
@@ -67,6 +84,19 @@ export class Socket {
   now() {
     if (this.closed || this.ws !== null || this.attempt === null) return;
     this.connect();
+  }
+
+  /** Asks whether anybody is there, or lets go of a line that is dead. @param {boolean} awake */
+  feel(awake) {
+    const { ws } = this;
+    if (ws?.readyState !== WebSocket.OPEN) return;
+    const found = this.pulse.look(performance.now() / 1000, awake);
+    if (found === "ask") ws.send(encodeBeat());
+    if (found !== "dead") return;
+    // A dead line does not answer a goodbye either, so that is not waited for.
+    ws.onopen = ws.onmessage = ws.onclose = null;
+    ws.close();
+    this.lost({ code: 1006, reason: "The renderer has not answered for a while" });
   }
 
   /** No more pictures are wanted, or none will come. @param {string} reason */
@@ -88,6 +118,38 @@ export class Socket {
     if (this.ws?.readyState === WebSocket.OPEN) this.ws.send(encodeAck(frame, decodeMs));
   }
 
+  /** Another shall lead the shared view. @param {number} to the viewer's number there; 0: we ask for it */
+  hand(to) {
+    if (this.ws?.readyState === WebSocket.OPEN) this.ws.send(encodeHand(to));
+  }
+
+  /** Sends what is none of these; nothing without a line. @param {ArrayBuffer} message */
+  post(message) {
+    if (this.ws?.readyState === WebSocket.OPEN) this.ws.send(message);
+  }
+
+  /** Sends what is worth sending only now; false if the line does not take it at once. @param {ArrayBuffer} message */
+  idle(message) {
+    const ws = this.ws;
+    if (ws?.readyState !== WebSocket.OPEN || ws.bufferedAmount > 0) return false;
+    ws.send(message);
+    return true;
+  }
+
+  /**
+   * Sends a message with the next number of the inputs' row; false if there is no line that takes it now.
+   * @param {(sequence: number) => ArrayBuffer} made
+   * @param {number | null} at of the event that caused it
+   */
+  numbered(made, at) {
+    const ws = this.ws;
+    if (ws?.readyState !== WebSocket.OPEN || ws.bufferedAmount > 0) return false;
+    this.outbox.sequence += 1;
+    ws.send(made(this.outbox.sequence));
+    this.on.sent(this.outbox.sequence, at);
+    return true;
+  }
+
   pump() {
     clearTimeout(this.sending);
     const ws = this.ws;
@@ -103,12 +165,18 @@ export class Socket {
     this.on.sent(state.sequence, state.at);
   }
 
-  /** @param {CloseEvent} event */
+  /** @param {{code: number, reason: string}} event */
   lost(event) {
     clearTimeout(this.timer);
     this.ws = null;
     if (this.closed) return;
     this.reason = reasonOf(event.code, event.reason, this.openedAt !== null);
+    if (event.code === NO_SEAT && this.seat) {
+      this.seat = "";
+      this.on.seatLost(event.reason);
+      this.connect();
+      return;
+    }
     if (!worthTrying(event.code)) {
       this.closed = true;
       this.on.change({ kind: "ended", reason: this.reason });

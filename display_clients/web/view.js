@@ -6,8 +6,10 @@
  */
 
 import * as turn from "./camera.js";
+import { Decoder } from "./decoder.js";
 import { Frames } from "./frames.js";
-import { PNG } from "./wire.js";
+import { within } from "./video.js";
+import { DEGRADED, H264, PNG } from "./wire.js";
 
 /** @typedef {import("./wire.js").Camera} Camera */
 /** @typedef {import("./frames.js").Arrival} Arrival */
@@ -21,21 +23,36 @@ export class View {
    * @param {HTMLCanvasElement} canvas
    * @param {object} on
    * @param {(at: number | null) => void} on.change the camera, the size or whether it moves, because of an event at `at`
+   * @param {() => void} on.grab somebody takes hold of the picture
    * @param {(arrival: Arrival) => void} on.shown
    * @param {(frame: number, decodeMs: number) => void} on.acknowledge
    * @param {(sentence: string) => void} on.trouble
+   * @param {(wish: number) => void} on.video what can be made of H.264 here, or that some of it was lost
+   * @param {(sentence: string) => void} on.noVideo
+   * @param {string} codec that is wanted while something moves
    */
-  constructor(canvas, on) {
+  constructor(canvas, on, codec) {
     this.canvas = canvas;
     this.on = on;
     this.frames = new Frames();
+    /** The number of the newest picture that is or was on the canvas. */
+    this.painted = 0;
+    this.decoder = new Decoder(codec, {
+      picture: (picture, arrival, started) => this.decoded(picture, arrival, started),
+      dropped: (arrival) => this.on.acknowledge(arrival.frame.frame, 0),
+      wish: (wish) => this.on.video(wish),
+      failed: (sentence) => this.on.noVideo(sentence),
+    });
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false }));
     this.fingers = /** @type {Map<number, Point>} */ (new Map());
     this.panning = false;
     this.moving = false;
+    /** Whether somebody keeps the picture that comes: it is to be without loss. */
+    this.exact = false;
     this.hasPicture = false;
     this.resting = 0;
     this.generation = 0;
+    this.pointer = /** @type {[number, number] | null} */ (null);
     this.camera = turn.fit(this.box());
     this.fitted = true;
     this.size = turn.pictureSize(this.box(), window.devicePixelRatio || 1);
@@ -48,9 +65,10 @@ export class View {
     return { width: Math.max(1, this.canvas.clientWidth), height: Math.max(1, this.canvas.clientHeight) };
   }
 
-  /** @returns {{width: number, height: number, moving: boolean, camera: Camera, ratio: number}} */
+  /** @returns {Omit<import("./wire.js").Input, "sequence">} */
   state() {
-    return { ...this.size, moving: this.moving, camera: this.camera, ratio: this.size.width / this.box().width };
+    const ratio = this.size.width / this.box().width;
+    return { ...this.size, moving: this.moving, camera: this.camera, ratio, pointer: this.pointer, exact: this.exact };
   }
 
   // ------------------------------------------------------------------ pictures
@@ -59,10 +77,13 @@ export class View {
   reset() {
     this.generation += 1;
     this.frames.reset();
+    this.decoder.reset();
+    this.painted = 0;
   }
 
   /** @param {Arrival} arrival */
   receive(arrival) {
+    if (this.decoder.receive(arrival, arrival.frame.codec === H264)) return;
     const next = this.frames.arrive(arrival);
     if (next) this.show(next);
   }
@@ -75,7 +96,7 @@ export class View {
       try {
         const type = now.frame.codec === PNG ? "image/png" : "image/jpeg";
         const picture = await createImageBitmap(new Blob([/** @type {BlobPart} */ (now.payload)], { type }));
-        if (generation === this.generation) this.paint(picture, now);
+        if (generation === this.generation) this.paint(picture, picture, now);
         picture.close();
       } catch (why) {
         this.on.trouble(`Picture ${now.frame.frame} could not be decoded (${why instanceof Error ? why.message : why}).`);
@@ -88,14 +109,30 @@ export class View {
     }
   }
 
-  /** @param {ImageBitmap} picture @param {Arrival} arrival */
-  paint(picture, arrival) {
+  /** @param {VideoFrame} picture @param {Arrival} arrival @param {number} started */
+  decoded(picture, arrival, started) {
+    const decoded = { width: picture.displayWidth, height: picture.displayHeight };
+    this.paint(picture, within(decoded, arrival.frame), arrival);
+    picture.close();
+    this.on.acknowledge(arrival.frame.frame, performance.now() - started);
+  }
+
+  /**
+   * @param {ImageBitmap | VideoFrame} picture
+   * @param {{width: number, height: number}} of how much of it is to be seen, from the upper left
+   * @param {Arrival} arrival
+   */
+  paint(picture, of, arrival) {
     const { canvas } = this;
-    if (canvas.width !== picture.width || canvas.height !== picture.height) {
-      canvas.width = picture.width;
-      canvas.height = picture.height;
+    if (arrival.frame.frame <= this.painted) return; // two decoders are at work, and the other was quicker
+    this.painted = arrival.frame.frame;
+    // A picture of fewer pixels, while something moves, is spread: a canvas of another size would be made anew.
+    const { width, height } = arrival.frame.flags & DEGRADED ? this.size : of;
+    if (canvas.width !== width || canvas.height !== height) {
+      canvas.width = width;
+      canvas.height = height;
     }
-    this.context.drawImage(picture, 0, 0);
+    this.context.drawImage(picture, 0, 0, of.width, of.height, 0, 0, width, height);
     this.hasPicture = true;
     this.on.shown(arrival);
   }
@@ -114,10 +151,26 @@ export class View {
     this.fitted = true;
   }
 
-  /** @param {0 | 1 | 2} axis */
-  along(axis) {
-    this.move(turn.along(axis, this.box()), performance.now());
+  /** Along an axis; once more, and it is seen from the other side. @param {0 | 1 | 2} axis @param {boolean} [behind] */
+  along(axis, behind) {
+    const there = turn.along(axis, this.box());
+    const back = behind ?? (Math.abs(there.azimuth - this.camera.azimuth) + Math.abs(there.elevation - this.camera.elevation) < 1e-6);
+    this.move(back ? turn.along(axis, this.box(), true) : there, performance.now());
     this.fitted = true;
+  }
+
+  /** The camera stands there, as a link says. @param {Camera} camera */
+  aim(camera) {
+    this.camera = camera;
+    this.fitted = false;
+    this.on.change(null);
+  }
+
+  /** Somebody else has moved the camera. @param {Camera} camera */
+  follow(camera) {
+    if (this.moving) return;
+    this.camera = camera;
+    this.fitted = false;
   }
 
   /**
@@ -177,6 +230,7 @@ export class View {
   down(event) {
     if (event.button > 2 || this.fingers.size >= 2) return;
     this.canvas.setPointerCapture(event.pointerId);
+    this.on.grab();
     this.fingers.set(event.pointerId, this.point(event));
     this.panning = event.button !== 0 || event.shiftKey;
     this.canvas.classList.add("grabbed");
@@ -189,6 +243,8 @@ export class View {
     if (!from) return;
     const to = this.point(event);
     if (from.x === to.x && from.y === to.y) return;
+    const box = this.box();
+    this.pointer = /** @type {[number, number]} */ ([0.5 + to.x / box.width, 0.5 + to.y / box.height]);
     const before = [...this.fingers.values()];
     this.fingers.set(event.pointerId, to);
     const after = [...this.fingers.values()];
@@ -213,6 +269,7 @@ export class View {
   /** @param {WheelEvent} event */
   wheel(event) {
     event.preventDefault();
+    this.on.grab();
     const factor = turn.wheelFactor(event.deltaY, event.deltaMode);
     this.move(turn.zoom(this.camera, factor, this.point(event), this.box()), event.timeStamp);
   }
@@ -220,9 +277,15 @@ export class View {
   /** @param {KeyboardEvent} event */
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const axis = ["z", "y", "x"].indexOf(event.key.toLowerCase());
+    if (axis >= 0) {
+      this.on.grab();
+      this.along(/** @type {0 | 1 | 2} */ (axis), event.shiftKey);
+    }
     const camera = turn.press(this.camera, event.key, event.shiftKey, this.box());
     if (!camera) return;
     event.preventDefault();
+    this.on.grab();
     this.move(camera, event.timeStamp);
     this.fitted = event.key === "0" || event.key.toLowerCase() === "r";
   }

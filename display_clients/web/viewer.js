@@ -1,29 +1,60 @@
 /**
- * The page of one run: joins the picture, its socket, the run's events and the panel, and owns the panel's text.
+ * The page of one run: joins the picture, its socket, the run's events and the panel.
  */
 
-import { count, duration, megabytes, shape, short, value } from "./format.js";
+import { Appearance } from "./appearance.js";
+import { bounded } from "./camera.js";
+import { stepAside } from "./colour.js";
+import { centred } from "./following.js";
+import { megabytes, value } from "./format.js";
+import { Hover } from "./hover.js";
+import { choose, sound } from "./look.js";
+import { Looking } from "./looking.js";
 import { Meter } from "./meter.js";
+import { at } from "./page.js";
+import { Panel, say } from "./panel.js";
+import { Present } from "./present.js";
 import { Follower } from "./run.js";
+import { Selected } from "./selected.js";
 import { Socket } from "./socket.js";
+import { Sparks } from "./sparks.js";
 import { ChunkStrip } from "./strip.js";
 import { ObjectsTable } from "./table.js";
+import { keptToken } from "./token.js";
+import { Timeline } from "./timeline.js";
+import { named, save, Take } from "./take.js";
+import { Troubles } from "./troubles.js";
 import { View } from "./view.js";
-import { stepAside } from "./colour.js";
-import { decodeFrame, NOTE, Refused, STILL } from "./wire.js";
-import { axisView, badge, chunksInWords, criterion, fraction, isOver, pictureState, pill, remarks, sentence, spoken, trouble, waitingText } from "./words.js";
+import { Wall } from "./wall.js";
+import { cameraOf, decodeFrame, encodeVideo, H264, NEVER, NOTE, PNG, Refused, STILL } from "./wire.js";
+import { ageInWords, chunksInWords, pictureState, unwell } from "./words.js";
 
 /** @typedef {import("./words.js").Run} Run */
-/** @typedef {import("./words.js").Connection} Connection */
+/**
+ * Where one stands in a shared view: one's number, whose lead it is (0: nobody's), how many look, and its camera;
+ * guest: one has not come to it by oneself, but follows; set: counts what was set from outside, and where one leads and has
+ * not taken that over, camera and look are there too.
+ * @typedef {{you: number, lead: number, viewers: number, guest?: boolean, set?: number, camera?: import("./wire.js").Camera, look?: unknown}} Place
+ */
 
-/** @param {string} id @returns {any} */
-const at = (id) => document.getElementById(id);
+/**
+ * What the renderer says besides pictures; each note holds some of it.
+ * @typedef {object} Note
+ * @property {string} [seat] the token with which one comes back to the same view
+ * @property {number} [pointed] the number of a question that is answered
+ * @property {import("./hover.js").Found | null} [found]
+ * @property {string} [text] what is wrong, if anything
+ * @property {boolean} [settled]
+ * @property {Parameters<typeof stepAside>[0]} [turns]
+ * @property {Place | null} [view]
+ * @property {number[]} [half]
+ * @property {Record<string, [number, number]>} [bounds] the least and the largest coordinate along the scene's x, y, z
+ * @property {import("./looking.js").Facts["when"]} [when]
+ * @property {import("./looking.js").Facts["field"]} [field]
+ */
 
-/** Changes text only where it differs, so that live regions speak only of news. @param {string} id @param {string} text */
-function say(id, text) {
-  if (at(id).textContent !== text) at(id).textContent = text;
-}
-
+/** A picture that is to be saved waits so long for one without loss; a thin link takes seconds for it. */
+const EXACT_MS = 10_000;
 const NARROW = matchMedia("(max-width: 720px)");
 
 export class Viewer {
@@ -32,40 +63,93 @@ export class Viewer {
     const address = new URL(`runs/${encodeURIComponent(id)}`, api);
     const picture = new URL(`${address.href}/view`);
     picture.protocol = picture.protocol === "https:" ? "wss:" : "ws:";
+    const shared = new URLSearchParams(location.search).get("view");
+    if (shared) picture.searchParams.set("view", shared);
+    this.place = /** @type {Place | null} */ (null);
     this.id = id;
     this.run = /** @type {Run | null} */ (null);
-    this.connection = /** @type {Connection} */ ({ kind: "connecting" });
-    this.complaints = /** @type {Record<string, string>} */ ({});
+    this.troubles = new Troubles(() => this.view.hasPicture);
     this.meter = new Meter();
+    this.panel = new Panel();
     this.settled = true;
-    this.still = false;
-    this.table = new ObjectsTable(at("objects-table"), at("objects-caption"));
-    this.strip = new ChunkStrip(at("chunks-strip"));
+    this.still = this.lossless = false;
+    this.renderMs = 0;
+    this.committed = -1;
+    this.committedAt = performance.now();
+    this.exact = /** @type {(() => void)[]} */ ([]);
+    this.table = new ObjectsTable(at("objects-table"), at("objects-caption"), (one, besides) => this.choose(one, besides), new Sparks(address, at("objects-scroll")));
+    this.strip = new ChunkStrip(at("chunks-strip"), (shares) => this.goTo(shares));
     this.view = new View(at("picture"), {
-      change: (when) => this.socket.offer({ ...this.view.state(), at: when }),
+      change: (when) => {
+        this.socket?.offer({ ...this.view.state(), at: when });
+        this.looking?.write();
+        this.wall?.changed();
+      },
+      grab: () => this.grab(),
       shown: ({ frame }) => this.shown(frame),
       acknowledge: (frame, decodeMs) => this.socket.acknowledge(frame, decodeMs),
-      trouble: (text) => this.complain("picture", text),
-    });
-    this.socket = new Socket(picture, {
-      change: (connection) => this.connected(connection),
+      trouble: (text) => this.troubles.complain("picture", text),
+      video: (wish) => this.socket.post(encodeVideo(wish)),
+      noVideo: (text) => this.troubles.complain("video", text),
+    }, new URLSearchParams(location.search).get("codec") ?? "");
+    this.socket = new Socket(picture, keptToken(`cavecast.token ${address.pathname} ${shared ?? ""}`), {
+      change: (connection) => this.troubles.connected(connection),
       open: () => this.opened(),
       message: (message) => this.received(message),
-      sent: (sequence, when) => when !== null && this.meter.input(sequence, when),
+      seatLost: (why) => this.troubles.complain("seat", `Your place in the view is not kept: ${why}.`),
+      sent: (sequence, when) => {
+        this.view.canvas.dataset.asked = String(sequence);
+        if (when !== null) this.meter.input(sequence, when);
+      },
     });
+    this.looking = new Looking(this.socket, this.view, { change: (look) => this.looks(look), grab: () => this.grab() });
+    this.present = new Present(this.socket, at("picture"), {
+      go: (camera, look) => this.go(camera, look),
+      open: () => this.appearance.open(false, false),
+    });
+    this.wall = new Wall(address, {
+      seen: () => ({ camera: this.view.camera, look: this.looking.look }),
+      show: (camera, look) => this.go(camera, look),
+    });
+    this.take = new Take(address, id, this.view, () => this.looking.look, (text) => this.troubles.complain("take", text));
+    this.timeline = new Timeline(this.looking);
+    this.appearance = new Appearance(this.looking, () => this.present.open(false, false));
+    this.selected = new Selected(address, this.looking, {
+      go: (step) => this.timeline.go(step),
+      play: (life) => this.timeline.play(life),
+      stop: () => this.timeline.stop(),
+      aim: (place) => this.keepInMiddle(place),
+    });
+    this.hover = new Hover(at("picture"), at("tip"), {
+      ask: (message) => this.socket.post(message),
+      choose: (one, besides) => this.choose(one, besides),
+    });
+    for (const link of at("downloads").querySelectorAll("a")) link.href = `${address.href}/objects?limit=10000&format=${link.dataset.format}`;
     this.follower = new Follower(address, {
       run: (run) => this.heard(run),
       objects: (page) => this.table.fill(page),
       unavailable: (text) => say("objects-caption", text),
       chunks: (chunks) => this.strip.fill(chunks),
-      trouble: (text) => this.complain("numbers", text),
+      trouble: (text) => this.troubles.complain("numbers", text),
       missing: (text) => this.missing(text),
     });
     this.buttons();
+    this.remember(`cavecast.camera ${address.pathname} ${shared ?? ""}`);
+  }
+
+  /** A page that is loaded anew shows what it showed. @param {string} name */
+  remember(name) {
+    const kept = cameraOf(sessionStorage.getItem(name));
+    if (kept) this.view.follow(kept);
+    window.addEventListener("pagehide", () => {
+      if (this.view.fitted) sessionStorage.removeItem(name);
+      else sessionStorage.setItem(name, JSON.stringify(this.view.camera));
+    });
   }
 
   start() {
-    this.panel(!NARROW.matches || innerHeight > 700);
+    this.panel.open(!NARROW.matches || innerHeight > 700);
+    this.looking.open();
     this.socket.connect();
     this.follower.start();
     window.setInterval(() => this.truth(), 500);
@@ -76,8 +160,13 @@ export class Viewer {
   opened() {
     this.view.reset();
     this.meter.forget();
-    this.complain("note", "");
+    this.troubles.complain("note", "");
+    this.hover.questions.reset();
+    this.looking.opened();
+    this.present.opened();
     this.socket.offer({ ...this.view.state(), at: null });
+    const { decoder } = this.view;
+    decoder.ready.then(() => decoder.wish !== NEVER && this.socket.post(encodeVideo(decoder.wish)));
   }
 
   /** @param {ArrayBuffer} message */
@@ -89,7 +178,7 @@ export class Viewer {
       else this.view.receive({ frame, payload, arrived: performance.now() });
     } catch (why) {
       if (!(why instanceof Refused)) throw why;
-      this.complain("picture", `The renderer sent ${why.message}.`);
+      this.troubles.complain("picture", `The renderer sent ${why.message}.`);
     }
   }
 
@@ -98,58 +187,119 @@ export class Viewer {
    * @param {Uint8Array} payload
    */
   noted(payload) {
-    let note = /** @type {{text?: unknown, settled?: unknown, turns?: Record<string, number>}} */ ({});
+    let note = /** @type {Note | null} */ (null);
     try {
       note = JSON.parse(new TextDecoder().decode(payload));
     } catch {
       note = { text: "The renderer sent a note that is not JSON." };
     }
-    if (typeof note?.text === "string") this.complain("note", note.text);
+    if (typeof note?.seat === "string") {
+      this.socket.seat = note.seat;
+      return;
+    }
+    if (typeof note?.pointed === "number") {
+      this.hover.answered(note.pointed, note.found ?? null);
+      return;
+    }
+    if (this.present.hear(note)) return;
+    if (typeof note?.text === "string") this.troubles.complain("note", note.text);
     this.settled = note?.settled !== false;
     if (note?.turns) stepAside(note.turns);
+    this.place = note?.view ?? null;
+    const led = this.place && this.place.you !== this.place.lead ? this.place : null;
+    if (led?.camera) this.view.follow(led.camera);
+    this.looking.hear(led?.look ?? null);
+    if (this.place && !led) this.takeOver(this.place);
+    this.present.follow(this.place?.guest === true);
+    const { facts } = this.looking;
+    if (note?.half) facts.half = note.half;
+    if (note?.bounds) facts.ends = Object.values(note.bounds);
+    if (note?.when) facts.when = note.when;
+    if (note?.when) facts.field = note.field ?? null;
+    this.looks(this.looking.look);
+  }
+
+  /** What was set from outside while one leads is one's own from now on. @param {Place} place */
+  takeOver({ set, camera, look }) {
+    if (!set || !look) return;
+    if (camera) this.view.follow(camera);
+    this.looking.take(look);
+    this.present.taken(set);
+  }
+
+  /** The look, or what it meets, is other than before. @param {import("./look.js").Look} look */
+  looks(look) {
+    this.timeline.show();
+    this.appearance.show();
+    this.selected.show();
+    this.table.mark(look.selected);
+    this.wall.changed();
+  }
+
+  /** Somebody chooses an object, or (null) nothing. @param {number | null} one @param {boolean} besides */
+  choose(one, besides) {
+    this.looking.change(choose(this.looking.look, one, besides));
+  }
+
+  /**
+   * Somebody wants to look at a place: the camera turns to it, and on the Earth time goes there.
+   * @param {[number, number, number]} shares of the volume along (z, y, x)
+   */
+  goTo([z, y, x]) {
+    const { look, facts } = this.looking;
+    if (look.mode !== "cube") {
+      this.timeline.go(Math.floor(z * (this.timeline.last + 1)));
+      return;
+    }
+    this.grab();
+    const [hx, hy, hz] = facts.half;
+    const up = this.run?.y_descending ? -1 : 1;
+    const target = /** @type {[number, number, number]} */ ([(2 * x - 1) * hx, up * (2 * y - 1) * hy, (2 * z - 1) * hz]);
+    this.view.move({ ...this.view.camera, target }, performance.now());
+  }
+
+  /** An object that is followed is there now. @param {import("./life.js").LifeStep} place */
+  keepInMiddle(place) {
+    const { look, facts } = this.looking;
+    const room = { half: facts.half, ends: facts.ends, steps: this.timeline.last + 1 };
+    if (room.ends.length === 3) this.view.move(centred(this.view.camera, look.mode, place, room), performance.now());
+  }
+
+  /** Who takes hold of a shared picture leads it, where he may; who follows somebody else does not any more. */
+  grab() {
+    if (!this.place || this.place.you === this.place.lead) return;
+    if (!this.place.guest) this.socket.hand(0);
+    else {
+      this.present.leave();
+      this.place = null;
+      this.looking.hear(null);
+    }
+  }
+
+  /** Somebody wants to see what is seen elsewhere. @param {unknown} camera null: the one that there is @param {unknown} look */
+  go(camera, look) {
+    const there = cameraOf(JSON.stringify(camera));
+    this.grab();
+    this.looking.change(sound(look));
+    if (there) this.view.move(bounded(there), performance.now());
   }
 
   /** @param {import("./wire.js").Frame} frame */
   shown(frame) {
     this.meter.shown(frame.input, performance.now());
     this.still = Boolean(frame.flags & STILL);
+    this.renderMs = frame.renderMs;
+    this.lossless = this.still && frame.codec === PNG;
+    if (this.lossless) for (const done of this.exact.splice(0)) done();
     const { dataset } = this.view.canvas;
     dataset.frame = String(frame.frame);
     dataset.input = String(frame.input);
+    dataset.still = String(this.still);
+    dataset.lossless = String(this.lossless);
     dataset.position = String(frame.position);
-    if (this.complaints.picture) this.complain("picture", "");
-    if (!at("waiting").hidden) this.refreshTrouble();
-  }
-
-  /** @param {Connection} connection */
-  connected(connection) {
-    this.connection = connection;
-    at("connection").dataset.kind = connection.kind;
-    say("connection-text", pill(connection));
-    say("connection-said", spoken(connection));
-    this.refreshTrouble();
-  }
-
-  /** Something is wrong, or (with an empty text) no longer. @param {string} about @param {string} text */
-  complain(about, text) {
-    if ((this.complaints[about] ?? "") === text) return;
-    this.complaints[about] = text;
-    this.refreshTrouble();
-  }
-
-  refreshTrouble() {
-    const seen = this.view.hasPicture;
-    const waiting = waitingText(this.run, this.connection);
-    at("waiting").hidden = seen;
-    say("waiting-heading", waiting.heading);
-    say("waiting-detail", waiting.detail);
-    const lost = seen ? trouble(this.connection, true) : "";
-    const complaints = Object.values(this.complaints).filter(Boolean).join(" ");
-    say("trouble-text", lost);
-    say("complaints", complaints);
-    at("trouble").hidden = !lost && !complaints;
-    at("retry").hidden = this.connection.kind !== "waiting";
-    at("stage").classList.toggle("stale", seen && this.connection.kind !== "live");
+    if (!this.still) dataset.video = String(frame.codec === H264);
+    this.troubles.complain("picture", "");
+    if (!at("waiting").hidden) this.troubles.refresh();
   }
 
   // ------------------------------------------------------------------ the panel
@@ -157,83 +307,43 @@ export class Viewer {
   /** @param {Run} run */
   heard(run) {
     const first = this.run === null;
-    const status = run.status;
-    const over = isOver(run);
-    this.run = run;
-    document.title = `${over ? "" : `${Math.floor(fraction(status) * 100)} % · `}${run.title || run.variable} – CaveCast`;
-    document.body.dataset.state = run.state;
-    say("title", run.title || run.variable || run.run_id);
-    say("facts", `${criterion(run)} · ${shape(run.shape, run.dims)}`);
-    say("badge", badge(run.state));
-    say("sentence", sentence(run));
-    const done = fraction(status);
-    const bar = at("progress");
-    bar.style.setProperty("--done", String(done));
-    bar.style.setProperty("--leased", String(status?.chunks ? status.leased / status.chunks : 0));
-    bar.style.setProperty("--failed", String(status?.chunks ? status.failed / status.chunks : 0));
-    bar.setAttribute("aria-valuenow", String(Math.floor(done * 100)));
-    bar.setAttribute("aria-valuetext", chunksInWords(status));
+    this.run = this.troubles.run = run;
+    if (this.committed !== run.status?.committed) this.committedAt = performance.now();
+    this.committed = run.status?.committed ?? -1;
+    this.panel.describe(run);
     this.strip.turn(run.y_descending ?? false);
-    this.strip.say(chunksInWords(status));
-    say("objects-count", status?.chunks ? count(status.objects) : "–");
-    say("chunks-count", status?.chunks ? `${count(status.committed)} / ${count(status.chunks)}` : "–");
-    say("speed", status?.voxels_per_second ? short(status.voxels_per_second) : "–");
-    say("eta-label", over ? "Took" : "Left");
-    say("eta", over ? duration(status?.seconds) : duration(status?.eta_s));
-    at("cancel").hidden = over;
-    this.remark(remarks(run));
+    this.strip.say(chunksInWords(run.status));
     this.table.describe(run);
-    if (first) this.nameViews(run);
+    this.take.describe(run);
+    this.timeline.describe(run);
+    this.appearance.describe(run);
+    this.selected.describe(run);
+    this.wall.describe(run);
+    if (first) this.panel.nameViews(run);
     if (first && run.view_url === null) this.socket.end("This run was started without a view, so there is no picture");
-    if (!this.view.hasPicture) this.refreshTrouble();
-  }
-
-  /** @param {string[]} texts */
-  remark(texts) {
-    if (at("remarks").dataset.text === texts.join()) return;
-    at("remarks").dataset.text = texts.join();
-    at("remarks").replaceChildren(
-      ...texts.map((text) => Object.assign(document.createElement("li"), { textContent: text })),
-    );
-  }
-
-  /** @param {Run} run */
-  nameViews(run) {
-    for (const axis of [0, 1, 2]) {
-      const { name, hint } = axisView(run.dims ?? [], axis, run.on_sphere);
-      at(`along-${axis}`).textContent = name;
-      at(`along-${axis}`).title = hint;
-    }
+    if (!this.view.hasPicture) this.troubles.refresh();
   }
 
   /** @param {string} text */
   missing(text) {
     this.socket.end(text);
-    say("title", "No such run");
-    say("facts", this.id);
-    say("badge", "Unknown");
-    say("sentence", text);
-    at("cancel").hidden = true;
+    this.panel.missing(this.id, text);
   }
 
   /** What the stream really delivers, twice a second. */
   truth() {
     const rate = this.meter.rate(performance.now());
     const latency = this.meter.latency();
+    const ageS = (performance.now() - this.committedAt) / 1000;
+    say("unwell", unwell(this.run, { latencyMs: latency, renderMs: this.renderMs, ageS }));
     const parts = [
       rate !== null ? `${value(rate)} frames/s` : pictureState(this.view.hasPicture, this.still && this.settled),
       latency === null ? "" : `${Math.round(latency)} ms input → picture`,
       megabytes(this.meter.bytes),
+      ageInWords(this.run, ageS),
+      !this.still && this.view.canvas.dataset.video === "true" ? "H.264" : "",
     ];
     say("truth", parts.filter(Boolean).join(" · "));
-  }
-
-  /** @param {boolean} open */
-  panel(open) {
-    document.body.classList.toggle("closed", !open);
-    at("panel-body").inert = !open;
-    at("toggle").setAttribute("aria-expanded", String(open));
-    at("toggle").title = open ? "Hide the panel" : "Show the panel";
   }
 
   buttons() {
@@ -241,34 +351,63 @@ export class Viewer {
     for (const axis of /** @type {const} */ ([0, 1, 2])) {
       at(`along-${axis}`).addEventListener("click", () => this.view.along(axis));
     }
-    at("toggle").addEventListener("click", () => this.panel(document.body.classList.contains("closed")));
+    at("copy").addEventListener("click", () => this.copy());
+    at("search").addEventListener("input", () => this.table.search(at("search").value.trim()));
     at("retry").addEventListener("click", () => this.socket.now());
     at("screenshot").addEventListener("click", () => this.screenshot());
     at("cancel").addEventListener("click", () => at("ask-cancel").showModal());
     at("keep-running").addEventListener("click", () => at("ask-cancel").close());
+    at("keys-open").addEventListener("click", () => at("keys").showModal());
+    at("keys-close").addEventListener("click", () => at("keys").close());
+    // Single letters mean something in the picture alone: elsewhere they are somebody's words.
+    at("picture").addEventListener("keydown", (event) => event.key === "?" && at("keys").showModal());
     at("cancel-really").addEventListener("click", () => {
       at("ask-cancel").close();
       this.cancel();
     });
   }
 
+  /** The picture on the canvas is without loss, or the link has not brought one in all the time there was. */
+  async withoutLoss() {
+    if (this.lossless) return;
+    this.view.exact = true;
+    this.socket.offer({ ...this.view.state(), at: null });
+    await new Promise((done) => {
+      this.exact.push(() => done(null));
+      window.setTimeout(done, EXACT_MS);
+    });
+    this.view.exact = false;
+  }
+
   async screenshot() {
     if (!this.view.hasPicture) return;
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(await this.view.screenshot());
-    const when = new Date().toISOString().slice(0, 19).replaceAll(":", "").replace("T", "-");
-    link.download = `cavecast-${this.id}-${when}.png`;
-    link.click();
-    window.setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    at("screenshot").setAttribute("aria-busy", "true");
+    await this.withoutLoss();
+    at("screenshot").removeAttribute("aria-busy");
+    save(await this.view.screenshot(), named(this.id, "png"));
+  }
+
+  async copy() {
+    try {
+      await navigator.clipboard.writeText(this.looking.link());
+      say("said", "The link is copied.");
+      at("copy").classList.add("done");
+    } catch {
+      say("said", "The link stands in the address bar.");
+    }
+    window.setTimeout(() => {
+      at("copy").classList.remove("done");
+      say("said", "");
+    }, 2000);
   }
 
   async cancel() {
     at("cancel").disabled = true;
     try {
       await this.follower.cancel();
-      this.complain("cancel", "");
+      this.troubles.complain("cancel", "");
     } catch (why) {
-      this.complain("cancel", `The run could not be cancelled: ${why instanceof Error ? why.message : why}.`);
+      this.troubles.complain("cancel", `The run could not be cancelled: ${why instanceof Error ? why.message : why}.`);
     }
     at("cancel").disabled = false;
   }

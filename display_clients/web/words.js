@@ -25,7 +25,10 @@ import { count, duration, plural, units, value } from "./format.js";
  * @property {string} run_id
  * @property {string} state
  * @property {string | null} [error]
+ * @property {boolean} [paused] whether a pause is wanted
+ * @property {number | null} [runs_before] while it is queued
  * @property {string} title
+ * @property {string} [created] when it was asked for, ISO 8601, UTC
  * @property {string} variable
  * @property {string} units
  * @property {number[]} shape
@@ -34,6 +37,7 @@ import { count, duration, plural, units, value } from "./format.js";
  * @property {boolean} on_sphere
  * @property {boolean} has_time
  * @property {boolean} [y_descending] whether the middle axis runs downwards in the picture
+ * @property {{name: string}[]} [walls] where it is shown
  * @property {string} [segmenter]
  * @property {Record<string, unknown>} [parameters] of the segmenter
  * @property {readonly string[]} [remarks]
@@ -60,6 +64,7 @@ export function criterion(run) {
 /** One word for a badge. @param {string} state */
 export function badge(state) {
   const words = /** @type {Record<string, string>} */ ({
+    queued: "Queued",
     starting: "Starting",
     waiting: "Waiting",
     running: "Computing",
@@ -75,6 +80,11 @@ export function sentence(run) {
   const status = run.status;
   const failed = status?.failed ? ` ${plural(status.failed, "chunk")} could not be computed.` : "";
   switch (run.state) {
+    case "queued":
+      if (run.paused) return "Paused before it has begun.";
+      return run.runs_before
+        ? `Waits for ${plural(run.runs_before, "run")} before it.`
+        : "Waits for room, as the next.";
     case "starting":
       return "The parts of the run are starting.";
     case "waiting":
@@ -117,7 +127,7 @@ export function pill({ kind, inSeconds }) {
     case "connecting":
       return "Connecting";
     case "live":
-      return "Live";
+      return "Connected";
     case "waiting":
       return inSeconds ? `Reconnecting in ${inSeconds} s` : "Reconnecting";
     default:
@@ -165,6 +175,7 @@ export function waitingText(run, connection) {
   if (connection.kind === "ended") return { heading: "No picture", detail: trouble(connection, false) };
   if (connection.kind === "waiting") return { heading: "Waiting for the renderer", detail: trouble(connection, false) };
   if (run?.state === "failed") return { heading: "No picture", detail: sentence(run) };
+  if (run?.state === "queued") return { heading: "The run has not begun", detail: sentence(run) };
   if (connection.kind === "connecting") return { heading: "Connecting", detail: "The page is calling the renderer." };
   return { heading: "The first picture is on its way", detail: "The renderer is setting up the scene." };
 }
@@ -179,12 +190,13 @@ export function remarks(run) {
   return [...(run.remarks ?? []), ...failures.map(([chunk, why]) => `Chunk ${chunk}: ${why}`)];
 }
 
-/** What looking along an axis is called. @param {string[]} dims @param {number} axis @param {boolean} onSphere */
-export function axisView(dims, axis, onSphere) {
+/** What looking along an axis is called. @param {string[]} dims @param {number} axis */
+export function axisView(dims, axis) {
   const others = dims.filter((_, i) => i !== axis);
-  const name = axis === 0 ? (onSphere ? "Map" : "Top") : axis === 1 ? "Front" : "Side";
+  const name = ["Top", "Front", "Side"][axis];
   const along = dims[axis] ?? `axis ${axis}`;
-  return { name, hint: `Look along ${along}${others.length === 2 ? `: ${others[1]} across, ${others[0]} up` : ""}` };
+  const seen = others.length === 2 ? `: ${others[1]} across, ${others[0]} up` : "";
+  return { name, hint: `Look along ${along}${seen} (key ${"zyx"[axis]}); once more: from the other side` };
 }
 
 /**
@@ -195,4 +207,40 @@ export function axisView(dims, axis, onSphere) {
 export function pictureState(seen, finished) {
   if (!seen) return "No picture yet";
   return finished ? "Picture at rest" : "Picture being refined";
+}
+
+/** Longer than this from an input to its picture is slow, in ms. */
+const SLOW_MS = 300;
+/** Nothing new for so long, while there is work, is worth a word: seconds, and so many times what a chunk took so far. */
+const QUIET_S = 20, QUIET_TIMES = 6;
+
+/**
+ * How old the newest chunk is, in words; empty where nothing is awaited.
+ * @param {Run | null} run
+ * @param {number} ageS since a chunk came last, as far as the page has seen
+ */
+export function ageInWords(run, ageS) {
+  if (run?.state !== "running" || !run.status?.committed) return "";
+  return ageS < 2 ? "newest chunk just now" : `newest chunk ${duration(ageS)} ago`;
+}
+
+/**
+ * What is not as it should be though everybody answers, in a sentence; empty if nothing is.
+ * @param {Run | null} run
+ * @param {{latencyMs: number | null, renderMs: number, ageS: number}} seen
+ */
+export function unwell(run, { latencyMs, renderMs, ageS }) {
+  const status = run?.status;
+  if (run?.state === "running" && !run.paused && status && status.committed + status.failed < status.chunks) {
+    const usual = status.committed ? status.seconds / status.committed : 0;
+    if (ageS > Math.max(QUIET_S, QUIET_TIMES * usual)) {
+      return status.leased
+        ? `No chunk has come for ${duration(ageS)}, though ${count(status.leased)} ${status.leased === 1 ? "is" : "are"} being computed.`
+        : `No chunk has come for ${duration(ageS)}: no worker is at work.`;
+    }
+  }
+  if (latencyMs === null || latencyMs <= SLOW_MS) return "";
+  return renderMs > latencyMs / 2
+    ? `Drawing is slow: a picture takes ${Math.round(renderMs)} ms there.`
+    : `The connection is slow: what you do is seen after ${Math.round(latencyMs)} ms.`;
 }

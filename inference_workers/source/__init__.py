@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from inference_workers.source.records import InputError, Inspection, InspectRequest
+from inference_workers.source.records import InputError, Inspection, InspectRequest, SeveralVariables
 from streamer.wire.volume import Source, Volume
 
 if TYPE_CHECKING:
     from inference_workers.source.opened import OpenVolume
 
-__all__ = ["InputError", "InspectRequest", "Inspection", "inspect", "open_source"]
+__all__ = ["InputError", "InspectRequest", "Inspection", "SeveralVariables", "inspect", "open_source"]
 
 
 def inspect(request: InspectRequest, progress: Callable[[int, int], None] | None = None) -> Inspection:

@@ -7,7 +7,7 @@ of the names that the samples use.  Otherwise the user is told what there is.
 from __future__ import annotations
 
 from inference_workers.source import cf
-from inference_workers.source.records import Header, InputError, VariableFacts
+from inference_workers.source.records import Header, InputError, SeveralVariables, VariableFacts
 
 _BOUNDS = ("bounds", "climatology")
 
@@ -30,7 +30,7 @@ def candidates(header: Header) -> list[VariableFacts]:
 
 
 def choose(header: Header, wanted: str | None, preferred: tuple[str, ...]) -> tuple[VariableFacts, tuple[str, ...]]:
-    """The volume's variable, and notes about the choice.  Raises InputError."""
+    """The volume's variable, and notes about the choice.  Raises InputError, SeveralVariables."""
     if wanted is not None:
         return _named(header, wanted), ()
     found = candidates(header)
@@ -42,8 +42,9 @@ def choose(header: Header, wanted: str | None, preferred: tuple[str, ...]) -> tu
                 others = ", ".join(repr(o.name) for o in found if o is not v)
                 return v, (f"Of several variables {v.name!r} was taken; --variable takes another ({others}).",)
     if found:
-        raise InputError(
-            f"{header.where} has several three-dimensional variables ({_list(found)}): name one with --variable."
+        raise SeveralVariables(
+            f"{header.where} has several three-dimensional variables ({_list(found)}): name one with --variable.",
+            tuple(v.name for v in found),
         )
     # If there is only one thing that could have been meant, say what is wrong with it.
     large = [v for v in header.variables.values() if len(v.dims) >= 3] or list(header.variables.values())

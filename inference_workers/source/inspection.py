@@ -17,7 +17,15 @@ from inference_workers.source import axes, cf, choose, extent, joined, scan
 from inference_workers.source.address import Address, resolve
 from inference_workers.source.opened import OpenVolume, open_path, open_volume
 from inference_workers.source.pieces import periodic_axes
-from inference_workers.source.records import Header, InputError, Inspection, InspectRequest, OpenFile, VariableFacts
+from inference_workers.source.records import (
+    Header,
+    InputError,
+    Inspection,
+    InspectRequest,
+    OpenFile,
+    SeveralVariables,
+    VariableFacts,
+)
 from streamer.wire.grid import Box, Grid, Triple, suggest_chunk
 from streamer.wire.volume import Axis, Parameter, Source, Volume
 
@@ -68,7 +76,14 @@ def inspect(request: InspectRequest, progress: Progress | None = None) -> Inspec
         suggested=suggested,
         title=volume.title,
         field_range=ends,
+        variables=_variables(first.header, found.facts),
     )
+
+
+def _variables(header: Header, taken: VariableFacts) -> tuple[str, ...]:
+    """What could be segmented of a file.  One that lies in a group is not looked for beside others."""
+    names = tuple(v.name for v in choose.candidates(header))
+    return names if taken.name in names else (taken.name, *names)
 
 
 def _check_request(request: InspectRequest) -> None:
@@ -116,13 +131,16 @@ def _look(
 
 
 def _say_groups(address: Address) -> None:
-    """Raises InputError if a file without a volume at its root has some in its groups."""
+    """Raises SeveralVariables if a file without a volume at its root has some in its groups."""
     from inference_workers.source.address import format_of
     from inference_workers.source.engine_xarray import groups_with_arrays
 
     inside = groups_with_arrays(address.files[0], format_of(address.files[0]))
     if inside:
-        raise InputError(f"{address.label} keeps its arrays in groups: name one with --variable ({', '.join(inside)}).")
+        raise SeveralVariables(
+            f"{address.label} keeps its arrays in groups: name one with --variable ({', '.join(inside)}).",
+            tuple(inside),
+        )
 
 
 def _wishes(request: InspectRequest, dims: Sequence[cf.Dimension], where: str) -> list[axes.Wish]:

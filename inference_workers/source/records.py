@@ -25,6 +25,15 @@ class InputError(ValueError):
     """An input that cannot be used: what is wrong, with which thing, what to do, in one sentence."""
 
 
+class SeveralVariables(InputError):
+    """There is more than one volume in it, and none was named."""
+
+    def __init__(self, sentence: str, variables: tuple[str, ...]) -> None:
+        super().__init__(sentence)
+        self.variables = variables
+        """Their names, in the order of the file."""
+
+
 class InspectRequest(msgspec.Struct, frozen=True):
     """What a user says about an input."""
 
@@ -60,6 +69,8 @@ class Inspection(msgspec.Struct, frozen=True):
     """When the segmenter that was named wants labels of two chunks to be one."""
     min_voxels: int = 0
     """The least size of an object over all its chunks, if that segmenter has one."""
+    variables: tuple[str, ...] = ()
+    """What could be segmented of the (first) file, ``volume.variable`` among it, in the file's order."""
 
 
 class VariableFacts(NamedTuple):

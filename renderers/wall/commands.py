@@ -77,6 +77,30 @@ def check(chosen: Wanted, json: AsJson = False) -> None:
 
 
 @wall.command()
+def describe(chosen: Wanted, json: AsJson = False) -> None:
+    """Say what a wall is made of: its nodes with their tiles, its size, and which nodes of a cluster belong to it.
+
+    Needs no screen.  Exit status 0 also if the wall has errors: they are among the findings.
+    """
+    import msgspec
+
+    from renderers.wall.complaint import WallError
+    from renderers.wall.describe import describe as facts
+    from renderers.wall.shelf import load_wall
+
+    try:
+        found = facts(load_wall(chosen))
+    except WallError as why:
+        _refuse(why)
+    if json:
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        return
+    from renderers.wall.telling import told
+
+    told(found)
+
+
+@wall.command()
 def draw(
     chosen: Wanted,
     out: Annotated[

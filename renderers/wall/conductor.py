@@ -6,6 +6,7 @@ are.  Trackers are read in the same poll, so that a measurement is in the next D
 
 from __future__ import annotations
 
+import secrets
 import signal
 import time
 from contextlib import ExitStack
@@ -23,13 +24,14 @@ from renderers.wall.call import host
 from renderers.wall.exposition import Endpoint
 from renderers.wall.figures import Heard, WallFigures, WallTally, wall_figures
 from renderers.wall.followers import Followers, Say
-from renderers.wall.framing import decode, decode_view, encode, encode_scene, short
+from renderers.wall.framing import decode, decode_changes, decode_view, encode, encode_scene, short
 from renderers.wall.leader import Leader
 from renderers.wall.messages import (
     Answer,
     Ask,
     Beat,
     Beaten,
+    Change,
     Draw,
     Evict,
     Follow,
@@ -63,8 +65,10 @@ from renderers.wall.track.poses import Trackers
 from renderers.wall.track.sensed import Record
 from renderers.wall.track.tape import Tape
 from renderers.wall.windows import Windows
+from streamer.wire.conducting import Viewed
 from streamer.wire.header import Refused
 from streamer.wire.keys import Keys
+from streamer.wire.spelling import NoView, merged
 
 LONGEST_S = 1.0
 
@@ -96,6 +100,7 @@ class Conductor:
     ) -> None:
         """``tape``: what the session is recorded on."""
         self._plan, self._endpoint = plan, endpoint
+        self._born = secrets.token_hex(4)
         self._senses = Senses(listener, tape)
         self._log = structlog.get_logger("conductor")
         wall = plan.wall
@@ -229,16 +234,14 @@ class Conductor:
             case SetView():
                 self._changed(self._scenery.set_view(decode_view(payload), now), now)
                 self._post.say(peer, Answer(message.request))
+            case Change(request, base):
+                viewed = self._change_view(base, decode_changes(payload), now)
+                self._post.say(peer, Answer(request), msgspec.msgpack.encode(viewed))
             case Play(request, playing, steps_per_s, loop):
                 self._changed(self._scenery.play(steps_per_s if playing else None, now, loop=loop), now)
                 self._post.say(peer, Answer(request))
             case Ask(request, what):
-                said = (
-                    msgspec.msgpack.encode(self.figures(now))
-                    if what == "figures"
-                    else encode_scene(self._scenery.scene)
-                )
-                self._post.say(peer, Answer(request), said)
+                self._post.say(peer, Answer(request), self._said(what, now))
             case Beat() | Ready() | Shown() | Missed() | Run() | Picked() | Redraw() | Leave() | Input():
                 name = self._register.seat(peer)
                 if name is None:
@@ -248,6 +251,28 @@ class Conductor:
                 self._of_seat(name, peer, message, now)
             case _:
                 pass
+
+    def _said(self, what: str, now: float) -> bytes:
+        if what == "figures":
+            return msgspec.msgpack.encode(self.figures(now))
+        return msgspec.msgpack.encode(self._viewed) if what == "view" else encode_scene(self._scenery.scene)
+
+    @property
+    def _viewed(self) -> Viewed:
+        scene = self._scenery.scene
+        return Viewed(f"{self._born}-{self._scenery.views}", scene.view, scene.head)
+
+    def _change_view(self, base: str, changes: object, now: float) -> Viewed:
+        """Carries a change of the view out if it can be, and if nobody was quicker."""
+        before = self._viewed
+        if base and base != before.revision:
+            return msgspec.structs.replace(before, clash=True)
+        try:
+            view = merged(before.view, changes)
+        except NoView as why:
+            return msgspec.structs.replace(before, flaw=str(why))
+        self._changed(self._scenery.set_view(view, now), now)
+        return self._viewed
 
     def _of_seat(
         self,

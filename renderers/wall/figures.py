@@ -13,18 +13,10 @@ from renderers.wall.barrier import Barrier
 from renderers.wall.records import Wall
 from renderers.wall.track.poses import Figures
 from renderers.wall.track.sensed import SourceState
+from streamer.wire.conducting import Spread as Spread
 
 KEPT = 1024
 OPEN_FRAMES = 8
-
-
-class Spread(msgspec.Struct, frozen=True):
-    """How a time is distributed, over the last KEPT of them; seconds."""
-
-    count: int = 0
-    p50_s: float = 0.0
-    p99_s: float = 0.0
-    longest_s: float = 0.0
 
 
 class Heard(msgspec.Struct, frozen=True):

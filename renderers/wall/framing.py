@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from renderers.wall.messages import VERSION, Follow, Join, Known, Message, Scene, Tile, Welcome
+from renderers.wall.messages import VERSION, Follow, Join, Known, Scene, Tile, Welcome
+from streamer.wire.conducting import MAX_SCENE as MAX_SCENE
+from streamer.wire.conducting import encode as encode
 from streamer.wire.header import MAX_HEADER, Refused, brief
 from streamer.wire.viewing import View, head_flaw, near, view_flaw
 
-MAX_SCENE = 1 << 16
-"""Bytes of a payload."""
 MAX_NOTE = 500
 MAX_TILES = 350
 """Bytes of a header that tiles may take."""
@@ -36,14 +36,6 @@ class Said(NamedTuple):
     message: Known | None
     """None: a name that a later version knows."""
     payload: bytes
-
-
-def encode(message: Message) -> bytes:
-    """The header of a message.  Raises ValueError if it would be longer than a header may be."""
-    raw = _encoder.encode(message)
-    if len(raw) > MAX_HEADER:
-        raise ValueError(f"{type(message).__name__} takes {len(raw)} bytes; a header has {MAX_HEADER} at most")
-    return raw
 
 
 def decode(frames: Sequence[bytes]) -> Said:
@@ -103,6 +95,14 @@ def decode_view(raw: bytes) -> View:
     if flaw := view_flaw(view):
         raise Refused(f"a view with {flaw}")
     return view
+
+
+def decode_changes(raw: bytes) -> object:
+    """The changes of a view in a payload; what they are, ``streamer.wire.spelling`` says.  Raises Refused."""
+    try:
+        return msgspec.msgpack.decode(raw)
+    except _NOT_DECODED as why:
+        raise Refused(f"a payload that holds no changes: {why}") from None
 
 
 def fitting(tiles: tuple[str, ...]) -> tuple[str, ...]:

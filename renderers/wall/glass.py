@@ -54,7 +54,7 @@ class Glass:
         theatre = self.scene.theatre
         if theatre is not None:
             theatre.detail(level)
-        self.scene.look(view, 0.0)
+        self.scene.look(view)
         self.scene.ripen()
         if theatre is None:
             return self._bare

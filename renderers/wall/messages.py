@@ -11,6 +11,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from streamer.wire.conducting import Answer as Answer
+from streamer.wire.conducting import Ask as Ask
+from streamer.wire.conducting import Change as Change
+from streamer.wire.conducting import Message as Message
+from streamer.wire.conducting import Play as Play
+from streamer.wire.conducting import Refuse as Refuse
+from streamer.wire.conducting import SetView as SetView
 from streamer.wire.viewing import Head, Vec3, View
 
 VERSION = 1
@@ -19,10 +26,6 @@ Number = Annotated[int, Meta(ge=0, le=2**53)]
 """A frame, a position of a log, a count."""
 Epoch = Annotated[str, Meta(max_length=MAX_NAME)]
 Words = Annotated[str, Meta(max_length=MAX_NAME)]
-
-
-class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """What all messages share."""
 
 
 class Reach(msgspec.Struct, frozen=True, array_like=True):
@@ -224,13 +227,6 @@ class Beaten(Message, frozen=True):
     position: int
 
 
-class Refuse(Message, frozen=True):
-    """No, and why; ``again``: say Join (once more)."""
-
-    reason: str
-    again: bool = False
-
-
 class Pick(Message, frozen=True):
     """Which object does this ray meet first?  In the scene's units; ``direction`` has length 1."""
 
@@ -239,22 +235,7 @@ class Pick(Message, frozen=True):
     direction: Vec3
 
 
-# ---------------------------------------------------------------- others → conductor
-
-
-class SetView(Message, frozen=True):
-    """Show this from now on.  Payload: a ``View``; the head stays the wall's."""
-
-    request: int = 0
-
-
-class Play(Message, frozen=True):
-    """Time shall run, or stop."""
-
-    request: int
-    playing: bool
-    steps_per_s: float = 4.0
-    loop: bool = True
+# ---------------------------------------------------------------- others → conductor (and streamer.wire.conducting)
 
 
 class Follow(Message, frozen=True):
@@ -265,13 +246,6 @@ class Follow(Message, frozen=True):
     credit: int
     at: float = 0.0
     """By the follower's clock; comes back in ``Seen``."""
-
-
-class Ask(Message, frozen=True):
-    """``What`` is asked of the conductor: ``figures`` or ``scene``."""
-
-    request: int
-    what: str
 
 
 # ---------------------------------------------------------------- conductor → others
@@ -288,13 +262,7 @@ class Seen(Message, frozen=True):
     left_at: float
 
 
-class Answer(Message, frozen=True):
-    """To Ask.  Payload: MessagePack."""
-
-    request: int
-
-
 Known = (
     Join | Beat | Ready | Shown | Missed | Run | Picked | Input | Redraw | Leave | Welcome | Draw | Show | Evict
-    | Beaten | Refuse | Pick | SetView | Play | Follow | Ask | Seen | Answer
+    | Beaten | Refuse | Pick | SetView | Change | Play | Follow | Ask | Seen | Answer
 )  # fmt: skip

@@ -47,6 +47,8 @@ class Scenery:
         self._screens = {screen.name: screen for screen in wall.screens}
         self._scene = Scene(home, wall.head, wall.eye_separation_mm)
         self._number = 1
+        self.views = 1
+        """Counts the changes of the view, without those of the head."""
         self._step_at = inf
         self.reel, self.gait = Reel(), Gait(rate_hz)
         self.last_step = 0.0
@@ -175,6 +177,7 @@ class Scenery:
         scene = msgspec.structs.replace(scene, level=self.gait.level(now))
         if scene == self._scene:
             return False
+        self.views += scene.view != self._scene.view
         self._scene = scene
         self._number += 1
         return True

@@ -191,11 +191,11 @@ class Studio:
         """The feed says this."""
         self._scene.happen(event, now)
 
-    def ripen(self, scene: Scene, now: float) -> None:
+    def ripen(self, scene: Scene) -> None:
         """Makes all that the pictures of this scene need, so that what follows is drawing alone."""
         if self._scene.theatre is not None:
             self._scene.theatre.detail(scene.level)
-        self._scene.look(scene.view, now)
+        self._scene.look(scene.view)
         self._scene.ripen()
 
     @property

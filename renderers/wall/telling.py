@@ -11,6 +11,7 @@ from renderers.wall.check import Report
 from renderers.wall.findings import count
 from renderers.wall.proof import Verdict
 from renderers.wall.records import Wall
+from streamer.wire.walls import WallFacts
 
 
 def listed(walls: Sequence[Wall], reports: Sequence[Report]) -> None:
@@ -51,6 +52,20 @@ def show(report: Report) -> None:
         typer.echo(f"{finding.level:8} {finding.sentence}")
     if not report.findings:
         typer.echo("nothing to complain about")
+
+
+def told(wall: WallFacts) -> None:
+    """A wall in facts: what it is, and a line for each of its nodes."""
+    across, up, back = (length / 1000 for length in wall.size_mm)
+    typer.echo(
+        f"{wall.name}: {wall.title or 'a wall'}, {across:.2f} × {up:.2f} × {back:.2f} m, "
+        f"{count(len(wall.tiles), 'output')} on {count(len(wall.seats), 'node')}"
+    )
+    for seat in wall.seats:
+        typer.echo(f"{seat.name}\t{seat.host or 'any host'}\t{', '.join(seat.tiles)}")
+    labels = ", ".join(f"{key}={value}" for key, value in sorted(wall.labels.items()))
+    if labels:
+        typer.echo(f"on nodes with {labels}; {wall.expected_nodes} are expected")
 
 
 def aside(line: str) -> None:

@@ -72,7 +72,7 @@ class Pictures(Protocol):
     def happen(self, event: Event, now: float) -> None:
         """The feed says this."""
 
-    def ripen(self, scene: Scene, now: float) -> None:
+    def ripen(self, scene: Scene) -> None:
         """Makes all that the pictures of this scene need, so that what follows is drawing alone."""
 
     @property
@@ -228,7 +228,7 @@ class TileNode:
         if not self._intake.can(draw.epoch, draw.position):
             return  # another log has begun meanwhile: the deadline will pass
         self._intake.advance(draw.epoch, draw.position)
-        self._studio.ripen(scene, time.monotonic())
+        self._studio.ripen(scene)
         begun = time.monotonic()
         self._draw(draw, scene, stale=False)
         self._painted = draw, scene, time.monotonic() - begun

@@ -17,6 +17,8 @@ import numpy as np
 
 from streamer.archive.calendar import iso_times
 from streamer.control import runs
+from streamer.control.access.people import DEFAULT
+from streamer.control.onwall import OnWall
 from streamer.control.parts import Kept, Plan, RelayPlan
 from streamer.control.runs import Run
 from streamer.control.schema import RunRequest
@@ -37,6 +39,13 @@ class Inspection(msgspec.Struct, frozen=True):
     field_range: tuple[float, float] | None = None
     joins: Joins = "voxel"
     min_voxels: int = 0
+    variables: tuple[str, ...] = ()
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What ``cavecast inspect --json`` prints when a variable has to be named."""
+
+    variables: tuple[str, ...] = ()
 
 
 class Dimension(msgspec.Struct, frozen=True):
@@ -78,6 +87,8 @@ class Dataset(msgspec.Struct, frozen=True):
     suggested: dict[str, Parameter]
     """Parameters of a segmenter that the data suggest."""
     notes: tuple[str, ...]
+    variables: tuple[str, ...] = ()
+    """What could be segmented of the input, `variable` among it; of several files, of the first."""
 
 
 def described(found: Inspection) -> Dataset:
@@ -90,7 +101,7 @@ def described(found: Inspection) -> Dataset:
         title=found.title or volume.title, provenance=volume.provenance, address=found.source.address,
         variable=volume.variable, long_name=volume.long_name, units=volume.units, dimensions=(z, y, x),
         voxels=grid.voxels, on_sphere=volume.on_sphere, chunk=grid.chunk, counts=grid.counts,
-        suggested=found.suggested, notes=found.notes,
+        suggested=found.suggested, notes=found.notes, variables=found.variables or (volume.variable,),
     )  # fmt: skip
 
 
@@ -114,6 +125,10 @@ class Booking(msgspec.Struct, frozen=True):
     title: str
     notes: tuple[str, ...] = ()
     """What the reader of the input had to say."""
+    project: str = DEFAULT
+    """Whose it is."""
+    gpus: int = 0
+    """Of each worker."""
 
     @property
     def run_id(self) -> str:
@@ -126,7 +141,15 @@ class Booking(msgspec.Struct, frozen=True):
         return RunRequest.model_validate(self.asked)
 
 
-def book(request: RunRequest, found: Inspection, workers: int, run_id: str, created: str) -> Booking:
+def book(
+    request: RunRequest,
+    found: Inspection,
+    workers: int,
+    run_id: str,
+    created: str,
+    project: str = DEFAULT,
+    gpus: int = 0,
+) -> Booking:
     """A booking.  ``created`` is ISO 8601, UTC."""
     spec = RunSpec(
         run_id=run_id,
@@ -142,7 +165,8 @@ def book(request: RunRequest, found: Inspection, workers: int, run_id: str, crea
         joins=found.joins,
     )
     title = found.title or found.volume.title or Path(request.input).name
-    return Booking(spec, request.model_dump(mode="json", exclude_unset=True), workers, title, found.notes)
+    asked = request.model_dump(mode="json", exclude_unset=True)
+    return Booking(spec, asked, workers, title, found.notes, project, gpus)
 
 
 def record(booking: Booking) -> Run:
@@ -151,6 +175,7 @@ def record(booking: Booking) -> Run:
     z, y, x = spec.volume.axes
     return Run(
         run_id=spec.run_id,
+        project=booking.project,
         remarks=booking.notes,
         title=booking.title,
         created=spec.created,
@@ -161,6 +186,7 @@ def record(booking: Booking) -> Run:
         parameters=spec.parameters,
         keep=spec.keep,
         workers=booking.workers,
+        gpus=booking.gpus,
         pace_s=request.pace_s,
         shape=spec.grid.shape,
         chunk=spec.grid.chunk,
@@ -173,6 +199,7 @@ def record(booking: Booking) -> Run:
         status=runs.not_begun(spec.run_id, spec.grid),
         view_url=f"/view/{spec.run_id}" if request.view else None,
         out=request.out,
+        walls=tuple(OnWall(name=name) for name in dict.fromkeys(request.walls)),
     )
 
 

@@ -1,17 +1,16 @@
-"""The books: what the control plane must not forget, in a database (SQLAlchemy; SQLite, or PostgreSQL by URL).
+"""The books: what the control plane must not forget of its runs, in a database.
 
 A run is written down before anything of it is started, and again whenever its state changes, so that a control plane
 that was killed at any moment finds all of its runs.  Each run belongs to a place: the folder that holds its log.
 Two control planes may share a database and still never start each other's runs.
 
-Calls block; ``streamer.control.desk`` makes them in a thread of its own.  Tables change by Alembic's migrations.
+Calls block; ``streamer.control.desk`` makes them in a thread of its own.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Collection, Iterable, Iterator
-from pathlib import Path
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,44 +18,32 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
-    Engine,
     Integer,
-    MetaData,
     RowMapping,
     String,
     Table,
     Text,
     UniqueConstraint,
     and_,
-    create_engine,
     delete,
-    event,
-    func,
     insert,
-    inspect,
     or_,
     select,
     update,
 )  # fmt: skip
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
+from streamer.control.access.people import DEFAULT
 from streamer.control.booking import Booking
+from streamer.control.database import Database, NoBooks, metadata
 from streamer.control.runs import ENDED, Page, Run
+from streamer.control.usage import Series
 
-BUSY_S = 5.0
-"""So long SQLite waits for another writer."""
-MIGRATING = 0xCA7ECA57
-"""The advisory lock of PostgreSQL under which tables are changed."""
-HEAD = "0001"
-"""The migration that makes the tables what this module expects."""
-
-_meta = MetaData()
 _runs = Table(
-    "runs", _meta,
+    "runs", metadata,
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("run_id", String(64), nullable=False, unique=True),
     Column("place", String(64), nullable=False, index=True),
+    Column("project", String(64), nullable=False, index=True, server_default=DEFAULT),
     Column("created", String(40), nullable=False),
     Column("state", String(16), nullable=False, index=True),
     Column("generation", BigInteger, nullable=False),
@@ -66,19 +53,20 @@ _runs = Table(
     Column("record", Text, nullable=False),
 )  # fmt: skip
 _keys = Table(
-    "idempotency_keys", _meta,
+    "idempotency_keys", metadata,
     Column("place", String(64), primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("digest", String(64), nullable=False),
     Column("run_id", String(64), nullable=False),
     UniqueConstraint("run_id", name="uq_idempotency_keys_run_id"),
 )  # fmt: skip
-
-
-class NoBooks(RuntimeError):
-    """The database cannot be used now: which, and why."""
-
-    exit_code = 1
+_samples = Table(
+    "samples", metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("role", String(32), primary_key=True),
+    Column("place", String(64), nullable=False),
+    Column("series", Text, nullable=False),
+)  # fmt: skip
 
 
 class KeyTaken(ValueError):
@@ -92,61 +80,48 @@ class Written(NamedTuple):
     record: Run
 
 
-class Books:
-    """The database at ``url``, for the runs of one place.  Raises NoBooks."""
+class Books(Database):
+    """What is written of the runs of one place, in the database at ``url``.  Raises NoBooks.
 
-    def __init__(self, url: str, place: str) -> None:
-        try:
-            parsed = make_url(url)
-        except ArgumentError:
-            raise NoBooks(
-                "the setting database is no URL: sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME"
-            ) from None
-        self._place, self._shown = place, parsed.render_as_string(hide_password=True)
-        lite = parsed.get_backend_name() == "sqlite"
-        try:
-            self._engine: Engine = create_engine(parsed, pool_pre_ping=not lite, **_how(lite))
-        except (SQLAlchemyError, ImportError) as why:
-            raise NoBooks(f"the database {self._shown} cannot be used: {why}") from None
-        if lite:
-            event.listen(self._engine, "connect", _careful)
-        try:
-            self._migrate()
-        except BaseException:
-            self.close()
-            raise
+    Who opens it last writes of that place: whoever had it open before is refused from then on.
+    """
 
-    def close(self) -> None:
-        """Let go of the database."""
-        self._engine.dispose()
-
-    # ------------------------------------------------------------ runs
-
-    def add(self, booking: Booking, record: Run, key: str | None = None, digest: str = "") -> Written | None:
+    def add(
+        self,
+        booking: Booking,
+        record: Run,
+        key: str | None = None,
+        digest: str = "",
+        roles: Mapping[str, Series] | None = None,
+    ) -> Written | None:
         """Writes a run down; with a key that has come before, returns that run instead and writes nothing.
+
+        ``roles`` are the samples that there are already.
 
         Raises KeyTaken if the key came with another request (``digest``), NoBooks.
         """
-        with self._at_work() as books:
-            if key is not None and (known := self._known(books, key, digest)) is not None:
+        with self.writing() as books:
+            if key is not None and (known := self._known(books, booking.project, key, digest)) is not None:
                 return known
             books.execute(insert(_runs).values(
-                run_id=booking.run_id, place=self._place, created=record.created, state=record.state,
-                generation=record.generation, title=record.title, input=record.input, booking=_text(booking),
-                record=_text(record),
+                run_id=booking.run_id, place=self._place, project=booking.project, created=record.created,
+                state=record.state, generation=record.generation, title=record.title, input=record.input,
+                booking=_text(booking), record=_text(record),
             ))  # fmt: skip
             if key is not None:
-                books.execute(insert(_keys).values(place=self._place, key=key, digest=digest, run_id=booking.run_id))
+                own = _key_of(booking.project, key)
+                books.execute(insert(_keys).values(place=self._place, key=own, digest=digest, run_id=booking.run_id))
+            self._put_usage(books, booking.run_id, roles or {})
         return None
 
-    def known(self, key: str, digest: str) -> Written | None:
-        """The run that came with an idempotency key before, if one has.  Raises KeyTaken, NoBooks."""
-        with self._at_work() as books:
-            return self._known(books, key, digest)
+    def known(self, project: str, key: str, digest: str) -> Written | None:
+        """The run of a project that came with an idempotency key before, if one has.  Raises KeyTaken, NoBooks."""
+        with self.transaction() as books:
+            return self._known(books, project, key, digest)
 
     def put(self, records: Iterable[Run]) -> None:
         """How runs stand now; news from before something else was wanted of a run are left out.  Raises NoBooks."""
-        with self._at_work() as books:
+        with self.writing() as books:
             for record in records:
                 books.execute(
                     update(_runs)
@@ -155,21 +130,54 @@ class Books:
                     .values(state=record.state, generation=record.generation, record=_text(record))
                 )
 
+    def begin(self, record: Run) -> bool:
+        """A run that waited begins; False if it does not wait any more, and nothing is written.  Raises NoBooks."""
+        with self.writing() as books:
+            begun = books.execute(
+                update(_runs)
+                .where(_runs.c.run_id == record.run_id, _runs.c.place == self._place, _runs.c.state == "queued")
+                .values(state=record.state, generation=record.generation, record=_text(record))
+            )
+            return begun.rowcount > 0
+
     def remove(self, run_id: str) -> bool:
         """Forgets a run; whether it was there.  Raises NoBooks."""
-        with self._at_work() as books:
-            books.execute(delete(_keys).where(_keys.c.run_id == run_id, _keys.c.place == self._place))
+        with self.writing() as books:
+            for table in (_keys, _samples):
+                books.execute(delete(table).where(table.c.run_id == run_id, table.c.place == self._place))
             gone = books.execute(delete(_runs).where(_runs.c.run_id == run_id, _runs.c.place == self._place))
             return gone.rowcount > 0
 
     def find(self, run_id: str) -> Written | None:
         """A run by its name.  Raises NoBooks."""
-        with self._at_work() as books:
+        with self.transaction() as books:
             return _written(books.execute(self._mine.where(_runs.c.run_id == run_id)).mappings().first())
+
+    def put_usage(self, run_id: str, roles: Mapping[str, Series]) -> None:
+        """What the parts of a run have used, in place of what was written before.  Raises NoBooks."""
+        with self.writing() as books:
+            mine = select(_runs.c.run_id).where(_runs.c.run_id == run_id, _runs.c.place == self._place)
+            if books.execute(mine).first() is None:
+                return  # it was removed meanwhile
+            self._put_usage(books, run_id, roles)
+
+    def usage(self, run_id: str) -> dict[str, Series]:
+        """What the parts of a run have used, by role.  Raises NoBooks."""
+        asked = select(_samples.c.role, _samples.c.series).where(
+            _samples.c.run_id == run_id, _samples.c.place == self._place
+        )
+        with self.transaction() as books:
+            rows = books.execute(asked).all()
+        try:
+            return {row.role: msgspec.json.decode(row.series, type=Series) for row in rows}
+        except msgspec.MsgspecError as why:
+            raise NoBooks(
+                f"the samples of run {run_id} are in a form that this CaveCast does not read: {why}"
+            ) from None
 
     def unfinished(self) -> list[Written]:
         """The runs that had not ended when they were last written down, oldest first.  Raises NoBooks."""
-        with self._at_work() as books:
+        with self.transaction() as books:
             rows = books.execute(self._mine.where(_runs.c.state.not_in(ENDED)).order_by(_runs.c.number)).mappings()
             return [found for row in rows if (found := _written(row)) is not None]
 
@@ -180,10 +188,14 @@ class Books:
         before: tuple[str, str] | None,
         limit: int,
         besides: Collection[str] = (),
+        projects: Collection[str] | None = None,
     ) -> Page:
-        """Runs that are over, as ``runs.page`` chooses them, without those named in ``besides``.  Raises NoBooks."""
+        """Runs that are over, as ``runs.page`` chooses them, without those named in ``besides``; only of some projects
+        (None: all).  Raises NoBooks."""
         wanted = ENDED & set(states) if states else ENDED
         asked = select(_runs.c.record).where(_runs.c.place == self._place, _runs.c.state.in_(wanted))
+        if projects is not None:
+            asked = asked.where(_runs.c.project.in_(projects))
         if besides:
             asked = asked.where(_runs.c.run_id.not_in(besides))
         if words:
@@ -194,20 +206,24 @@ class Books:
             earlier = and_(_runs.c.created == at, _runs.c.run_id < run_id)
             asked = asked.where(or_(_runs.c.created < at, earlier))
         newest_first = asked.order_by(_runs.c.created.desc(), _runs.c.run_id.desc())
-        with self._at_work() as books:
+        with self.transaction() as books:
             rows = books.execute(newest_first.limit(limit + 1)).scalars().all()
         return Page([_record(text) for text in rows[:limit]], len(rows) > limit)
 
-    # ------------------------------------------------------------ the database
+    # ------------------------------------------------------------ inside
 
     @property
     def _mine(self) -> Any:
         return select(_runs.c.booking, _runs.c.record).where(_runs.c.place == self._place)
 
-    def _known(self, books: Connection, key: str, digest: str) -> Written | None:
-        found = books.execute(
-            select(_keys.c.digest, _keys.c.run_id).where(_keys.c.place == self._place, _keys.c.key == key)
-        ).first()
+    def _put_usage(self, books: Connection, run_id: str, roles: Mapping[str, Series]) -> None:
+        for role, series in roles.items():
+            books.execute(delete(_samples).where(_samples.c.run_id == run_id, _samples.c.role == role))
+            books.execute(insert(_samples).values(run_id=run_id, role=role, place=self._place, series=_text(series)))
+
+    def _known(self, books: Connection, project: str, key: str, digest: str) -> Written | None:
+        mine = (_keys.c.place == self._place, _keys.c.key == _key_of(project, key))
+        found = books.execute(select(_keys.c.digest, _keys.c.run_id).where(*mine)).first()
         if found is None:
             return None
         if found.digest != digest:
@@ -217,70 +233,13 @@ class Books:
             )
         return _written(books.execute(self._mine.where(_runs.c.run_id == found.run_id)).mappings().first())
 
-    @contextlib.contextmanager
-    def _at_work(self) -> Iterator[Connection]:
-        """A transaction.  Whatever the database has against it becomes a sentence."""
-        try:
-            with self._engine.begin() as books:
-                yield books
-        except IntegrityError as why:
-            raise NoBooks(f"the database {self._shown} holds something else already: {_first_line(why)}") from None
-        except SQLAlchemyError as why:
-            raise NoBooks(f"the database {self._shown} does not answer as it should: {_first_line(why)}") from None
 
-    def _migrate(self) -> None:
-        """Makes the tables what they have to be."""
-        with self._at_work() as books:
-            version = _version(books)
-        if version == HEAD:
-            return
-        from alembic import command
-        from alembic.config import Config
-        from alembic.util.exc import CommandError
-
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-        try:
-            with self._at_work() as books:
-                if books.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
-                    books.execute(select(func.pg_advisory_xact_lock(MIGRATING)))
-                version = _version(books)  # somebody else may have done it by now
-                config.attributes["connection"] = books
-                command.upgrade(config, "head")
-        except CommandError as why:
-            raise NoBooks(
-                f"the database {self._shown} is of version {version}, which this CaveCast does not know: "
-                f"it was made by a newer one; use that, or another database ({why})"
-            ) from None
+def _key_of(project: str, key: str) -> str:
+    """A key as it is kept: one project's is not another's."""
+    return hashlib.sha256(f"{project}\n{key}".encode()).hexdigest()
 
 
-def _version(books: Connection) -> str | None:
-    if not inspect(books).has_table("alembic_version"):
-        return None
-    found: str | None = books.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    return found
-
-
-def _how(lite: bool) -> dict[str, Any]:
-    if lite:
-        return {"connect_args": {"timeout": BUSY_S, "check_same_thread": False}}
-    deadlines = {
-        "connect_timeout": 5,
-        "tcp_user_timeout": 10_000,
-        "options": "-c statement_timeout=10000 -c lock_timeout=5000",
-    }
-    return {"pool_size": 2, "max_overflow": 2, "pool_timeout": 10, "connect_args": deadlines}
-
-
-def _careful(connection: Any, _: object) -> None:
-    """A SQLite that keeps what it has committed, also through a power cut, and lets readers read meanwhile."""
-    cursor = connection.cursor()
-    for what in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {what}")
-    cursor.close()
-
-
-def _text(record: Booking | Run) -> str:
+def _text(record: Booking | Run | Series) -> str:
     return msgspec.json.encode(record).decode()
 
 
@@ -303,7 +262,3 @@ def _written(row: RowMapping | None) -> Written | None:
         raise NoBooks(
             f"run {record.run_id} is written down in a form that this CaveCast does not read: {why}"
         ) from None
-
-
-def _first_line(why: Exception) -> str:
-    return (str(getattr(why, "orig", None) or why).splitlines() or [type(why).__name__])[0]

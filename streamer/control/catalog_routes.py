@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
@@ -12,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from streamer.control import scrutiny
+from streamer.control.access.guard import Who
+from streamer.control.access.project_routes import standing
+from streamer.control.access.rules import Project
 from streamer.control.answers import as_json
 from streamer.control.booking import Dataset, described
 from streamer.control.openapi import Entry, System, answers
@@ -43,7 +47,7 @@ class Look(BaseModel):
     ] = None
 
 
-def add_catalog(app: FastAPI, registry: Registry) -> None:
+def add_catalog(app: FastAPI, registry: Registry, projects: Mapping[str, Project]) -> None:
     """Adds the routes ``/segmenters``, ``/datasets/inspect`` and ``/system``."""
     known: list[Entry] = []
     turn = asyncio.Lock()
@@ -56,22 +60,32 @@ def add_catalog(app: FastAPI, registry: Registry) -> None:
                 known.extend(await scrutiny.segmenters(registry.lifeline))
         return as_json(known)
 
-    @app.post(f"{API}/datasets/inspect", responses=answers(Dataset, 411, 413, 422, 504))
+    @app.post(f"{API}/datasets/inspect", responses=answers(Dataset, 411, 413, 422, 429, 500, 504))
     async def inspect_dataset(look: Look) -> Response:
         """Look at an input: its axes and units, a suggested shape of chunks, and what a reader should know."""
         request = RunRequest.model_validate(look.model_dump(exclude_unset=True))
-        return as_json(described(await scrutiny.inspect(request, registry.lifeline, alone=True)))
+        async with registry.admission.looks:
+            found = await scrutiny.inspect(request, registry.lifeline, alone=True)
+        return as_json(described(found))
 
     @app.get(f"{API}/system", responses=answers(System))
-    async def system() -> Response:
-        """What this control plane is, and how much of it is taken."""
-        at_work = [run.record for run in registry.all() if run.record.state not in ENDED]
+    async def system(who: Who) -> Response:
+        """What this control plane is, and how much of it, and of your projects' quotas, is taken."""
+        me = who.person
+        unfinished = [
+            record
+            for run in registry.all()
+            if (record := run.record).state not in ENDED and (me.projects is None or record.project in me.projects)
+        ]
+        at_work = [record for record in unfinished if record.state != "queued"]
         settings = registry.settings
         return as_json(System(
-            version=app.version, launcher="local", runs=len(at_work), max_runs=settings.max_runs,
+            version=app.version, launcher=registry.launcher.name, runs=len(at_work), max_runs=settings.max_runs,
+            queued=len(unfinished) - len(at_work), max_queued=settings.max_queued,
             workers=sum(run.workers for run in at_work), max_workers=settings.max_workers,
             cores=_cores(), keys=settings.run_keys is not None, packages=_packages(),
-            note=registry.desk.trouble,
+            note=registry.desk.trouble if me.administrator else "",
+            projects=tuple(standing(registry, projects.values(), me)),
         ))  # fmt: skip
 
 

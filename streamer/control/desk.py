@@ -7,17 +7,22 @@ each run the newest, which is written when the database can be had.  A database 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 import structlog
 
-from streamer.control.books import Books, NoBooks
+from streamer.control.books import Books, KeyTaken
+from streamer.control.database import NoBooks
 from streamer.control.runs import Run, worth_writing
+from streamer.control.schema import Problem
 
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 5.0
+SILENT_S = 6.0
+"""A database that has not answered for so long is said to be silent; one that is locked says so before (``BUSY_S``)."""
 LAST_S = 5.0
 """So long the last news may take at the end."""
 log = structlog.get_logger()
@@ -45,12 +50,38 @@ class Desk:
         self._thread = ThreadPoolExecutor(1, "books")
         self._news: dict[str, Run] = {}
         self._come = asyncio.Event()
-        self.trouble = ""
+        self._trouble = ""
+        self._asked: float | None = None
+        """Since when the question waits that is being answered."""
+
+    @property
+    def trouble(self) -> str:
         """Why the books are behind, in a sentence; empty if they are not."""
+        since = self._asked
+        if not self._trouble and since is not None and (silent_s := time.monotonic() - since) > SILENT_S:
+            return f"the database has not answered for {silent_s:.0f} s"
+        return self._trouble
 
     async def ask(self, question: Callable[[Books], Answer]) -> Answer:
         """What the books say to a question, in its turn.  Raises NoBooks, and what the question raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, question, self._books)
+
+        def answered() -> Answer:
+            self._asked = time.monotonic()
+            try:
+                return question(self._books)
+            finally:
+                self._asked = None
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, answered)
+
+    async def answer(self, question: Callable[[Books], Answer]) -> Answer:
+        """The same for somebody who is to be answered.  Raises Problem 503, 422, and what else the question raises."""
+        try:
+            return await self.ask(question)
+        except NoBooks as why:
+            raise Problem(503, str(why)) from None
+        except KeyTaken as why:
+            raise Problem(422, str(why)) from None
 
     def note(self, record: Run) -> None:
         """How a run stands now, to be written when there is time."""
@@ -102,14 +133,14 @@ class Desk:
             try:
                 await self.ask(lambda books, records=records: books.put(records))  # type: ignore[misc]
             except NoBooks as why:
-                if str(why) != self.trouble:
-                    self.trouble = str(why)
-                    log.error("runs go on, but nothing is written down", why=self.trouble)
+                if str(why) != self._trouble:
+                    self._trouble = str(why)
+                    log.error("runs go on, but nothing is written down", why=self._trouble)
                 return False
             for record in records:
                 if self._news.get(record.run_id) is record:
                     del self._news[record.run_id]
-        if self.trouble:
+        if self._trouble:
             log.info("what was noted meanwhile is written down")
-            self.trouble = ""
+            self._trouble = ""
         return True

@@ -12,13 +12,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 PREFIX = "cavecast-"
+SEAL = "seats.seal"
 LOCK, TEMPORARY_LOCK, PLACE = "lock", "temporary.lock", "place"
 LONGEST_SOCKET = 100
 _YOUNG_S = 60.0
@@ -33,8 +36,11 @@ class InUse(RuntimeError):
 class Folder:
     """The folder of one control plane.  ``close`` lets go of it, and removes it if it is temporary."""
 
-    def __init__(self, path: Path | None) -> None:
-        """Raises InUse if another control plane holds ``path``, OSError if it cannot be made."""
+    def __init__(self, path: Path | None, *, take: bool = True) -> None:
+        """Raises InUse if another control plane holds ``path``, OSError if it cannot be made.
+
+        Not to be held at once (``take``) it is by ``try_to_take``, before anything but its name is used.
+        """
         self.temporary = path is None
         if path is None:
             sweep(Path(tempfile.gettempdir()), time.time())
@@ -47,9 +53,13 @@ class Folder:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = path.resolve()
         self._lock = _lock(self.path / LOCK)
-        if not _take(self._lock):
+        if take and not _take(self._lock):
             os.close(self._lock)
             raise InUse(f"{self.path} is in use by another cavecast serve: end it, or give another --dir")
+
+    def try_to_take(self) -> bool:
+        """Whether this control plane holds it from now on."""
+        return _take(self._lock)
 
     def place(self) -> str:
         """The name of this place, as the books know it: made up once and kept in the folder.
@@ -57,14 +67,30 @@ class Folder:
         Raises OSError, ValueError if what is kept there is no name.
         """
         path = self.path / PLACE
-        if not path.exists():
-            fresh = path.with_name(f"{PLACE}.new")
-            fresh.write_text(secrets.token_hex(8))
-            fresh.replace(path)
-        name = path.read_text(errors="replace").strip()
+        name = self._kept(PLACE, lambda: secrets.token_hex(8))
         if not (0 < len(name) <= 64 and name.isalnum()):
             raise ValueError(f"{path} holds {name[:80]!r}, which is no name of a place: put its old content back")
         return name
+
+    def secret(self) -> bytes:
+        """What tokens of seats are sealed with: made up once and kept in the folder.  Raises OSError, ValueError."""
+        text = self._kept(SEAL, lambda: secrets.token_hex(32))
+        if not re.fullmatch(r"[0-9a-f]{64}", text):
+            raise ValueError(f"{self.path / SEAL} holds no secret of this server: remove it, and a new one is made")
+        return bytes.fromhex(text)
+
+    def _kept(self, called: str, make: Callable[[], str]) -> str:
+        path = self.path / called
+        if not path.exists():
+            fresh = path.with_name(f"{called}.{os.getpid()}.new")
+            with contextlib.suppress(FileNotFoundError):
+                fresh.unlink()
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+                file.write(make())
+            with contextlib.suppress(FileExistsError):
+                os.link(fresh, path)  # whoever comes first has made it
+            fresh.unlink()
+        return path.read_text(errors="replace").strip()
 
     def run(self, run_id: str) -> Path:
         """The folder of a run, made if it is not there."""

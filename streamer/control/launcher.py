@@ -15,7 +15,7 @@ import json
 import os
 import signal
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 
 import structlog
 
@@ -143,7 +143,8 @@ def _deaf(part: str, level: str, text: str) -> None:
 
 def _environment(lifeline: Lifeline) -> dict[str, str]:
     """Ours, without what is meant for a part that somebody starts alone: the parts of a local run have no keys."""
-    return lifeline.environment({name: value for name, value in os.environ.items() if name != "CAVECAST_KEYS"})
+    kept = {name: value for name, value in os.environ.items() if name not in ("CAVECAST_KEYS", "CAVECAST_TOKEN")}
+    return lifeline.environment(kept)
 
 
 def _record(line: str) -> dict[str, object] | None:
@@ -175,10 +176,15 @@ async def lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
 
 
 async def ask(
-    arguments: Sequence[str], lifeline: Lifeline, silence_s: float, longest_s: float
+    arguments: Sequence[str],
+    lifeline: Lifeline,
+    silence_s: float,
+    longest_s: float,
+    watch: Callable[[int], Coroutine[None, None, None]] | None = None,
 ) -> tuple[int, bytes, str]:
     """Runs a command to its end: (exit code, stdout, the last lines of stderr).
 
+    ``watch`` is called with its process id, and cancelled with its end.
     Raises Silent if it says nothing for ``silence_s``, or is not done after ``longest_s``; it is ended then.
     """
     process = await asyncio.create_subprocess_exec(
@@ -201,6 +207,7 @@ async def ask(
             words.append(line)
 
     silence = asyncio.timeout(silence_s)
+    watching = asyncio.create_task(watch(process.pid)) if watch is not None else None
     try:
         async with asyncio.timeout(longest_s), silence:
             out, _ = await asyncio.gather(process.stdout.read(), listen(process.stderr, silence))
@@ -211,6 +218,8 @@ async def ask(
         last = f", after {words[-1]!r}" if words else ""
         raise Silent(f"it said nothing for {silence_s:g} s{last}") from None
     finally:
+        if watching is not None:
+            watching.cancel()
         if process.returncode is None:
             process.kill()
             await process.wait()

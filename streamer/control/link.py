@@ -37,13 +37,14 @@ from streamer.wire.messages import (
     Table,
     Welcome,
 )
-from streamer.wire.status import ObjectPage, RunStatus
+from streamer.wire.status import Course, ObjectPage, RunStatus
 
 DEADLINE_S = 5.0
 _figures = msgspec.msgpack.Decoder(RunFigures)
 _relay_figures = msgspec.msgpack.Decoder(RelayFigures)
 _status = msgspec.msgpack.Decoder(RunStatus)
 _page = msgspec.msgpack.Decoder(ObjectPage)
+_courses = msgspec.msgpack.Decoder(list[Course])
 
 
 class NoAnswer(RuntimeError):
@@ -88,6 +89,12 @@ class StreamerLink:
         """The largest objects, or one with its life.  Raises NoAnswer."""
         number = next(self._requests)
         return _page.decode((await self._ask(AskTable(number, limit, object_id), Table(number), deadline_s))[0])
+
+    async def courses(self, ids: Sequence[int], *, deadline_s: float = DEADLINE_S) -> list[Course]:
+        """The lives of these objects in few points.  Raises NoAnswer."""
+        number = next(self._requests)
+        question = AskTable(number, courses_of=tuple(ids))
+        return _courses.decode((await self._ask(question, Table(number), deadline_s))[0])
 
     async def command(self, what: str, *, deadline_s: float = DEADLINE_S) -> RunStatus:
         """``start``, ``pause``, ``resume`` or ``cancel``; returns the status after it.  Raises NoAnswer."""

@@ -30,9 +30,13 @@ class Totals(NamedTuple):
 
     def and_(self, run: Run) -> Totals:
         """With one more run."""
-        status, restarts = run.status, Counter(self.restarts)
-        for part, times in run.restarts.items():
-            restarts[part.partition("-")[0]] += times
+        if run.state == "queued":
+            return self
+        status, restarts = run.status, self.restarts
+        if run.restarts:
+            restarts = Counter(restarts)
+            for part, times in run.restarts.items():
+                restarts[part.partition("-")[0]] += times
         return Totals(
             self.committed + status.committed, self.failed + status.failed, self.voxels + status.voxels_done,
             self.log_bytes + status.log_bytes, restarts,
@@ -57,9 +61,10 @@ class RunCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """One family per metric."""
         runs = self._records()
+        standing = Counter(run.state for run in runs)
         states = GaugeMetricFamily("cavecast_runs", "Runs, by state.", labels=["state"])
         for state in STATES:
-            states.add_metric([state], sum(run.state == state for run in runs))
+            states.add_metric([state], standing[state])
         yield states
         viewers = GaugeMetricFamily("cavecast_viewers", "Browsers that look at a run now.")
         viewers.add_metric([], sum(run.viewers for run in runs))

@@ -8,18 +8,19 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Path, Query
+from pydantic import Field
 from starlette.responses import Response
 
 from streamer.control import object_tables
 from streamer.control.answers import as_json
 from streamer.control.link import StreamerLink
 from streamer.control.object_tables import Kind, Table
-from streamer.control.openapi import Chunks, answers
+from streamer.control.openapi import TEXT, Chunks, answers, of_bytes
 from streamer.control.registry import Registry
 from streamer.control.run_routes import API, RunId
 from streamer.control.runs import ENDED
 from streamer.control.schema import Problem
-from streamer.wire.status import ObjectPage
+from streamer.wire.status import MOST_COURSES, Course, ObjectPage
 from streamer.wire.volume import Volume
 
 Format = Annotated[
@@ -57,6 +58,17 @@ def add_objects(app: FastAPI, registry: Registry) -> None:
             return as_json(page)
         return await _table(registry, run_id, format, lambda volume: object_tables.life(volume, page))
 
+    @app.get(f"{API}/runs/{{run_id}}/courses", responses=answers(Course, 404, 409, 422, 503, many=True))
+    async def list_courses(
+        run_id: RunId,
+        id: Annotated[
+            list[Annotated[int, Field(ge=1, lt=1 << 63)]],
+            Query(min_length=1, max_length=MOST_COURSES, description="Run-wide ids of objects, 64 at most."),
+        ],
+    ) -> Response:
+        """The lives of several objects in 32 points at most each, for small charts; of those that there are."""
+        return as_json(await (await _link(registry, run_id)).courses(id))
+
     @app.get(f"{API}/runs/{{run_id}}/chunks", responses=answers(Chunks, 404, 409, 422, 503))
     async def list_chunks(run_id: RunId) -> Response:
         """The state of every chunk, in C order, and how many there are along each axis."""
@@ -68,8 +80,9 @@ def add_objects(app: FastAPI, registry: Registry) -> None:
 def _tables(*refusals: int) -> dict[int | str, Any]:
     """The ``responses`` of a route that answers with objects in one of several formats."""
     found = answers(ObjectPage, *refusals)
-    for kind in object_tables.MEDIA.values():
-        found[200]["content"].setdefault(kind, {})
+    schemas = {"csv": TEXT, "geojson": {"type": "object"}, "parquet": of_bytes("The columns of `csv`.")}
+    for kind, media in object_tables.MEDIA.items():
+        found[200]["content"].setdefault(media, {"schema": schemas[kind]})
     return found
 
 
@@ -99,5 +112,7 @@ async def _link(registry: Registry, run_id: str) -> StreamerLink:
             ) from None
     if run.link is None:
         state = run.record.state
-        raise Problem(409, f"run {run_id} is {state} and its streamer does not run" + " yet" * (state == "starting"))
+        raise Problem(
+            409, f"run {run_id} is {state} and its streamer does not run" + " yet" * (state in ("queued", "starting"))
+        )
     return run.link

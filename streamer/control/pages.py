@@ -42,6 +42,19 @@ def describe(document: dict[str, Any]) -> str:
     return "".join(parts) + "</body></html>"
 
 
+def notice(heading: str, sentence: str) -> str:
+    """A page in the viewer's style with one sentence, one folder below the first page, and the way to try again."""
+    said = _text(sentence[:1].upper() + sentence[1:])
+    return (
+        f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{_text(heading)} · CaveCast</title>"
+        '<meta name=viewport content="width=device-width"><meta name=color-scheme content="dark light">'
+        '<link rel=icon href="../static/icon.svg"><link rel=stylesheet href="../static/style.css"></head><body>'
+        '<main id=runs><header><img src="../static/icon.svg" alt="" width=44 height=44>'
+        f"<div><h1>{_text(heading)}</h1><p>{said}</p></div></header>"
+        '<a class=way href="login">Sign in again</a></main></body></html>'
+    )
+
+
 def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     lines = [
         f"<section><h2 id='{_text(operation['operationId'])}'><b>{method.upper()}</b> <code>{_text(path)}</code></h2>",
@@ -52,15 +65,25 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
         for given in operation.get("parameters", ())
     ]
     body = operation.get("requestBody", {}).get("content", {})
-    lines += [f"<p>Takes {_text(kind)}: {_reference(content.get('schema', {}))}</p>" for kind, content in body.items()]
+    for kind, content in body.items():
+        lines.append(f"<p>Takes {_text(kind)}: {_reference(content.get('schema', {}))}</p>{_example(content)}")
     lines.append("<dl>")
     for status, answer in operation.get("responses", {}).items():
-        kinds = ", ".join(
-            f"{_text(kind)} {_reference(content.get('schema', {}))}"
+        kinds = " ".join(
+            f"{_text(kind)} {_reference(content.get('schema', {}))}{_example(content)}"
             for kind, content in answer.get("content", {}).items()
         )
         lines.append(f"<dt>{_text(status)}</dt><dd>{_text(answer.get('description', ''))} {kinds}</dd>")
     return "".join(lines) + "</dl></section>"
+
+
+def _example(content: dict[str, Any]) -> str:
+    """What it may look like, to be unfolded; empty if there is no example."""
+    if "example" not in content:
+        return ""
+    found = content["example"]
+    text = found if isinstance(found, str) else json.dumps(found, indent=1, ensure_ascii=False)
+    return f"<details><summary>Example</summary><pre>{_text(text)}</pre></details>"
 
 
 def _schema(name: str, schema: dict[str, Any]) -> str:

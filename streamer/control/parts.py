@@ -32,6 +32,45 @@ class RelayPlan(NamedTuple):
         return f"relay-{self.name}"
 
 
+class WallParts(NamedTuple):
+    """A wall that the run is shown on: a conductor, and a tile process for each node of it that is this machine."""
+
+    name: str
+    file: Path
+    seats: tuple[str, ...]
+    """The nodes, by their names in the wall's file."""
+    offscreen: bool = False
+    """Pictures stay in memory."""
+    deadline_ms: float = 250.0
+
+    @property
+    def conductor(self) -> str:
+        """What its conductor is called."""
+        return f"conductor:{self.name}"
+
+    def tile(self, seat: str) -> str:
+        """What the process of a node is called."""
+        return f"tile:{self.name}:{seat}"
+
+    @property
+    def parts(self) -> dict[str, Role]:
+        """The names and roles of all of them, in the order of starting."""
+        found: dict[str, Role] = {self.conductor: "conductor"}
+        found.update({self.tile(seat): "tile" for seat in self.seats})
+        return found
+
+    def of_conductor(self, feed: str, listen: str) -> list[str]:
+        """The conductor's arguments; without a ``feed`` the wall follows no run."""
+        ways = [*(["--feed", feed] if feed else []), "--listen", listen]
+        return ["conductor", "--wall", str(self.file), *ways, "--deadline-ms", f"{self.deadline_ms:g}"]
+
+    def of_tile(self, seat: str, conductor: str) -> list[str]:
+        """A tile process's arguments."""
+        screens = ["--offscreen"] if self.offscreen else []
+        # In one word: a node may be called as an option is.
+        return ["tile", "--wall", str(self.file), f"--node={seat}", "--conductor", conductor, *screens]
+
+
 class Kept(NamedTuple):
     """How the run is kept: its log, and its store.  None is what the parts do by themselves."""
 
@@ -68,14 +107,16 @@ class Plan(NamedTuple):
     relays: tuple[RelayPlan, ...] = ()
     """Each after the one that it is a relay of."""
     behind: str = ""
-    """The relay whose feed the renderer follows; the streamer's if that is empty."""
+    """The relay whose feed the renderer and the walls follow; the streamer's if that is empty."""
     keys: Path | None = None
     """The folder with a file of keys for each role, if the parts use keys."""
     kept: Kept = Kept()
+    walls: tuple[WallParts, ...] = ()
+    """The walls that it is shown on now: they come and go."""
 
     def to_look_at(self) -> Plan:
         """What serves a run that is over: its log, and a renderer if it had one."""
-        return self._replace(workers=0, out=None, hold=False, pace_s=0.0, relays=(), behind="", kept=Kept())
+        return self._replace(workers=0, out=None, hold=False, pace_s=0.0, relays=(), behind="", kept=Kept(), walls=())
 
     @property
     def parts(self) -> dict[str, Role]:
@@ -87,13 +128,23 @@ class Plan(NamedTuple):
             found["renderer"] = "renderer"
         if self.out is not None:
             found["archive"] = "archive"
+        for wall in self.walls:
+            found.update(wall.parts)
         return found
+
+    def wall_of(self, part: str) -> WallParts | None:
+        """The wall that a part belongs to."""
+        return next((wall for wall in self.walls if part in wall.parts), None)
 
     def source(self, part: str) -> str:
         """The part whose feed or ingest a part connects to; empty for the streamer, which connects to nobody."""
         if part == "streamer":
             return ""
-        of = self.behind if part == "renderer" else next((one.of for one in self.relays if one.part == part), "")
+        wall = self.wall_of(part)
+        if wall is not None and part != wall.conductor:
+            return wall.conductor
+        follows = part == "renderer" or wall is not None
+        of = self.behind if follows else next((one.of for one in self.relays if one.part == part), "")
         return f"relay-{of}" if of else "streamer"
 
     def behind_of(self, part: str) -> frozenset[str]:
@@ -113,14 +164,20 @@ class Addresses(NamedTuple):
     views: str
     relays: Mapping[str, str] = {}
     """The feeds of relays, by the names of their parts."""
+    walls: Mapping[str, str] = {}
+    """Where conductors are, by the names of their parts."""
 
     def listens(self, part: str) -> dict[str, str]:
         """The doors of a part that are known."""
         doors = {
             "streamer": {"ingest": self.ingest, "feed": self.feed},
             "renderer": {"views": self.views},
-        }.get(part, {"feed": self.relays[part]} if part in self.relays else {})
+        }.get(part) or self._others(part)
         return {door: at for door, at in doors.items() if not at.endswith((":0", ":*"))}
+
+    def _others(self, part: str) -> dict[str, str]:
+        doors = ("feed", self.relays), ("wall", self.walls)
+        return {door: known[part] for door, known in doors if part in known}
 
     def known(self, part: str) -> bool:
         """Whether others can connect to a part already."""
@@ -135,6 +192,8 @@ class Addresses(NamedTuple):
                 return self._replace(views=str(ready["views"]))
             case _ if part in self.relays:
                 return self._replace(relays={**self.relays, part: str(ready["feed"])})
+            case _ if part in self.walls:
+                return self._replace(walls={**self.walls, part: str(ready["address"])})
         return self
 
     def feed_of(self, part: str) -> str:
@@ -152,7 +211,9 @@ def dialled(address: str) -> str:
 
 def arguments(name: str, role: Role, plan: Plan, at: Addresses) -> list[str]:
     """The arguments of ``cavecast`` for a part.  Of keys they name the file only."""
-    locked = ["--keys", str(plan.keys / f"{role}.toml")] if plan.keys is not None else []
+    # The door of a wall has the key of its renderers: they are one role.
+    keys = "renderer" if role in ("conductor", "tile") else role
+    locked = ["--keys", str(plan.keys / f"{keys}.toml")] if plan.keys is not None else []
     match role:
         case "streamer":
             log = ["--run", str(plan.folder / SPEC_FILE), "--log", str(plan.folder / "log")]
@@ -181,3 +242,10 @@ def arguments(name: str, role: Role, plan: Plan, at: Addresses) -> list[str]:
         case "archive":
             assert plan.out is not None
             return ["archive", "--feed", at.feed_of("streamer"), "--out", plan.out, *plan.kept.of_archive, *locked]
+        case "conductor" | "tile":
+            wall = plan.wall_of(name)
+            assert wall is not None
+            if role == "conductor":
+                return [*wall.of_conductor(at.feed_of(plan.source(name)), at.walls[name]), *locked]
+            seat = next(seat for seat in wall.seats if wall.tile(seat) == name)
+            return [*wall.of_tile(seat, at.walls[wall.conductor]), *locked]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from streamer.control.books import Written
 from streamer.control.runs import Run
 
@@ -14,8 +16,8 @@ class PastRun:
     version = 0
 
     def __init__(self, written: Written) -> None:
-        self.record: Run = written.record
-        """How it ended."""
+        self.record: Run = msgspec.structs.replace(written.record, walls=())
+        """How it ended.  What has no processes is shown on no wall."""
 
     async def newer(self, version: int) -> int:
         """There is no news after the first."""

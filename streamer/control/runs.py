@@ -1,42 +1,31 @@
-"""What a run is to the control plane, and what follows when something happens to it.  Pure.
+"""What a run is to the control plane and to people, and what is wanted of it.  Pure.
 
-A run is ``starting`` until its streamer answers, ``waiting`` while the streamer holds the work back
-for a first viewer, ``running`` or ``paused``, and in the end ``complete``, ``failed`` or ``cancelled``.  It is
-complete when the streamer has said so *and* the archive, if there is one, has written all of it.
-Chunks that could not be segmented do not fail a run: it completes and lists them.
+A run is ``queued`` until there is room for it, ``starting`` until its streamer answers, ``waiting`` while the streamer
+holds the work back for a first viewer, ``running`` or ``paused``, and in the end ``complete``, ``failed`` or
+``cancelled`` (``lives`` says how it comes to that).
 
 What people want of a run (so many workers, a pause, its end) is part of its record, with a number that grows with
 each change: it is written down before anything is done about it, so a control plane that is started again goes on.
-
-A part that ends before its time is started again, later each time, and given up after a few times
-within a minute: a lost worker is then left out while others work on, a lost renderer or relay is missed by those
-alone who look through it, any other part fails the run.
-A part that was refused for wrong use (exit code 2) would be refused again, so it is not retried.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from itertools import count, islice
 from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
+from streamer.control.access.people import DEFAULT
+from streamer.control.onwall import OnWall
 from streamer.wire.grid import Flags, Grid, Triple
 from streamer.wire.status import RunStatus
 from streamer.wire.volume import Keep, Parameter
 
-State = Literal["starting", "waiting", "running", "paused", "complete", "failed", "cancelled"]
-Role = Literal["streamer", "relay", "worker", "renderer", "archive"]
+State = Literal["queued", "starting", "waiting", "running", "paused", "complete", "failed", "cancelled"]
+Role = Literal["streamer", "relay", "worker", "renderer", "archive", "conductor", "tile"]
 STATES: tuple[State, ...] = get_args(State)
 ENDED: frozenset[State] = frozenset(("complete", "failed", "cancelled"))
 
-RESTARTS = 5
-"""So many restarts of one part within WINDOW_S are tried."""
-WINDOW_S = 60.0
-FIRST_WAIT_S = 0.1
-LONGEST_WAIT_S = 5.0
-WRONG_USE = 2
 PROGRESS_S = 5.0
 """So long the books may be behind a run's progress."""
 
@@ -57,6 +46,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A run as the API shows it."""
 
     run_id: str
+    project: str = DEFAULT
+    """Whose it is: who has a role in it may see the run."""
     state: State = "starting"
     error: str | None = None
     """Why it failed, in a sentence."""
@@ -73,12 +64,20 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     keep: Keep
     workers: int
     """So many are wanted."""
+    gpus: int = 0
+    """Of each worker, in a cluster."""
     paused: bool = False
     """Whether a pause is wanted: chunks that are being worked on are finished, no others are begun."""
     cancelling: bool = False
     """Whether its end is wanted."""
+    runs_before: int | None = None
+    """While it is queued: how many runs are before it in the queue."""
     generation: int = 1
-    """Grows with each change of what is wanted (``workers``, ``paused``, ``cancelling``); the run's ETag."""
+    """Grows with each change of what is wanted (``workers``, ``paused``, ``cancelling``, ``walls``); the run's ETag."""
+    walls: tuple[OnWall, ...] = ()
+    """The walls that it is to be shown on, and how each stands."""
+    leaving: tuple[str, ...] = ()
+    """Walls that it was taken off and where something of it is left; that goes by itself, as soon as it can."""
     pace_s: float
     shape: Triple
     chunk: Triple
@@ -105,196 +104,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """The Zarr store that is written."""
 
 
-class Part(msgspec.Struct, frozen=True):
-    """A part of the run, as its process goes."""
-
-    role: Role
-    alive: bool = True
-    """Whether it runs, or will again."""
-    ready: bool = False
-    """Whether it has said that it is ready, since it was started last."""
-    restarts: tuple[float, ...] = ()
-    """When it was restarted."""
-    dismissed: bool = False
-    """Whether it is not wanted any more: its end is meant."""
-
-    @property
-    def state(self) -> Literal["starting", "running", "ended"]:
-        """As the API shows it."""
-        if not self.alive:
-            return "ended"
-        return "running" if self.ready else "starting"
-
-
-class Life(msgspec.Struct, frozen=True):
-    """All that decides what becomes of a run."""
-
-    state: State = "starting"
-    error: str | None = None
-    remarks: tuple[str, ...] = ()
-    parts: dict[str, Part] = {}
-    ended: str = ""
-    """The streamer's last word, ``complete`` or ``cancelled``; empty until then."""
-    archived: bool = True
-    """Whether nothing is left to be written to a store."""
-
-    @property
-    def over(self) -> bool:
-        """Whether the state will not change any more."""
-        return self.state in ENDED
-
-    @property
-    def restarted(self) -> dict[str, int]:
-        """Restarts of each part that needed any."""
-        return {name: len(part.restarts) for name, part in self.parts.items() if part.restarts}
-
-
-class Restart(NamedTuple):
-    """Start the part again, this many seconds from now."""
-
-    after_s: float
-
-
-def new(parts: dict[str, Role], *, archive: bool) -> Life:
-    """The beginning: all parts are being started."""
-    return Life(parts={name: Part(role) for name, role in parts.items()}, archived=not archive)
-
-
-def opened(parts: dict[str, Role], state: State) -> Life:
-    """A run that is over is served once more, from its log: nothing of what it was changes."""
-    return Life(state=state, parts={name: Part(role) for name, role in parts.items()}, ended="complete")
-
-
-def staffing(life: Life, workers: int) -> tuple[list[str], list[str]]:
-    """The names of workers that are to be started, and of those that are to leave, so that there are so many."""
-    here = [name for name, part in life.parts.items() if part.role == "worker" and not part.dismissed]
-    free = (name for n in count(1) if (name := f"worker-{n}") not in life.parts)
-    return list(islice(free, max(0, workers - len(here)))), here[workers:]
-
-
-def joined(life: Life, name: str) -> Life:
-    """One worker more."""
-    return msgspec.structs.replace(life, parts={**life.parts, name: Part("worker")})
-
-
-def dismissed(life: Life, name: str) -> Life:
-    """A worker is not wanted any more."""
-    changed = msgspec.structs.replace(life.parts[name], dismissed=True)
-    return msgspec.structs.replace(life, parts={**life.parts, name: changed})
-
-
-def left(life: Life, name: str) -> Life:
-    """A worker that was dismissed has gone."""
-    return msgspec.structs.replace(life, parts={one: part for one, part in life.parts.items() if one != name})
-
-
-def told(life: Life, streamer_state: str) -> Life:
-    """The streamer has said how the run stands: ``waiting``, ``running``, ``paused``, ``complete`` or ``cancelled``."""
-    if life.over:
-        return life
-    if streamer_state == "waiting" or streamer_state == "running" or streamer_state == "paused":
-        return msgspec.structs.replace(life, state=streamer_state)
-    if streamer_state in ("complete", "cancelled"):
-        return _settle(msgspec.structs.replace(life, ended=streamer_state))
-    return life
-
-
-def greeted(life: Life, name: str) -> Life:
-    """A part has said that it is ready."""
-    changed = msgspec.structs.replace(life.parts[name], ready=True)
-    return msgspec.structs.replace(life, parts={**life.parts, name: changed})
-
-
-def failed(life: Life, sentence: str) -> Life:
-    """The run cannot go on."""
-    return life if life.over else msgspec.structs.replace(life, state="failed", error=sentence)
-
-
-def cancelled(life: Life) -> Life:
-    """The run was stopped; what is committed stays."""
-    return life if life.over else msgspec.structs.replace(life, state="cancelled")
-
-
-def exited(life: Life, name: str, code: int, words: str, now: float) -> tuple[Life, Restart | None]:
-    """A part's process has ended with ``code``; ``words`` is the last that it said.  What now?"""
-    part = life.parts[name]
-    if part.dismissed:
-        return left(life, name), None
-    if code == 0 and part.role == "archive":
-        return _settle(msgspec.structs.replace(_put(life, name, alive=False), archived=True)), None
-    if code == 0 and part.role == "worker" and life.ended:
-        return _put(life, name, alive=False), None
-    if life.state in ("failed", "cancelled") or (life.state == "complete" and part.role in ("worker", "archive")):
-        return _put(life, name, alive=False), None
-    recent = [at for at in part.restarts if now - at < WINDOW_S]
-    if code == WRONG_USE or len(recent) >= RESTARTS:
-        return _give_up(_put(life, name, alive=False), name, code, words, len(recent)), None
-    wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** len(recent))
-    return _put(life, name, alive=True, restarts=(*part.restarts, now)), Restart(wait)
-
-
-def _settle(life: Life) -> Life:
-    if life.ended == "complete" and life.archived and not life.over:
-        return msgspec.structs.replace(life, state="complete")
-    if life.ended == "cancelled" and life.archived:
-        return cancelled(life)
-    return life
-
-
-def _put(life: Life, name: str, *, alive: bool, restarts: tuple[float, ...] | None = None) -> Life:
-    part = life.parts[name]
-    changed = msgspec.structs.replace(
-        part, alive=alive, ready=False, restarts=part.restarts if restarts is None else restarts
-    )
-    return msgspec.structs.replace(life, parts={**life.parts, name: changed})
-
-
-def _give_up(life: Life, name: str, code: int, words: str, times: int) -> Life:
-    role = life.parts[name].role
-    sentence = gone(name, code, words, times)
-    if role == "worker":
-        others = any(part.role == "worker" and part.alive for part in life.parts.values())
-        if others and code != WRONG_USE:
-            return _remark(life, f"{sentence}; the other workers go on")
-        return failed(life, sentence)
-    if role == "renderer" and life.state != "waiting":
-        return _remark(life, f"{sentence}; the run goes on without a view")
-    if role == "relay":
-        return _remark(life, f"{sentence}; the run goes on, and who is behind it sees nothing new")
-    return failed(life, sentence)
-
-
-def _remark(life: Life, sentence: str) -> Life:
-    return msgspec.structs.replace(life, remarks=(*life.remarks, sentence))
-
-
-def gone(name: str, code: int, words: str, restarts: int = 0) -> str:
-    """A part's end in a sentence."""
-    said = words.strip().removeprefix("cavecast: ").rstrip(".")
-    if code == WRONG_USE and said:
-        return f"{name} could not start: {said}"
-    how = f"was ended by {_signal(-code)}" if code < 0 else f"ended with exit code {code}"
-    often = f" again, after {restarts} restarts within a minute" if restarts else ""
-    return f"{name} {how}{often}" + (f": {said}" if said else "")
-
-
-_SIGNALS = {
-    2: "SIGINT",
-    4: "SIGILL",
-    6: "SIGABRT",
-    7: "SIGBUS",
-    8: "SIGFPE",
-    9: "SIGKILL",
-    11: "SIGSEGV",
-    15: "SIGTERM",
-}
-"""Those that end processes, by the numbers that Linux and macOS share (but for 7)."""
-
-
-def _signal(number: int) -> str:
-    return _SIGNALS.get(number, f"signal {number}")
-
-
 class NotNow(ValueError):
     """What is wanted of a run cannot be had as it stands: why, in a sentence."""
 
@@ -315,7 +124,51 @@ def wanted(run: Run, *, workers: int | None = None, paused: bool | None = None, 
         raise NotNow(f"run {run.run_id} is {run.state}: nothing can be changed any more")
     if run.cancelling:
         raise NotNow(f"run {run.run_id} is being cancelled")
-    return msgspec.structs.replace(run, generation=run.generation + 1, **changes)
+    changed = msgspec.structs.replace(run, generation=run.generation + 1, **changes)
+    # Nothing of a run that waits for room is there to be ended.
+    over = msgspec.structs.replace(changed, state="cancelled", walls=())
+    return over if cancelling and run.state == "queued" else changed
+
+
+def waits(run: Run) -> str:
+    """What a run waits for that has not begun, in words; empty if it has."""
+    if run.state != "queued":
+        return ""
+    if run.paused:
+        return "is paused before it has begun"
+    before = run.runs_before or 0
+    return (
+        f"waits for {before:,} run{'s' if before != 1 else ''} before it" if before else "waits for room, as the next"
+    )
+
+
+def needs_room(run: Run) -> bool:
+    """Whether a run that has begun still takes the room of one: it is at work, or some of its work has not ended."""
+    return run.state not in ENDED or any(
+        part.role in ("worker", "archive") and part.state != "ended" for part in run.parts
+    )
+
+
+def shown_on(run: Run, names: Collection[str]) -> Run:
+    """The run's record when it is to be shown on these walls too; the same record if it is.  Also of one that is over.
+
+    Raises NotNow if the run is being ended.
+    """
+    here = {wall.name for wall in run.walls}
+    more = tuple(OnWall(name=name) for name in dict.fromkeys(names) if name not in here)
+    if more and run.cancelling and run.state not in ENDED:
+        raise NotNow(f"run {run.run_id} is being cancelled")
+    if not more:
+        return run
+    return msgspec.structs.replace(run, generation=run.generation + 1, walls=(*run.walls, *more))
+
+
+def taken_off(run: Run, names: Collection[str]) -> Run:
+    """The run's record when it is not to be shown on these walls any more; the same record if it is not."""
+    left = tuple(wall for wall in run.walls if wall.name not in names)
+    if len(left) == len(run.walls):
+        return run
+    return msgspec.structs.replace(run, generation=run.generation + 1, walls=left)
 
 
 class Page(NamedTuple):

@@ -12,10 +12,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from streamer.wire.block import EXTRA
+from streamer.wire.walls import MAX_WALL_NAME, WALL_NAME
 
 SEGMENTERS = "cavecast.segmenters"
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Parameter = bool | int | Finite | str
+WallName = Annotated[str, Field(pattern=WALL_NAME, max_length=MAX_WALL_NAME)]
 Layer = Literal["labels1", "field", "probability"]
 
 
@@ -62,6 +64,9 @@ class RunRequest(BaseModel):
     )
 
     input: Annotated[str, Field(min_length=1, max_length=4096, description="A path, a glob or a URL; paths absolute.")]
+    project: Annotated[
+        str | None, Field(max_length=63, description="Whose the run is; needed if you have a role in several projects.")
+    ] = None
     variable: Annotated[
         str | None, Field(max_length=256, description="Needed if there is more than one to choose.")
     ] = None
@@ -89,6 +94,17 @@ class RunRequest(BaseModel):
     workers: Annotated[int | None, Field(ge=1, description="Worker processes; the setting `workers` if not given.")] = (
         None
     )
+    gpus: Annotated[
+        int | None, Field(ge=0, le=64, description="GPUs of each worker, in a cluster; the site's if not given.")
+    ] = None
+    gpu_product: Annotated[
+        str | None,
+        Field(
+            max_length=63,
+            pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$",
+            description="Which GPUs, as the nodes' label says it, such as `NVIDIA-A100-SXM4-80GB`.",
+        ),
+    ] = None
     periodic: Annotated[
         str, Field(max_length=256, description="`auto`, `none`, or the name of the axis that closes on itself.")
     ] = "auto"
@@ -125,7 +141,16 @@ class RunRequest(BaseModel):
         tuple[RelayRequest, ...],
         Field(max_length=16, description="Relays to start with it."),
     ] = ()
-    behind: Annotated[str | None, Field(max_length=32, description="The relay whose feed the renderer follows.")] = None
+    behind: Annotated[
+        str | None, Field(max_length=32, description="The relay whose feed the renderer and the walls follow.")
+    ] = None
+    walls: Annotated[
+        tuple[WallName, ...],
+        Field(max_length=16, description="Walls that show it, by their names. A wall shows one run at a time."),
+    ] = ()
+    take: Annotated[
+        bool, Field(description="Take those walls from the runs that they show; without it that is refused.")
+    ] = False
     pace_s: Annotated[
         float,
         Field(ge=0, le=86400, allow_inf_nan=False, description="Spread the work over so many seconds; 0: do not."),
@@ -186,8 +211,10 @@ class RunRequest(BaseModel):
     def _behind_one_of_its_own(self) -> Self:
         if self.behind is not None and self.behind not in {relay.name for relay in self.relays}:
             raise ValueError(f"the renderer is to be behind {self.behind!r}, which is no relay of this run")
-        if self.behind is not None and not self.view:
-            raise ValueError(f"behind is {self.behind!r}, but the run has no view: nothing would be behind it")
+        if self.behind is not None and not (self.view or self.walls):
+            raise ValueError(
+                f"behind is {self.behind!r}, but the run has no view and no walls: nothing would be behind it"
+            )
         return self
 
     @field_validator("chunk")
@@ -240,14 +267,21 @@ class ProblemBody(BaseModel):
     status: int
     detail: str
     """One sentence for people."""
+    variables: list[str] | None = None
+    """Only where one of the input's variables has to be named: which there are."""
 
 
 class Problem(Exception):
-    """An answer that is a refusal: its HTTP status, and one sentence."""
+    """An answer that is a refusal: its HTTP status, one sentence, and the variables of which one has to be named.
 
-    def __init__(self, status: int, detail: str) -> None:
+    ``again_s``: after how many seconds it is worth asking again, for ``Retry-After``.
+    """
+
+    def __init__(
+        self, status: int, detail: str, variables: tuple[str, ...] = (), *, again_s: int | None = None
+    ) -> None:
         super().__init__(detail)
-        self.status, self.detail = status, detail
+        self.status, self.detail, self.variables, self.again_s = status, detail, variables, again_s
 
 
 def sentence(errors: list[dict[str, Any]]) -> str:

@@ -5,15 +5,18 @@ Whatever is said against it is the answer to who asked, and nothing has been sta
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
 
-from streamer.control import launcher
-from streamer.control.booking import Inspection
+from streamer.control import launcher, proc
+from streamer.control.booking import Choice, Inspection
 from streamer.control.openapi import Entry
 from streamer.control.schema import Problem, RunRequest
+from streamer.control.usage import Meter, Series, with_sample
 from streamer.lifeline import Lifeline
 from streamer.settings import Settings
 from streamer.wire.keys import beyond_loopback
@@ -21,8 +24,38 @@ from streamer.wire.keys import beyond_loopback
 INSPECT_S = 120.0
 """So long may the look at an input stay silent; one of many files says how far it is."""
 INSPECT_LONGEST_S = 3600.0
+AGAIN_S = 5
+"""After so long there may be a turn for an input that could not even wait."""
+LOOK_S = 0.2
+"""Between two samples of what a look uses."""
 BUCKET_S = 120.0
 """So long may it take to find out whether a bucket can be written."""
+
+
+class Looks:
+    """No more than ``most`` inputs are looked at at a time, in the order of asking; ``waiting`` more may wait.
+
+    ``async with`` it around a look.  Raises Problem if too many wait already.
+    """
+
+    def __init__(self, most: int, waiting: int) -> None:
+        self._turns, self._most, self._here = asyncio.Semaphore(most), most + waiting, 0
+
+    async def __aenter__(self) -> None:
+        if self._here >= self._most:
+            raise Problem(
+                429, f"{self._here} inputs are to be looked at already: ask again in a moment", again_s=AGAIN_S
+            )
+        self._here += 1
+        try:
+            await self._turns.acquire()
+        except BaseException:
+            self._here -= 1
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._here -= 1
+        self._turns.release()
 
 
 def allowed(request: RunRequest, settings: Settings) -> int:
@@ -46,25 +79,51 @@ def check_workers(workers: int, settings: Settings) -> None:
         raise Problem(422, f"{workers} workers; this server allows {settings.max_workers} (max_workers)")
 
 
-async def inspect(request: RunRequest, lifeline: Lifeline, *, alone: bool = False) -> Inspection:
+class Looked:
+    """What a look at an input has used, looked up while it goes on."""
+
+    def __init__(self) -> None:
+        self.series = Series()
+        self._meter = Meter()
+
+    async def watch(self, pid: int) -> None:
+        """Samples, for as long as it is not cancelled."""
+        while proc.measurable():
+            found = {("inspect", name): reading for name, reading in proc.readings(pid).items()}
+            usage = self._meter.read(found, ["inspect"], None)[0]
+            self.series = with_sample(self.series, None, usage._replace(written_bytes=None), time.time())
+            await asyncio.sleep(LOOK_S)
+
+
+async def inspect(
+    request: RunRequest, lifeline: Lifeline, *, alone: bool = False, looked: Looked | None = None
+) -> Inspection:
     """What ``cavecast inspect`` finds in the input, and has to say of the segmenter (not if ``alone``).
 
+    ``looked`` learns what that has used.
     Raises Problem with what it has against it.
     """
     asked = inspection_arguments(request, alone=alone)
     try:
-        code, out, err = await launcher.ask(asked, lifeline, INSPECT_S, INSPECT_LONGEST_S)
+        code, out, err = await launcher.ask(
+            asked, lifeline, INSPECT_S, INSPECT_LONGEST_S, looked.watch if looked else None
+        )
     except launcher.Silent as why:
         raise Problem(504, f"{request.input} could not be looked at: {why}") from None
     if code != 0:
         said = err.strip().splitlines()
         if said and code == 2:
-            raise Problem(422, said[-1].removeprefix("cavecast: "))
+            raise Problem(422, said[-1].removeprefix("cavecast: "), _choice(out))
         raise Problem(500, f"looking at {request.input} ended with exit code {code}: {err.strip()[-300:]}")
     try:
         return msgspec.json.decode(out, type=Inspection)
     except msgspec.MsgspecError as why:
         raise Problem(500, f"cavecast inspect printed what is no inspection: {why}") from None
+
+
+def _choice(out: bytes) -> tuple[str, ...]:
+    """The variables that an inspection wants one of to be named; empty if that is not what is wrong."""
+    return msgspec.json.decode(out, type=Choice).variables if out.strip() else ()
 
 
 async def check_store(out: str, lifeline: Lifeline) -> None:

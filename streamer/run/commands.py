@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from streamer.durable import Policy
 from streamer.run.course import Wish, carry_out, check_opengl, say
-from streamer.run.given import WrongUse, absolute, finite, parameter, relay_of, three, two
+from streamer.run.given import WrongUse, absolute, finite, is_wall_file, parameter, relay_of, three, two, wall_text
 from streamer.run.showcase import BACKENDS, showing
 
 DEMO_PACE_S = 30.0
@@ -174,6 +175,17 @@ def run(
             show_default="it keeps all",
         ),
     ] = None,
+    wall: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WALL",
+            help="Show it on this wall: a wall file, or the name of a wall that the control plane keeps. Repeatable.",
+            show_default="none",
+        ),
+    ] = None,
+    take: Annotated[
+        bool, typer.Option("--take", help="Take the walls from the runs that they show; else that is refused.")
+    ] = False,
     no_view: Annotated[bool, typer.Option("--no-view", help="No renderer and no viewer: just compute.")] = False,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open the viewer's address, only print it.")
@@ -184,6 +196,14 @@ def run(
         typer.Option(
             metavar="URL", help="A control plane that runs already; paths are its own.", show_default="one's own"
         ),
+    ] = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="GPUs of each worker, in a cluster.", show_default="the site's"),
+    ] = None,
+    gpu_product: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which GPUs, as the nodes' label says it.", show_default="any"),
     ] = None,
     pace: Annotated[
         float, typer.Option(min=0, metavar="S", help="Spread the work over so many seconds; 0: full speed.")
@@ -212,6 +232,8 @@ def run(
         "core_threshold": core_threshold,
         "chunk": None if chunk is None else [int(n) for n in three("--chunk", chunk, whole=True)],
         "workers": workers,
+        "gpus": gpus,
+        "gpu_product": gpu_product,
         "periodic": periodic,
         "spacing": None if spacing is None else three("--spacing", spacing),
         "layers": [] if layers == "none" else [name.strip() for name in layers.split(",")],
@@ -222,9 +244,12 @@ def run(
         "retain_gb": retain_gb,
         "relays": list(map(relay_of, relay or [])),
         "behind": behind,
+        "walls": [one for one in wall or [] if not is_wall_file(one)],
+        "take": take,
         "view": not no_view,
         "pace_s": pace,
     }
+    files = tuple(wall_text(Path(one).expanduser()) for one in wall or [] if is_wall_file(one))
     finite({
         "--threshold": threshold, "--core-threshold": core_threshold, "--min-duration": min_duration, "--pace": pace,
         "--retain-gb": retain_gb,
@@ -234,5 +259,6 @@ def run(
             raise WrongUse(f"{option} is of no use without a store: give --out as well")
     if not no_view and server is None:
         check_opengl()
-    stay = server is None and not no_view and not as_json and sys.stdout.isatty() and sys.stderr.isatty()
-    carry_out(Wish(request, not no_view, not no_browser and not as_json, stay, as_json, server))
+    seen = not no_view or bool(wall)
+    stay = server is None and seen and not as_json and sys.stdout.isatty() and sys.stderr.isatty()
+    carry_out(Wish(request, not no_view, not no_browser and not as_json, stay, as_json, server, files))

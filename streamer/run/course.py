@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
 
 import typer
 
@@ -43,6 +43,8 @@ class Wish(NamedTuple):
     as_json: bool
     server: str | None = None
     """The address of a control plane that runs already; one's own is started if there is none."""
+    wall_files: tuple[str, ...] = ()
+    """The texts of wall files, which are kept there before the run is started on them."""
 
 
 def carry_out(wish: Wish) -> NoReturn:
@@ -81,7 +83,7 @@ def _on_terminal(wish: Wish) -> int:
 
 def _plainly(wish: Wish) -> int:
     with _server(wish) as server:
-        from streamer.run.progress import notes, plain
+        from streamer.run.progress import notes, plain, states
 
         said, due = "", 0.0
         remarked: set[str] = set()
@@ -89,7 +91,7 @@ def _plainly(wish: Wish) -> int:
             line, now = plain(run), time.monotonic()
             if not said and address:
                 say(f"The viewer is at {address}")
-            for remark in (*run.remarks, *notes(run)):
+            for remark in (*run.remarks, *notes(run), *states(run)):
                 if remark not in remarked:
                     say(remark)
                     remarked.add(remark)
@@ -101,12 +103,17 @@ def _plainly(wish: Wish) -> int:
 
 def _course(wish: Wish, server: Server | Elsewhere) -> Iterator[tuple[Run, str | None]]:
     """The run from its start to its end, whenever it has changed, and the address of its viewer."""
+    from streamer import settings
     from streamer.client import Client, Lost
     from streamer.control.runs import ENDED
 
-    client = Client(server.url)
+    client = Client(server.url, plain_http=settings.read({}).plain_http)
     try:
-        run = client.start(wish.request)
+        request = dict(wish.request)
+        brought = [client.put_wall(text).name for text in wish.wall_files]
+        if brought:
+            request["walls"] = [*cast("list[str]", request.get("walls") or []), *brought]
+        run = client.start(request)
         server.at_work = run.run_id
         address = f"{server.url}{run.view_url}" if run.view_url else None
         yield run, address
@@ -128,7 +135,7 @@ def _finish(wish: Wish, run: Run, server: Server | Elsewhere) -> int:
     if wish.as_json and run.state == "complete":
         print(json.dumps(summary(run)), flush=True)
     if wish.stay and run.state == "complete":
-        say("The viewer stays open; Ctrl-C ends it.")
+        say(f"The {'viewer stays open' if wish.view else 'wall goes on showing it'}; Ctrl-C ends it.")
         server.wait()
     return code
 

@@ -71,3 +71,26 @@ def relay_of(text: str) -> dict[str, str | None]:
     name, _, address = text.partition("=")
     name, _, of = name.partition("@")
     return {"name": name, "of": of or None, "listen": address or None}
+
+
+LARGEST_WALL = 64 << 10
+"""Bytes of a wall file that a control plane takes."""
+
+
+def is_wall_file(text: str) -> bool:
+    """Whether ``--wall`` means a file, and not a wall's name."""
+    return text.endswith(".toml") or "/" in text or Path(text).is_file()
+
+
+def wall_text(path: Path) -> str:
+    """A wall file's text.  Raises WrongUse."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_WALL + 1)
+        if len(raw) > LARGEST_WALL:
+            raise WrongUse(f"{path} has more than {LARGEST_WALL:,} bytes, which is too large for a wall file")
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise WrongUse(f"{path} is no text in UTF-8, so no wall file") from None
+    except OSError as why:
+        raise WrongUse(f"the wall file {path} cannot be read: {why.strerror}") from None

@@ -11,7 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from streamer.control.runs import ENDED, Run
+from streamer.control.onwall import OnWall
+from streamer.control.runs import ENDED, Run, waits
 from streamer.wire.status import Part
 
 
@@ -23,7 +24,7 @@ def picture(run: Run, address: str | None) -> RenderableType:
     bar = Table.grid(padding=(0, 1))
     bar.add_row(
         ProgressBar(total=max(1, status.chunks), completed=status.committed + status.failed, width=40),
-        Text(facts(run)),
+        Text(waits(run) or facts(run)),
     )
     parts = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("part", "done", "rate", "left"):
@@ -35,8 +36,25 @@ def picture(run: Run, address: str | None) -> RenderableType:
     rows: list[RenderableType] = [head, where, bar] if address else [head, bar]
     if status.parts and run.state not in ENDED:  # then they only tell what they were about
         rows.append(parts)
+    rows += [Text(line, style="cyan" if wall.state == "showing" else "yellow") for wall, line in _walls(run)]
     rows += [Text(remark, style="yellow") for remark in (*run.remarks, *notes(run))]
     return Group(*rows)
+
+
+def states(run: Run) -> tuple[str, ...]:
+    """Sentences about the walls that it is shown on: such as each is worth saying once."""
+    standing = (f"It is shown on wall {wall.name}." for wall in run.walls if wall.state == "showing")
+    return (*standing, *(sentence for wall in run.walls for sentence in wall.sentences))
+
+
+def _walls(run: Run) -> list[tuple[OnWall, str]]:
+    found = []
+    for wall in run.walls:
+        shown = f", {wall.tiles - len(wall.dark)} of {wall.tiles} tiles" if wall.state == "partly" else ""
+        skew = f", {1000 * wall.skew_s:.0f} ms apart" if wall.skew_s is not None else ""
+        found.append((wall, f"wall {wall.name}: {wall.state}{shown}{skew}"))
+        found += [(wall, sentence) for sentence in wall.sentences]
+    return found
 
 
 def facts(run: Run) -> str:
@@ -60,7 +78,7 @@ def notes(run: Run) -> tuple[str, ...]:
 
 def plain(run: Run) -> str:
     """The run as one line of text."""
-    return f"{run.state}: {facts(run)}"
+    return f"{run.state}: {waits(run) or facts(run)}"
 
 
 def duration(seconds: float) -> str:

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import IO
 
 from streamer.control.script import command
+from streamer.credentials import TOKEN
 from streamer.lifeline import Lifeline
 
 READY_S = 60.0
@@ -51,7 +52,7 @@ class Server(AbstractContextManager["Server"]):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=self._lifeline.environment(dict(os.environ)),
+            env=self._lifeline.environment({name: value for name, value in os.environ.items() if name != TOKEN}),
             pass_fds=(self._lifeline.fd,),
             start_new_session=True,  # Ctrl-C is ours; it is then ended in order
         )

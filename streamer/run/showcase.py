@@ -18,6 +18,8 @@ BACKENDS = ("openvino", "tensorflow")
 
 CHUNK = (20, 64, 43)
 """The volume of (240, 64, 128) in 36 chunks, each at least twice the network's field of view of (9, 17, 17)."""
+LAYERS = ("labels1", "field")
+"""The values are carried too: the pointer names them, and they can be seen as a slice or a cloud."""
 LIFE_H = 24.0
 """What the network was trained on lives at least so long."""
 
@@ -47,15 +49,21 @@ def showing(sample: str, asked: str | None, *, backend: bool) -> Showing:
     if asked == "ffn" and not backend:
         raise WrongUse(f"a network needs OpenVINO or TensorFlow, and neither is installed: {_INSTALL}")
     if asked == "connect" or sample != NETWORK_FOR:
-        return Showing({"segmenter": "connect"})
+        return Showing({"segmenter": "connect", "layers": list(LAYERS)})
     if not backend:
         return Showing(
-            {"segmenter": "connect"},
+            {"segmenter": "connect", "layers": list(LAYERS)},
             "Neither OpenVINO nor TensorFlow is installed, so CONNECT segments it instead of the network that ships:"
             f" {_INSTALL}",
         )
     return Showing(
-        {"segmenter": "ffn", "parameters": {"model": "demo"}, "chunk": list(CHUNK), "min_duration_h": LIFE_H},
+        {
+            "segmenter": "ffn",
+            "parameters": {"model": "demo"},
+            "chunk": list(CHUNK),
+            "min_duration_h": LIFE_H,
+            "layers": list(LAYERS),
+        },
         "A flood-filling network draws the objects that live at least a day; --segmenter connect shows all voxels"
         " above the threshold.",
     )

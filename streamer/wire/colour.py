@@ -8,6 +8,8 @@ tritanopia alike (20 in CIE Lab, simulated after Machado et al. 2009); a test me
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 HUES = (
     (0xD8, 0x24, 0x74), (0x38, 0x9C, 0x9C), (0xEC, 0xD8, 0x60), (0x88, 0x9C, 0x60),
     (0xC4, 0xD8, 0x88), (0x9C, 0xD8, 0xB0), (0x88, 0x74, 0x10), (0x88, 0x74, 0xEC),
@@ -26,6 +28,7 @@ def hue_of(object_id: int) -> int:
     return _mixed(object_id) % len(HUES)
 
 
+@lru_cache(maxsize=1 << 16)
 def object_colour(object_id: int, turn: int = 0) -> tuple[int, int, int]:
     """Red, green and blue in 0…255 of an object that has stepped aside ``turn`` times (``renderers.hues``)."""
     z = _mixed(object_id)

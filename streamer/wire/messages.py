@@ -250,10 +250,12 @@ class AskTable(Message, frozen=True):
     limit: int = 1000
     object_id: int = 0
     """If not 0: this object alone, with its life."""
+    courses_of: tuple[int, ...] = ()
+    """If not empty: the courses of these objects instead, of the first 64 of them."""
 
 
 class Table(Message, frozen=True):
-    """Payload: an ``ObjectPage`` as MessagePack."""
+    """Payload: an ``ObjectPage`` as MessagePack; where courses were asked for, a list of ``Course``."""
 
     request: int
 

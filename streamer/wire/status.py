@@ -90,6 +90,23 @@ class ObjectRow(msgspec.Struct, frozen=True):
     """Whether no pending chunk can touch it any more."""
 
 
+MOST_COURSES = 64
+"""Objects whose courses are told at once."""
+COURSE_POINTS = 32
+
+
+class Course(msgspec.Struct, frozen=True):
+    """An object's life in few points, for a small chart: evenly from its first to its last step, 32 at most."""
+
+    id: int
+    first_step: int
+    last_step: int
+    size: tuple[float, ...]
+    """The mean area in km² of the steps that a point stands for; voxels where the volume is not on the sphere."""
+    mean: tuple[float, ...]
+    """The mean value of its voxels, likewise."""
+
+
 class ObjectPage(msgspec.Struct, frozen=True):
     """Some of the objects, and how many there are."""
 

@@ -2,34 +2,71 @@
 
 The control plane passes these messages on without opening them.  Input goes up with a sequence
 number and is *state*, not an event: the newest one holds all that matters.  Frames come down with
-the number of the last input that they show.  ``display_clients/web/wire.js`` is the same in
+the number of the last input that they show.  Who comes, to which view and with which right to move it
+is said by the relay alone (Opened).  ``display_clients/web/wire.js`` is the same in
 JavaScript; golden bytes shared by both test suites keep them alike.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from streamer.wire.camera import Camera as Camera
 from streamer.wire.header import Refused
+from streamer.wire.keeping import STORED, STORED_HEADER, Stored, decode_stored
+from streamer.wire.looking import (
+    LOOKING,
+    MAX_LOOK,
+    POINTING,
+    USUAL,
+    Looking,
+    Pointing,
+    decode_looking,
+    decode_pointing,
+)
+from streamer.wire.presence import AT, DRAWN, MOST_BYTES, NAMED, WISH, Said, decode_said
+from streamer.wire.viewing import View
 
-VERSION = 1
-MAX_UP = 1024
-"""A message from a browser is never longer."""
+VERSION = 2
+MAX_UP = MAX_LOOK + STORED_HEADER
+"""A message to a renderer is never longer."""
 
 MAX_PIXELS = 4096 * 2160
 """The most pixels of a picture: anybody may ask for one, and memory and time go with them."""
 
-JPEG, PNG, NOTE = 1, 2, 3
-"""Codecs of a frame: two picture formats, and a note (JSON text about the scene, no picture)."""
-KEY, STILL, DEGRADED = 1, 2, 4
-"""Flags of a frame: decodes by itself; the refined picture after rest; less than full detail."""
+MAX_NAME = 64
+"""Bytes of a view's name."""
+KEY_BYTES = 16
+"""What tells a viewer from all others, also when it comes again."""
+NO_KEY = bytes(KEY_BYTES)
+
+JPEG, PNG, NOTE, H264, FILE, KEEP = 1, 2, 3, 4, 5, 16
+"""Codecs of a frame: two picture formats, a note (JSON text about the scene, no picture), and a picture that follows
+from the one before it, unless it has the flag KEY (H.264 in Annex B, BT.709, an even width and height).  No browser
+gets a piece of a file (``streamer.wire.taking``), nor what the relay is to have kept (``streamer.wire.keeping``)."""
+KEY, STILL, DEGRADED, LAST = 1, 2, 4, 8
+"""Flags of a frame: decodes by itself (all but most of H264 do); the refined picture after rest; less than full detail;
+a note after which the renderer does not listen any more, so that the relay closes the line."""
+LOOK, FOLLOW, LEAD = 0, 1, 2
+"""What a viewer may in a shared view: see it; be handed the lead as well; take the lead by itself.  A private view's
+only viewer always leads."""
+
+NEVER, THIN, ALWAYS = 0, 1, 2
+"""When a viewer wants H264 while something moves: he cannot decode it; where his link is thin; whatever the link is."""
 
 _FRAME = struct.Struct("<BBHIIIQHHffI")
 FRAME_HEADER = _FRAME.size
-_INPUT = struct.Struct("<BBHIHH6f")
+_INPUT = struct.Struct("<BBHIHH6fHH")
 _ACK = struct.Struct("<BBHIf")
-_OPEN, _CLOSE = 3, 4
+_OPENED = struct.Struct("<BBBB16s")
+_HAND = struct.Struct("<BBHI")
+_VIDEO_WISH = struct.Struct("<BBH")
+_OPEN, _CLOSE, _LEAD, _BEAT, _VIDEO = 3, 4, 5, 6, 7
+TAKE = 8
+"""The kind of a wish for a file."""
+_MOVING, _EXACT = 1, 2
+_NOWHERE, _ACROSS = 65535, 65534
 
 
 class Frame(NamedTuple):
@@ -51,15 +88,6 @@ class Frame(NamedTuple):
     encode_ms: float
 
 
-class Camera(NamedTuple):
-    """An orbiting camera, in units of the scene's radius and radians."""
-
-    azimuth: float
-    elevation: float
-    distance: float
-    target: tuple[float, float, float]
-
-
 class Input(NamedTuple):
     """The latest state of a viewer."""
 
@@ -70,6 +98,12 @@ class Input(NamedTuple):
     camera: Camera
     ratio: float = 1.0
     """Pixels of the picture to one of the page's own, by which words and lines grow; in sixteenths, below 16."""
+    pointer: tuple[float, float] | None = None
+    """Where in the picture the pointer is, from the left and from the top, 0 to 1; None if it is elsewhere."""
+    look: View = USUAL
+    """What is seen, as far as a look has come; on the wire it is a message of its own (``streamer.wire.looking``)."""
+    exact: bool = False
+    """The still is to be without loss, however thin the link is: somebody keeps it."""
 
 
 class Acknowledged(NamedTuple):
@@ -82,9 +116,36 @@ class Acknowledged(NamedTuple):
 class Opened(NamedTuple):
     """A viewer has come; from the relay, not from the browser."""
 
+    view: str = ""
+    """The shared view that it comes to; empty: one of its own."""
+    role: int = LEAD
+    """What it may there: LOOK, FOLLOW or LEAD."""
+    key: bytes = NO_KEY
+    """Who it is, so that it takes its seat again after a loss; NO_KEY: nobody that was here before."""
+    name: str = ""
+    """What its account is called; empty: it has none, and may say what it is called."""
+
 
 class Closed(NamedTuple):
     """A viewer has gone; from the relay, not from the browser."""
+
+
+class Handed(NamedTuple):
+    """The lead of a shared view is to be another's."""
+
+    to: int
+    """The viewer's number there, as its note names it; 0: the sender asks for it."""
+
+
+class Video(NamedTuple):
+    """What a viewer can make of H264.  The next such picture decodes by itself: the ones before are lost to him."""
+
+    wish: int
+    """NEVER, THIN or ALWAYS."""
+
+
+class Beat(NamedTuple):
+    """A viewer that has heard nothing for a while asks whether anybody is there; a note answers."""
 
 
 def encode_frame(frame: Frame) -> bytes:
@@ -108,10 +169,18 @@ def decode_frame(raw: bytes | memoryview) -> Frame:
 def encode_input(state: Input) -> bytes:
     """A viewer's state."""
     camera = state.camera
+    flags = _MOVING * state.moving | _EXACT * state.exact | _sixteenths(state.ratio) << 8
     return _INPUT.pack(
-        1, VERSION, int(state.moving) | _sixteenths(state.ratio) << 8, state.sequence, state.width, state.height,
-        camera.azimuth, camera.elevation, camera.distance, *camera.target,
+        1, VERSION, flags, state.sequence, state.width, state.height,
+        camera.azimuth, camera.elevation, camera.distance, *camera.target, *_shares(state.pointer),
     )  # fmt: skip
+
+
+def _shares(pointer: tuple[float, float] | None) -> tuple[int, int]:
+    if pointer is None:
+        return _NOWHERE, _NOWHERE
+    x, y = (round(_ACROSS * min(1.0, max(0.0, share))) for share in pointer)
+    return x, y
 
 
 def _sixteenths(ratio: float) -> int:
@@ -123,12 +192,45 @@ def encode_ack(ack: Acknowledged) -> bytes:
     return _ACK.pack(2, VERSION, 0, ack.frame, ack.decode_ms)
 
 
-def encode_presence(here: Literal["opened", "closed"]) -> bytes:
-    """The relay's word that a viewer has come or gone."""
-    return bytes((_OPEN if here == "opened" else _CLOSE, VERSION))
+def encode_hand(handed: Handed) -> bytes:
+    """A viewer's wish that another leads."""
+    return _HAND.pack(_LEAD, VERSION, 0, handed.to)
 
 
-def decode_up(raw: bytes | memoryview) -> Input | Acknowledged | Opened | Closed:
+def encode_video(video: Video) -> bytes:
+    """A viewer's word about H264."""
+    return _VIDEO_WISH.pack(_VIDEO, VERSION, video.wish)
+
+
+def encode_opened(opened: Opened) -> bytes:
+    """The relay's word that a viewer has come.  Raises Refused if a name is too long."""
+    view, name = opened.view.encode(), opened.name.encode()
+    if len(view) > MAX_NAME or len(name) > MOST_BYTES:
+        raise Refused(
+            f"a view's name of {len(view)} bytes and a viewer's of {len(name)}; {MAX_NAME} and {MOST_BYTES} are allowed"
+        )
+    return _OPENED.pack(_OPEN, VERSION, opened.role, len(view), opened.key) + view + name
+
+
+def encode_beat() -> bytes:
+    """A viewer's question whether anybody is there."""
+    return bytes((_BEAT, VERSION))
+
+
+def encode_closed() -> bytes:
+    """The relay's word that a viewer has gone."""
+    return bytes((_CLOSE, VERSION))
+
+
+def of_relay(raw: bytes) -> bool:
+    """Whether a message is of the kind that only a relay may send."""
+    return raw[:1] in (bytes((_OPEN,)), bytes((_CLOSE,)), bytes((TAKE,)), bytes((STORED,)))
+
+
+Up = Input | Acknowledged | Opened | Closed | Handed | Beat | Video | Looking | Pointing | Stored | Said
+
+
+def decode_up(raw: bytes | memoryview) -> Up:
     """A message from a viewer.  Raises Refused on anything else, NaN and sizes out of bounds included."""
     if not 2 <= len(raw) <= MAX_UP:
         raise Refused(f"a viewer's message of {len(raw)} bytes; 2 to {MAX_UP} are allowed")
@@ -136,7 +238,7 @@ def decode_up(raw: bytes | memoryview) -> Input | Acknowledged | Opened | Closed
     if version != VERSION:
         raise Refused(f"the viewer speaks version {version}, this side {VERSION}: reload the page")
     if kind == 1 and len(raw) == _INPUT.size:
-        _, _, flags, sequence, width, height, azimuth, elevation, distance, *target = _INPUT.unpack(raw)
+        _, _, flags, sequence, width, height, azimuth, elevation, distance, *target, across, down = _INPUT.unpack(raw)
         numbers = (azimuth, elevation, distance, *target)
         if not all(abs(n) < 1e6 for n in numbers) or distance <= 0:
             raise Refused("a camera with a number that is not finite, or too large, or no distance")
@@ -144,12 +246,43 @@ def decode_up(raw: bytes | memoryview) -> Input | Acknowledged | Opened | Closed
             raise Refused(f"a picture of {width}x{height} pixels; 16 to 8192 are allowed, and {MAX_PIXELS:,} in all")
         x, y, z = target
         camera = Camera(azimuth, elevation, distance, (x, y, z))
-        return Input(sequence, width, height, bool(flags & 1), camera, (flags >> 8) / 16 or 1.0)
+        pointer = None if _NOWHERE in (across, down) else (across / _ACROSS, down / _ACROSS)
+        ratio = (flags >> 8) / 16 or 1.0
+        moving, exact = bool(flags & _MOVING), bool(flags & _EXACT)
+        return Input(sequence, width, height, moving, camera, ratio, pointer, exact=exact)
     if kind == 2 and len(raw) == _ACK.size:
         _, _, _, frame, decode_ms = _ACK.unpack(raw)
-        return Acknowledged(frame, decode_ms)
-    if kind == _OPEN:
-        return Opened()
+        return Acknowledged(frame, decode_ms if 0 <= decode_ms < 1e6 else 0.0)
+    if kind == _OPEN and len(raw) >= _OPENED.size:
+        return _opened(bytes(raw))
     if kind == _CLOSE:
         return Closed()
+    if kind == _LEAD and len(raw) == _HAND.size:
+        return Handed(_HAND.unpack(raw)[3])
+    if kind == _BEAT and len(raw) == 2:
+        return Beat()
+    if kind == _VIDEO and len(raw) == _VIDEO_WISH.size:
+        wish = _VIDEO_WISH.unpack(raw)[2]
+        if wish > ALWAYS:
+            raise Refused(f"a viewer that wants H.264 in the way {wish}; {NEVER} to {ALWAYS} are known")
+        return Video(wish)
+    if kind == LOOKING:
+        return decode_looking(raw)
+    if kind == POINTING:
+        return decode_pointing(raw)
+    if kind == STORED:
+        return decode_stored(raw)
+    if kind in (NAMED, AT, WISH, DRAWN):
+        return decode_said(raw)
     raise Refused(f"a viewer's message of kind {kind} with {len(raw)} bytes is unknown")
+
+
+def _opened(raw: bytes) -> Opened:
+    _, _, role, length, key = _OPENED.unpack_from(raw)
+    view, name = raw[_OPENED.size :][:length], raw[_OPENED.size + length :]
+    if length != len(view) or length > MAX_NAME or len(name) > MOST_BYTES or role > LEAD:
+        raise Refused(f"a viewer of role {role} that comes to a view whose name is said to have {length} bytes")
+    try:
+        return Opened(view.decode(), role, key, name.decode())
+    except UnicodeDecodeError:
+        raise Refused("a view whose name is no UTF-8") from None

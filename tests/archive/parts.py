@@ -17,7 +17,20 @@ import zmq
 from streamer.wire.codec import Buffer
 from streamer.wire.grid import Flags, Grid, Triple
 from streamer.wire.header import VERSION, decode, encode
-from streamer.wire.messages import Ack, Ask, AskStatus, Command, Drain, Fail, Goodbye, Hello, Lease, Message, Status
+from streamer.wire.messages import (
+    Ack,
+    Ask,
+    AskStatus,
+    Command,
+    Drain,
+    Fail,
+    Goodbye,
+    Hello,
+    Lease,
+    Message,
+    Status,
+    Welcome,
+)
 from streamer.wire.status import RunStatus
 from streamer.wire.volume import Keep, RunSpec, Source, Volume
 from tests import nursery
@@ -97,6 +110,17 @@ class Peer:
 
     def say(self, message: Message, *payloads: bytes) -> None:
         self._socket.send_multipart([encode(message), *payloads])
+
+    def greeted(self, hello: Hello) -> Welcome:
+        """Says Hello until it is answered: a relay that does not know its run yet answers nobody."""
+        deadline = time.monotonic() + DEADLINE_S
+        self.say(hello)
+        while not self._socket.poll(1000):
+            assert time.monotonic() < deadline, "the relay is silent"
+            self.say(hello)
+        welcome = self.hear()
+        assert isinstance(welcome, Welcome)
+        return welcome
 
     def hear(self) -> Message | None:
         return self.listen()[0]

@@ -27,7 +27,7 @@ from tests.archive.test_archive import globe_run
 from tests.control.parts import CAVECAST, environment, volume
 from tests.workers.reference import label_whole
 
-SECRET = "a-secret-that-nobody-sees"  # noqa: S105
+SECRET = "a-secret-that-nobody-sees"
 BUCKET = "runs"
 
 

@@ -48,7 +48,7 @@ def test_two_windows_show_the_same_of_surfaces_that_are_made_once() -> None:
             studio.happen(Arrived(number, "chunk", 1, piece), 0.0)
             for view in views() if number + 1 == SPEC.grid.size else views()[:1]:
                 scene = Scene(view, WALL.head)
-                studio.ripen(scene, 0.0)
+                studio.ripen(scene)
                 shown = []
                 for painter in studio.painters.values():
                     painter.draw(scene, Burned(1, 1, 1), stale=False)
@@ -74,7 +74,7 @@ def test_a_tile_says_which_object_a_ray_meets_how_large_it_is_and_when() -> None
             piece = piece_of(SPEC.grid, number, cube, number)
             sizes += int(piece.voxels[1 : piece.own + 1].sum())
             studio.happen(Arrived(number, "chunk", 1, piece), 0.0)
-        studio.ripen(Scene(View(), WALL.head), 0.0)
+        studio.ripen(Scene(View(), WALL.head))
         down = studio.pick(Pick(5, (0.0, 0.0, 3.0), (0.0, 0.0, -1.0)))
         assert down.request == 5
         assert down.object_id > 0

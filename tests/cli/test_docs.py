@@ -92,7 +92,7 @@ def test_every_path_is_documented_and_no_other(tmp_path: Path) -> None:
         return found
 
     text = section((DOCS / "http.md").read_text(), "# The HTTP API")
-    documented = set(re.findall(r"`((?:GET|POST|DELETE|WS) [^`]+)`", "\n".join(first_column(text))))
+    documented = set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE|WS) [^`]+)`", "\n".join(first_column(text))))
     assert documented == asyncio.run(real())
 
 

@@ -8,8 +8,10 @@ from inference_workers.ffn.demo_model import path
 from inference_workers.ffn.file import read_config
 from streamer.control.schema import RunRequest
 from streamer.run.given import WrongUse
-from streamer.run.showcase import BACKENDS, CHUNK, LIFE_H, SEGMENTERS, showing
+from streamer.run.showcase import BACKENDS, CHUNK, LAYERS, LIFE_H, SEGMENTERS, showing
 from tests.e2e.whole import field
+
+CONNECT = {"segmenter": "connect", "layers": ["labels1", "field"]}
 
 
 def test_rivers_is_segmented_by_the_network_unless_connect_is_asked_for() -> None:
@@ -18,19 +20,20 @@ def test_rivers_is_segmented_by_the_network_unless_connect_is_asked_for() -> Non
     assert (asked.segmenter, asked.parameters, asked.min_duration_h) == ("ffn", {"model": "demo"}, LIFE_H)
     assert asked.chunk is not None
     assert tuple(asked.chunk) == CHUNK
+    assert asked.layers == set(LAYERS), "the pointer names values in the demo"
     assert showing("rivers", "ffn", backend=True) == shown
-    assert showing("rivers", "connect", backend=True) == ({"segmenter": "connect"}, None)
+    assert showing("rivers", "connect", backend=True) == (CONNECT, None)
 
 
 @pytest.mark.parametrize("backend", [False, True])
 @pytest.mark.parametrize("sample", ["flood2021", "blocking1980"])
 def test_other_samples_stay_with_connect(sample: str, backend: bool) -> None:
-    assert showing(sample, None, backend=backend) == ({"segmenter": "connect"}, None)
+    assert showing(sample, None, backend=backend) == (CONNECT, None)
 
 
 def test_without_a_backend_connect_takes_over_and_one_sentence_says_so() -> None:
     request, said = showing("rivers", None, backend=False)
-    assert request == {"segmenter": "connect"}
+    assert request == CONNECT
     assert said is not None
     assert said.startswith("Neither OpenVINO nor TensorFlow is installed, so CONNECT segments it")
     assert showing("rivers", "connect", backend=False) == (request, None), "who asked for it is told nothing"

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from streamer.control import booking, books, runs
+from streamer.control.access import ledger  # noqa: F401  its tables are among those that are compared
 from streamer.control.booking import Booking, Inspection
-from streamer.control.books import Books, KeyTaken, NoBooks
+from streamer.control.books import Books, KeyTaken
+from streamer.control.database import NoBooks, metadata
 from streamer.control.runs import Run
 from streamer.control.schema import RunRequest
 from streamer.wire.volume import Source
@@ -95,15 +99,15 @@ def test_a_record_of_another_form_is_said_to_be_one(tmp_path: Path) -> None:
 def test_a_key_stands_for_one_request(url: str) -> None:
     mine = Books(url, "here")
     one, record = booked("r-1")
-    assert mine.known("k", "abc") is None
+    assert mine.known("default", "k", "abc") is None
     assert mine.add(one, record, "k", "abc") is None
     two, second = booked("r-2")
     assert mine.add(two, second, "k", "abc") == books.Written(one, record)
     assert mine.find("r-2") is None, "nothing was written"
     with pytest.raises(KeyTaken, match="came with another request before \\(run r-1\\)"):
-        mine.known("k", "xyz")
+        mine.known("default", "k", "xyz")
     mine.remove("r-1")
-    assert mine.known("k", "xyz") is None
+    assert mine.known("default", "k", "xyz") is None
     mine.close()
 
 
@@ -132,10 +136,42 @@ def test_runs_that_are_over_are_listed_newest_first(url: str) -> None:
 
 def test_the_migrations_make_the_tables_that_are_used(url: str) -> None:
     Books(url, "here").close()
+    assert {"tokens", "sessions", "audit"} <= set(metadata.tables)
     engine = create_engine(url)
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), books._meta) == []
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
+
+
+def test_runs_from_before_there_were_projects_are_found_with_their_keys(url: str) -> None:
+    """A database as version 0001 has left it: the same request with the same key still starts nothing twice."""
+    one, record = booked("r-1")
+    engine = create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(books.__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            text(
+                "INSERT INTO runs (run_id, place, created, state, generation, title, input, booking, record) "
+                "VALUES ('r-1', 'here', :created, 'starting', 1, 't', 'i', :booking, :record)"
+            ),
+            {
+                "created": record.created,
+                "booking": msgspec.json.encode(one).decode(),
+                "record": msgspec.json.encode(record).decode(),
+            },
+        )
+        connection.execute(text("INSERT INTO idempotency_keys VALUES ('here', 'monday', 'abc', 'r-1')"))
+    engine.dispose()
+    mine = Books(url, "here")
+    assert mine.known("default", "monday", "abc") == books.Written(one, record)
+    assert mine.known("rivers", "monday", "abc") is None
+    mine.put([ended(record)])
+    assert [run.run_id for run in mine.ended((), "", None, 9, projects=["default"]).runs] == ["r-1"]
+    assert mine.ended((), "", None, 9, projects=["rivers"]).runs == []
+    mine.close()
 
 
 def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import httpx
 import jsonschema
+import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -59,7 +61,22 @@ def test_a_file_is_described_before_anything_is_started(client: httpx.Client, tm
     assert plain["dimensions"][0]["spacing"] == 2
     refused = client.post("/api/v1/datasets/inspect", json={"input": "/nowhere.nc"})
     assert "/nowhere.nc" in detail(refused, 422)
+    assert "variables" not in refused.json()
     assert client.get("/api/v1/runs").json() == []
+
+
+def test_the_variables_of_a_file_are_told_also_where_one_has_to_be_named(client: httpx.Client, tmp_path: Path) -> None:
+    found = client.post("/api/v1/datasets/inspect", json={"input": "sample:flood2021"}).json()
+    assert found["variable"] == "ivt"
+    assert {"ivt", "iwv"} <= set(found["variables"])
+    values = np.arange(24.0).reshape(2, 3, 4)
+    path = tmp_path / "both.nc"
+    xr.Dataset(dict.fromkeys(("u", "v"), (("a", "b", "c"), values))).to_netcdf(path)
+    refused = client.post("/api/v1/datasets/inspect", json={"input": str(path)})
+    assert "u, v" in detail(refused, 422)
+    assert refused.json()["variables"] == ["u", "v"]
+    named = client.post("/api/v1/datasets/inspect", json={"input": str(path), "variable": "v"}).json()
+    assert (named["variable"], named["variables"]) == ("v", ["u", "v"])
 
 
 def test_the_schemas_of_segmenters_judge_their_parameters(client: httpx.Client) -> None:
@@ -105,6 +122,23 @@ def test_tables_from_here_are_those_of_the_store(client: httpx.Client, run: dict
     kept = [row for row in rows((Path(run["out"]) / "object_steps.csv").read_text())
             if row["step_object_id"] == ours[0]["object_id"]]  # fmt: skip
     assert [row["step_voxels"] for row in rows(life.text)] == [row["step_voxels"] for row in kept]
+
+
+def test_courses_are_lives_in_few_points(client: httpx.Client, run: dict[str, Any]) -> None:
+    base = f"/api/v1/runs/{run['run_id']}"
+    ids = [row["id"] for row in client.get(f"{base}/objects", params={"limit": 3}).json()["objects"]]
+    found = client.get(f"{base}/courses", params={"id": [*ids, 999_999_999]}).json()
+    assert sorted(one["id"] for one in found) == sorted(ids), "what is not there is left out"
+    for one in found:
+        life = client.get(f"{base}/objects/{one['id']}").json()["life"]
+        assert (one["first_step"], one["last_step"]) == (life[0]["step"], life[-1]["step"])
+        assert len(one["size"]) == len(one["mean"]) == min(32, one["last_step"] - one["first_step"] + 1)
+        if len(life) == len(one["size"]):
+            assert one["size"] == pytest.approx([step["area_km2"] for step in life], rel=1e-3)
+            assert one["mean"] == pytest.approx([step["mean"] for step in life], rel=1e-3)
+    assert client.get(f"{base}/courses", params={"id": list(range(1, 66))}).status_code == 422
+    assert client.get(f"{base}/courses", params={"id": [0]}).status_code == 422
+    assert client.get(f"{base}/courses").status_code == 422
 
 
 def test_tracks_are_cut_at_the_date_line(client: httpx.Client, run: dict[str, Any]) -> None:

@@ -212,11 +212,11 @@ def test_who_looks_at_a_run_that_is_cancelled_is_told_and_so_is_who_comes_later(
 
 
 def test_a_run_too_many_is_refused_until_there_is_room(path: Path) -> None:
-    with control_plane(CAVECAST_MAX_RUNS="1") as (client, _):
+    with control_plane(CAVECAST_MAX_RUNS="1", CAVECAST_MAX_QUEUED="0") as (client, _):
         run_id = start(client, **wish(path, pace_s=60))["run_id"]
         refused = client.post("/api/v1/runs", json=wish(path))
-        assert refused.status_code == 409
-        assert "max_runs is 1: wait, or cancel one first" in refused.json()["detail"]
+        assert refused.status_code == 429
+        assert "(max_queued is 0): wait, or cancel one first" in refused.json()["detail"]
         client.post(f"/api/v1/runs/{run_id}/cancel")
         run_id = start(client, **wish(path))["run_id"]
         assert ended(client, run_id)["state"] == "complete"

@@ -20,7 +20,7 @@ from streamer.control.link import NoAnswer, StreamerLink
 from streamer.keyring import make
 from streamer.wire.keys import ROLES, Role, read
 from streamer.wire.messages import Hello
-from streamer.wire.view import Camera, Input, encode_input, encode_presence
+from streamer.wire.view import Camera, Input, Opened, encode_input, encode_opened
 from tests.control.parts import CAVECAST, DEADLINE_S, children, control_plane, ended, environment, start, until, volume
 from tests.security.parties import Part, Peer, opened, streamer
 from tests.streamer.runs import spec_of
@@ -145,7 +145,7 @@ def test_a_roles_key_opens_no_other_roles_door_of_a_run(
     at = locked.listens(part)[door]
     with opened() as sockets:
         peer = Peer(sockets, at, locked.keys, "control", server)
-        peer.socket.send(encode_presence("opened")) if door == "views" else peer.say(Hello(1, "control", "c"))
+        peer.socket.send(encode_opened(Opened())) if door == "views" else peer.say(Hello(1, "control", "c"))
         assert door == "views" or peer.hears(DEADLINE_S), "the control plane's key opens it"
         wrong = sockets.dealer()
         mine = read(locked.keys / f"{role}.toml", role)

@@ -18,8 +18,10 @@ from starlette.websockets import WebSocket
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from streamer.control.relay import NOT_BINARY, RENDERER_GONE, TOO_LARGE, relay
-from streamer.wire.view import MAX_UP, Closed, Opened, decode_up
+from streamer.control.dealer import Dealer
+from streamer.control.relay import GARBAGE, NOT_BINARY, RENDERER_GONE, TOO_LARGE, relay
+from streamer.control.view_lines import ViewLine
+from streamer.wire.view import JPEG, KEEP, LAST, MAX_UP, NOTE, Closed, Frame, Opened, decode_up, encode_frame
 
 DEADLINE_S = 10.0
 OPENED, CLOSED = Opened(), Closed()
@@ -45,7 +47,7 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def bench(folder: Path) -> AsyncIterator[Bench]:
+async def bench(folder: Path, line: ViewLine | None = None) -> AsyncIterator[Bench]:
     context = zmq.asyncio.Context()
     renderer = context.socket(zmq.ROUTER)
     renderer.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -56,7 +58,7 @@ async def bench(folder: Path) -> AsyncIterator[Bench]:
 
     async def endpoint(browser: WebSocket) -> None:
         await browser.accept()
-        await relay(browser, context, address, gone)
+        await relay(browser, context, address, gone, line=line)
 
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
@@ -99,6 +101,46 @@ def test_messages_pass_both_ways_unopened_between_opened_and_closed(tmp_path: Pa
     asyncio.run(story())
 
 
+def test_what_is_kept_of_a_view_goes_both_ways_and_the_browser_hears_nothing_of_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        line = ViewLine()
+        line.tell(b"\x24first")
+        async with bench(tmp_path, line) as at, at.browser() as browser:
+            await browser.send(b"\x01said at once")
+            peer = await at.opened()
+            assert (await at.heard())[1] == b"\x24first", "before anything that the browser says"
+            assert (await at.heard())[1] == b"\x01said at once"
+            line.tell(b"\x24second")
+            assert (await at.heard())[1] == b"\x24second"
+            keep = encode_frame(Frame(KEEP, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0))
+            for state in (b"{1}", b"{2}"):
+                await at.renderer.send_multipart([peer, keep + state])
+            await at.renderer.send_multipart([peer, b"a picture"])
+            assert await asyncio.wait_for(browser.recv(), DEADLINE_S) == b"a picture"
+            assert await line.wants() == b"{2}", "the newest"
+            await browser.send(b"\x24forged")
+            assert (await closed(browser))[0] == NOT_BINARY
+            line.end()
+            assert await line.wants() is None
+
+    asyncio.run(story())
+
+
+def test_what_the_last_browser_did_is_kept_when_it_has_gone(tmp_path: Path) -> None:
+    async def story() -> None:
+        line = ViewLine()
+        async with bench(tmp_path, line) as at:
+            async with at.browser():
+                peer = await at.opened()
+            assert decode_up((await at.heard())[1]) == CLOSED
+            keep = encode_frame(Frame(KEEP, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0))
+            for message in (b"a picture on its way", keep + b"{last}"):
+                await at.renderer.send_multipart([peer, message])
+            assert await asyncio.wait_for(line.wants(), DEADLINE_S) == b"{last}"
+
+    asyncio.run(story())
+
+
 def test_each_browser_has_a_line_of_its_own(tmp_path: Path) -> None:
     async def story() -> None:
         async with bench(tmp_path) as at, at.browser() as first, at.browser() as second:
@@ -120,8 +162,8 @@ def test_each_browser_has_a_line_of_its_own(tmp_path: Path) -> None:
     [
         (b"\x01" + b"x" * MAX_UP, TOO_LARGE),
         ("text", NOT_BINARY),
-        (b"\x03\x01", NOT_BINARY),
-        (b"\x04\x01", NOT_BINARY),
+        (b"\x03\x02\x02\x00", NOT_BINARY),
+        (b"\x04\x02", NOT_BINARY),
     ],
     ids=["too long", "text", "says it has opened", "says it has closed"],
 )
@@ -131,7 +173,24 @@ def test_a_browser_that_says_what_it_may_not_is_let_go(tmp_path: Path, message: 
             peer = await at.opened()
             await browser.send(message)
             assert (await closed(browser))[0] == code
-            assert await at.heard() == (peer, b"\x04\x01"), "nothing of it reached the renderer"
+            assert await at.heard() == (peer, b"\x04\x02"), "nothing of it reached the renderer"
+
+    asyncio.run(story())
+
+
+def test_who_is_not_listened_to_any_more_is_let_go_with_the_renderers_sentence_and_nobody_else(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as at, at.browser() as rude:
+            peer = await at.opened()
+            async with at.browser() as polite:
+                other = await at.opened()
+                header = Frame(NOTE, LAST, 0, 0, 0, 0, 0, 0, 0.0, 0.0)
+                await at.renderer.send_multipart([peer, encode_frame(header) + b'{"text": "that was garbage"}'])
+                assert await closed(rude) == (GARBAGE, "that was garbage")
+                # A picture whose flags have the same bit is none of the relay's business.
+                picture = encode_frame(header._replace(codec=JPEG)) + b"pixels"
+                await at.renderer.send_multipart([other, picture])
+                assert await asyncio.wait_for(polite.recv(), DEADLINE_S) == picture
 
     asyncio.run(story())
 
@@ -165,3 +224,39 @@ def test_a_browser_that_does_not_read_holds_up_the_renderer_and_not_our_memory(t
                 assert await asyncio.wait_for(browser.recv(), DEADLINE_S) == picture
 
     asyncio.run(story())
+
+
+async def exchange(folder: Path) -> None:
+    """ZeroMQ tells of news once: whoever sends takes notice of it too, and the receiver is still to hear of it."""
+    context = zmq.asyncio.Context()
+    router = context.socket(zmq.ROUTER)
+    router.bind(f"ipc://{folder}/line")
+    socket: zmq.Socket[bytes] = zmq.Context.shadow(context).socket(zmq.DEALER)
+    socket.setsockopt(zmq.SNDHWM, 1)
+    socket.connect(f"ipc://{folder}/line")
+    dealer = Dealer(socket)
+    rounds = 300
+    try:
+
+        async def echo() -> None:
+            for _ in range(rounds):
+                peer, message = await router.recv_multipart()
+                await router.send_multipart([peer, message, b"again"])
+
+        async def say() -> None:
+            for number in range(rounds):
+                await dealer.send(b"%d " % number)
+
+        async def hear() -> list[bytes]:
+            return [await dealer.recv() for _ in range(rounds)]
+
+        heard, *_ = await asyncio.wait_for(asyncio.gather(hear(), say(), echo()), DEADLINE_S)
+        assert heard == [b"%d again" % number for number in range(rounds)]
+    finally:
+        dealer.close()
+        router.close(0)
+        context.term()
+
+
+def test_a_dealer_hears_what_came_while_it_sent(tmp_path: Path) -> None:
+    asyncio.run(exchange(tmp_path))

@@ -9,13 +9,14 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamer.control import registry as module
+from streamer.control import roster as module
 from streamer.control.folder import Folder
+from streamer.control.lives import exited
 from streamer.control.local import LocalRun
 from streamer.control.metrics import exposition
 from streamer.control.parts import Addresses, Plan
 from streamer.control.registry import Registry, open_registry
-from streamer.control.runs import Run, exited, not_begun
+from streamer.control.runs import Run, not_begun
 from streamer.lifeline import Lifeline
 from streamer.settings import Settings
 from streamer.wire.grid import Grid
@@ -35,7 +36,7 @@ def past(registry: Registry, name: str, folder: Path, lifeline: Lifeline) -> Loc
     at = Addresses("ipc:///i", "ipc:///f", "ipc:///v")
     run = LocalRun(record, plan, at, registry.settings, lifeline, registry.context)
     for _ in range(3):
-        run._life = exited(run._life, "worker-1", -9, "", 0.0)[0]
+        run._crew.life = exited(run._crew.life, "worker-1", -9, "", 0.0)[0]
     run.closed.set()
     return run
 
@@ -48,9 +49,10 @@ def test_no_counter_falls_when_runs_are_forgotten(tmp_path: Path, monkeypatch: p
         folder, lifeline = Folder(tmp_path), Lifeline()
         async with open_registry(Settings(), folder) as registry:
             for number in range(10):
-                registry._runs[f"r{number}"] = past(registry, f"r{number}", tmp_path, lifeline)
-                registry._forget()
-                text = exposition(lambda: [run.record for run in registry.all()], past=registry.forgotten).decode()
+                registry.roster._runs[f"r{number}"] = past(registry, f"r{number}", tmp_path, lifeline)
+                registry.roster.forget()
+                records, gone = [run.record for run in registry.all()], registry.roster.forgotten
+                text = exposition(lambda records=records: records, past=gone).decode()  # type: ignore[misc]
                 samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
                 seen.append({
                     one.name + one.labels.get("role", ""): one.value for one in samples if one.name.endswith("_total")

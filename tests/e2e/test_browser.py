@@ -81,13 +81,13 @@ def test_the_picture_grows_turns_within_half_a_second_and_all_count_the_same(pag
         # A drag turns it within 500 ms: from the first move to the first picture that differs, all at rest before.
         page.locator("#badge").filter(has_text="Complete").wait_for()
         until(page, "performance.now() - (window.changes.at(-1) ?? 0) > 1000")
-        before = page.evaluate("window.changes.length")
         page.mouse.move(400, 400)
         page.mouse.down()
         page.mouse.move(520, 400, steps=4)
-        until(page, f"window.changes.length > {before}")
+        # On a busy machine the refined picture of before may still come while the button goes down.
+        until(page, "window.changes.at(-1) > window.pressed[0]")
         page.mouse.up()
-        waited = page.evaluate(f"window.changes[{before}] - window.pressed[0]")
+        waited = page.evaluate("window.changes.find((at) => at > window.pressed[0]) - window.pressed[0]")
         assert 0 < waited <= 500
 
         # The number on the page is the API's and the store's.

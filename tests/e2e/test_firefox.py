@@ -9,11 +9,15 @@ import asyncio
 import json
 import shutil
 import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.e2e.whole import started
@@ -30,6 +34,17 @@ UNTIL = """new Promise((done, fail) => {{
   const look = () => ({0}) ? done(true) : performance.now() > end ? fail(new Error('never')) : setTimeout(look, 50);
   look();
 }})"""
+REFINED = (
+    "document.querySelector('#picture').dataset.still === 'true' && "
+    "document.querySelector('#picture').dataset.input === document.querySelector('#picture').dataset.asked"
+)
+SMALL = """(() => {
+  const small = document.createElement("canvas");
+  small.width = 96; small.height = 60;
+  const pen = small.getContext("2d");
+  pen.drawImage(document.querySelector("#picture"), 0, 0, 96, 60);
+  return JSON.stringify([...pen.getImageData(0, 0, 96, 60).data]);
+})()"""
 FRAME = "Number(document.querySelector('#picture').dataset.frame)"
 
 
@@ -60,37 +75,107 @@ class Firefox:
         return found["result"].get("value")
 
 
-@pytest.mark.long
-def test_a_run_grows_turns_and_counts_in_firefox(tmp_path: Path) -> None:
+@contextmanager
+def firefox(profile: Path) -> Iterator[str]:
+    """A Firefox without a window; gives the address at which it is driven."""
     path = shutil.which("firefox-esr") or shutil.which("firefox")
     assert path, "this test needs Firefox: install the package firefox-esr"
+    arguments = [path, "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"]
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stderr is not None
+        yield f"{next(line.split()[-1] for line in process.stderr if 'WebDriver BiDi listening' in line)}/session"
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.mark.long
+def test_a_run_grows_turns_and_counts_in_firefox(tmp_path: Path) -> None:
     with started("serve", "--port", "0", "--log-level", "error") as plane:
         assert plane.stdout is not None
         origin = json.loads(plane.stdout.readline())["url"]
         wanted = {"input": "sample:flood2021", "threshold": 310, "pace_s": 4, "start": "first_viewer"}
         run = httpx.post(f"{origin}/api/v1/runs", json=wanted, timeout=60).raise_for_status().json()
-        arguments = [path, "--headless", "--no-remote", "--profile", str(tmp_path), "--remote-debugging-port", "0"]
-        firefox = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        try:
-            assert firefox.stderr is not None
-            where = next(line.split()[-1] for line in firefox.stderr if "WebDriver BiDi listening" in line)
-            asyncio.run(look(f"{where}/session", origin, run))
-        finally:
-            firefox.terminate()
-            firefox.communicate(timeout=20)
+        with firefox(tmp_path) as where:
+            asyncio.run(look(where, origin, run))
 
 
-async def look(where: str, origin: str, run: dict[str, Any]) -> None:
+@pytest.mark.long
+def test_what_is_picked_stands_in_the_link_and_comes_back_in_firefox(tmp_path: Path) -> None:
+    with started("serve", "--port", "0", "--log-level", "error") as plane:
+        assert plane.stdout is not None
+        origin = json.loads(plane.stdout.readline())["url"]
+        wanted = {"input": "sample:flood2021", "threshold": 310, "layers": ["labels1", "field"]}
+        run = httpx.post(f"{origin}/api/v1/runs", json=wanted, timeout=60).raise_for_status().json()
+        with httpx.stream("GET", f"{origin}/api/v1/runs/{run['run_id']}/events", timeout=120) as events:
+            assert any('"complete"' in line for line in events.iter_lines())
+        with firefox(tmp_path) as where:
+            asyncio.run(pick(where, origin, run))
+
+
+@asynccontextmanager
+async def opened(where: str, address: str) -> AsyncIterator[Firefox]:
+    """A page in a Firefox."""
     async with connect(where, max_size=None) as socket:
         browser = Firefox(socket)
         await browser.call("session.new", capabilities={})
         await browser.call("session.subscribe", events=["log.entryAdded"])
         browser.page = (await browser.call("browsingContext.getTree"))["contexts"][0]["context"]
         await browser.call("browsingContext.setViewport", context=browser.page, viewport={"width": 1280, "height": 800})
-        await browser.call(
-            "browsingContext.navigate", context=browser.page, url=origin + run["view_url"], wait="complete"
-        )
+        await browser.call("browsingContext.navigate", context=browser.page, url=address, wait="complete")
+        yield browser
 
+
+async def point(browser: Firefox, x: int, y: int, *, press: bool = False) -> None:
+    """The pointer goes there, and presses if that is wanted."""
+    actions: list[dict[str, Any]] = [{"type": "pointerMove", "x": x, "y": y}]
+    if press:
+        actions += [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
+    pointer = {"type": "pointer", "id": "mouse", "actions": actions}
+    await browser.call("input.performActions", context=browser.page, actions=[pointer])
+
+
+async def pixels(browser: Firefox) -> NDArray[np.float64]:
+    """The refined picture, small."""
+    await browser.value(UNTIL.format(REFINED))
+    return np.array(json.loads(await browser.value(SMALL)), float)
+
+
+async def pick(where: str, origin: str, run: dict[str, Any]) -> None:
+    async with opened(where, origin + run["view_url"]) as browser:
+        await browser.value(UNTIL.format(REFINED))
+        answered = "Number(document.querySelector('#tip').dataset.answered ?? 0)"
+        for x, y in ((x, y) for y in (400, 450, 350, 500, 300) for x in (430, 400, 460, 370, 490)):
+            before = await browser.value(answered)
+            await point(browser, x, y)
+            await browser.value(UNTIL.format(f"{answered} > {before}"))
+            if not await browser.value("document.querySelector('#tip').hidden"):
+                break
+        else:
+            raise AssertionError("nothing is where the picture is")
+        named = await browser.value("document.querySelector('#tip').textContent")
+        assert "kg" in named, "the value is named"
+        await point(browser, x, y, press=True)
+        await browser.value(UNTIL.format("!document.querySelector('#chosen').hidden"))
+        chosen = await browser.value("document.querySelector('tr.chosen').dataset.id")
+        assert chosen in "".join(filter(str.isalnum, named))
+        await browser.value(UNTIL.format("location.hash.includes('selected')"))
+        mine, link = await pixels(browser), await browser.value("location.href")
+
+        await browser.call("browsingContext.reload", context=browser.page, wait="complete")
+        await browser.value(UNTIL.format(f"document.querySelector('tr.chosen')?.dataset.id === '{chosen}'"))
+        assert np.abs(await pixels(browser) - mine).mean() < 1
+        await browser.call("browsingContext.navigate", context=browser.page, url="about:blank", wait="complete")
+        await browser.call("browsingContext.navigate", context=browser.page, url=link, wait="complete")
+        await browser.value(UNTIL.format(f"document.querySelector('tr.chosen')?.dataset.id === '{chosen}'"))
+        assert np.abs(await pixels(browser) - mine).mean() < 1
+        await browser.value(UNTIL.format("document.querySelector('.spark .area')"))
+        assert browser.console == []
+
+
+async def look(where: str, origin: str, run: dict[str, Any]) -> None:
+    async with opened(where, origin + run["view_url"]) as browser:
         await browser.value(UNTIL.format("document.querySelector('#badge').textContent === 'Complete'"))
         assert await browser.value(FRAME) > 1  # it has grown while nobody touched it
         async with httpx.AsyncClient() as client:

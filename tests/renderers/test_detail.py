@@ -5,7 +5,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renderers.detail import BUDGET_S, COARSE, FULL, LEAVES, Detail
+from renderers.detail import (
+    BUDGET_S,
+    COARSE,
+    FULL,
+    LEAVES,
+    LONGEST_PATIENCE,
+    PATIENCE,
+    SLOW_S,
+    SOONER,
+    Detail,
+)
 
 
 def moved(detail: Detail, triangles: int = 1000) -> int:
@@ -56,3 +66,45 @@ def test_between_the_two_limits_the_level_stays_as_it_is(cost_s: float, coarse: 
     for _ in range(60):
         detail.drew(FULL, cost_s, 1000)
         assert moved(detail) == before
+
+
+def halved(detail: Detail) -> Detail:
+    """After coarse pictures that were slow."""
+    for _ in range(3):
+        assert not detail.half
+        detail.drew(COARSE, 2 * SLOW_S, 1000)
+    assert detail.half
+    return detail
+
+
+def halves_until_whole(detail: Detail, seconds: float) -> int:
+    """How many pictures of half the resolution there are before one of the whole is tried."""
+    count = 0
+    while detail.half:
+        detail.drew(COARSE, seconds, 1000, half=True)
+        count += 1
+        assert count < 10_000
+    return count
+
+
+def test_half_the_resolution_ends_when_the_whole_has_become_quick_again() -> None:
+    detail = halved(Detail())
+    assert halves_until_whole(detail, SLOW_S) == PATIENCE
+    detail.drew(COARSE, 0.5 * SLOW_S, 1000)
+    assert not detail.half
+    for _ in range(20):
+        detail.drew(COARSE, 0.5 * SLOW_S, 1000)
+        assert not detail.half
+
+
+def test_where_the_whole_stays_slow_it_is_tried_ever_more_seldom() -> None:
+    detail, tried = halved(Detail()), []
+    for _ in range(7):
+        tried.append(halves_until_whole(detail, SLOW_S))
+        detail.drew(COARSE, 2 * SLOW_S, 1000)
+        assert detail.half
+    assert tried == [min(PATIENCE * 2**i, LONGEST_PATIENCE) for i in range(7)]
+
+
+def test_where_even_four_times_as_much_would_be_quick_the_whole_is_tried_sooner() -> None:
+    assert halves_until_whole(halved(Detail()), 0.1 * SLOW_S) == PATIENCE // SOONER

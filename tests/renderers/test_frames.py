@@ -7,7 +7,8 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renderers.frames import DATA_INTERVAL_S, IN_FLIGHT, REST_S, Window, next_viewer
+from renderers.frames import DATA_INTERVAL_S, REST_S, Window, next_viewer
+from renderers.link import MOST_IN_FLIGHT
 from streamer.wire.view import Acknowledged, Camera, Input
 
 
@@ -73,7 +74,7 @@ def test_two_pictures_on_their_way_are_the_most_whatever_happens() -> None:
         if kind is not None:
             assert window.state is not None
             window.pictured(kind, window.state, i, 0.1 * i)
-    assert window.sent == IN_FLIGHT
+    assert window.sent == 2
     window.acknowledge(Acknowledged(2, 1.0), 2.0)
     assert window.due(2.0) == "input"
     assert window.state is not None
@@ -86,7 +87,7 @@ def test_acknowledgements_never_make_more_credit_than_there_is(acks: list[int]) 
     window.input(state(1), 0.0)
     for ack in acks:
         window.acknowledge(Acknowledged(ack, 0.0), 0.0)
-        assert 0 <= window.credit <= IN_FLIGHT
+        assert 0 <= window.credit <= MOST_IN_FLIGHT
         if window.due(0.0):
             window.pictured("input", state(1), 0, 0.0)
 
@@ -104,6 +105,19 @@ def test_stills_are_lossless_only_where_the_link_is_quick() -> None:
         window.input(state(1), 0.0)
         window.acknowledge(Acknowledged(window.pictured("input", state(1), 0, 1.0), 1.0), 1.0 + trip_s)
         assert window.lossless is lossless
+
+
+def test_a_still_that_is_kept_is_lossless_over_any_link_and_made_anew() -> None:
+    window = Window(0.0)
+    window.input(state(1), 0.0)
+    window.acknowledge(Acknowledged(window.pictured("still", state(1), 0, 1.0), 1.0), 1.4)
+    assert window.due(2.0) is None
+    window.input(state(2)._replace(exact=True), 2.0)
+    assert (window.due(2.0), window.lossless) == ("still", True), "at once: it has been at rest"
+    window.acknowledge(Acknowledged(window.pictured("still", window.state or state(2), 0, 2.1), 1.0), 2.5)
+    assert window.due(9.0) is None
+    window.input(state(3), 9.0)
+    assert not window.lossless
 
 
 def test_viewers_take_turns_and_stills_come_last_but_not_never() -> None:

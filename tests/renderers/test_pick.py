@@ -122,7 +122,7 @@ def run(window: Any) -> Iterator[Show]:
 
 
 def picture(show: Show, view: View, camera: Camera, level: int = 0) -> Pixels:
-    show.look(view, 0.0)
+    show.look(view)
     show.ripen()
     return show.draw(camera, SIDE, SIDE, level=level).copy()
 
@@ -164,7 +164,7 @@ def silhouettes(show: Show, view: View, camera: Camera) -> NDArray[np.int64]:
 def test_what_is_picked_is_what_is_seen_and_what_the_labels_name(run: Show, mode: Mode, name: str) -> None:
     camera, view = CAMERAS[mode], replace(VIEWS[name], mode=mode)
     seen = silhouettes(run, view, camera)
-    run.look(view, 0.0)
+    run.look(view)
     rng = np.random.default_rng(1)
     found = missed = strange = 0
     first, last = (0, SHAPE[0] - 1) if view.window is None else view.window
@@ -294,7 +294,7 @@ def test_a_tile_says_what_is_under_a_ray_on_the_globe_and_shows_it_in_its_corner
     with closing(Studio(wall, ["a"], offscreen=True, burn=False)) as studio:
         for event in TRUTH.events():
             studio.happen(event, 0.0)
-        studio.ripen(Scene(view, wall.head), 0.0)
+        studio.ripen(Scene(view, wall.head))
         row, column = np.argwhere(TRUTH.ids[6] > 0)[3]
         lat, lon = (np.radians(TRUTH.spec.volume.axes[i].points[at]) for i, at in ((1, row), (2, column)))
         out = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -20,27 +20,35 @@ import zmq
 
 from renderers.camera import fit
 from streamer.wire.header import decode, encode
+from streamer.wire.looking import Looking, Pointing, encode_looking, encode_pointing
 from streamer.wire.messages import Credit, Entry, Hello, Known, Message, Pulse, Welcome
+from streamer.wire.presence import At, Named, encode_at, encode_drawn, encode_named
 from streamer.wire.view import (
     FRAME_HEADER,
     JPEG,
+    LAST,
     NOTE,
     PNG,
     STILL,
+    VERSION,
     Acknowledged,
     Camera,
     Frame,
     Input,
+    Opened,
     decode_frame,
     encode_ack,
+    encode_beat,
     encode_input,
-    encode_presence,
+    encode_opened,
 )
+from streamer.wire.viewing import View
 from streamer.wire.volume import RunSpec, encode_spec
 from tests.renderers.runs import blobs, earth, pairs, payloads_of, spec_of
 
 Payloads = list[bytes]
 PATIENCE_S = 20.0
+ALONE = Opened()
 CAVECAST = str(Path(sys.executable).parent / "cavecast")
 T = TypeVar("T")
 
@@ -96,13 +104,17 @@ class Feed:
 class Viewer:
     """A browser's line: one DEALER."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, opened: Opened) -> None:
         self.socket = context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.connect(address)
-        self.socket.send(encode_presence("opened"))
+        self.socket.send(encode_opened(opened))
         self.notes: list[dict[str, object]] = []
+        self.others: list[dict[str, object]] = []
+        """Notes about who else is there."""
         self.sequence = 0
+        self.last = False
+        """Whether the last note was the renderer's last word."""
 
     def turn(self, camera: Camera, *, moving: bool = False, size: tuple[int, int] = (480, 270)) -> int:
         """Sends a camera; returns the input's number."""
@@ -117,7 +129,9 @@ class Viewer:
             raw = self.socket.recv()
             frame, body = decode_frame(raw), raw[FRAME_HEADER:]
             if frame.codec == NOTE:
-                self.notes.append(json.loads(body))
+                note = json.loads(body)
+                (self.others if "people" in note or "pointers" in note else self.notes).append(note)
+                self.last = bool(frame.flags & LAST)
                 continue
             found.append((frame, body))
             if acknowledge:
@@ -144,8 +158,8 @@ class Rig:
         assert ready["ready"] == "renderer"
         self.views = str(ready["views"])
 
-    def viewer(self) -> Viewer:
-        viewer = Viewer(self.context, self.views)
+    def viewer(self, opened: Opened = ALONE) -> Viewer:
+        viewer = Viewer(self.context, self.views, opened)
         self.sockets.append(viewer.socket)
         return viewer
 
@@ -250,6 +264,50 @@ def test_no_more_than_two_pictures_are_on_their_way_to_a_viewer_that_does_not_an
     assert newest[0].input == slow.sequence
 
 
+def test_each_viewer_has_a_look_of_his_own_and_what_he_points_at_is_named(rig: Rig) -> None:
+    one, other = rig.viewer(), rig.viewer()
+    above = fit(480, 270, (0.0, np.pi / 2))
+    for viewer in (one, other):
+        viewer.turn(above)
+    end = len(rig.feed.log)
+    plainly = wait_for(rig, other, lambda frame: frame.position == end and bool(frame.flags & STILL))
+
+    # A look takes its number from the same row as inputs, and a picture says that it shows it.
+    one.sequence += 1
+    one.socket.send(encode_looking(Looking(one.sequence, View("map", time=2.0)), VERSION))
+    mapped = wait_for(rig, one, lambda frame: frame.input == one.sequence)
+    assert mapped[0].step == 2
+
+    def at_step_2() -> dict[str, object] | None:
+        one.pictures()
+        return next((note for note in one.notes if when(note) == 2), None)
+
+    told = rig.until(at_step_2, one)
+    assert told["text"] == ""
+    number = other.turn(above._replace(distance=above.distance * 1.001))
+    again = wait_for(rig, other, lambda frame: frame.input == number and bool(frame.flags & STILL))
+    assert abs(len(again[1]) - len(plainly[1])) < 0.2 * len(plainly[1]), "the other's picture is the other's"
+
+    # Every object that is drawn can be pointed at: some place of the picture shows one.
+    found = {}
+    for n, (x, y) in enumerate((x, y) for x in np.linspace(0.3, 0.7, 7) for y in np.linspace(0.3, 0.7, 7)):
+        other.socket.send(encode_pointing(Pointing(n, x, y), VERSION))
+
+        def answered(n: int = n) -> dict[str, object] | None:
+            other.pictures()
+            return next((note for note in other.notes if note.get("pointed") == n), None)
+
+        found[n] = rig.until(answered, other)["found"]
+    seen = [one for one in found.values() if isinstance(one, dict)]
+    assert seen
+    assert all(one["id"] > 0 and 0 <= one["first"] <= one["voxel"][0] <= one["last"] < SHAPE[0] for one in seen)
+
+
+def when(note: dict[str, object]) -> object:
+    told = note.get("when")
+    return told["step"] if isinstance(told, dict) else None
+
+
 def test_garbage_drops_its_sender_with_a_note_and_nobody_else(rig: Rig) -> None:
     rude, polite = rig.viewer(), rig.viewer()
     rude.turn(fit(480, 270), moving=True)
@@ -263,11 +321,28 @@ def test_garbage_drops_its_sender_with_a_note_and_nobody_else(rig: Rig) -> None:
         return True if any("closed this view" in str(note.get("text")) for note in rude.notes) else None
 
     rig.until(told, rude, polite)
+    assert rude.last
+    assert not polite.last
     rude.turn(fit(480, 270, (1.0, 0.2)), moving=True)
     number = polite.turn(fit(480, 270, (1.0, 0.2)), moving=True)
     wait_for(rig, polite, lambda frame: frame.input == number)
     assert not rude.pictures()
     assert rig.process.poll() is None
+
+
+def test_a_viewer_that_asks_whether_anybody_is_there_is_answered(rig: Rig) -> None:
+    viewer = rig.viewer()
+    rig.until(
+        lambda: (
+            viewer.pictures() or any(note["settled"] and note["state"] == "complete" for note in viewer.notes) or None
+        ),
+        viewer,
+    )
+    rig.until(lambda: True if not viewer.socket.poll(400) else viewer.pictures() and None, viewer)
+    heard = len(viewer.notes)
+    viewer.socket.send(encode_beat())
+    rig.until(lambda: viewer.pictures() or (True if len(viewer.notes) > heard else None), viewer)
+    assert viewer.notes[-1] == viewer.notes[-2]
 
 
 def test_the_feed_is_never_ahead_of_the_credit_and_is_taken_up_where_it_stopped(rig: Rig) -> None:
@@ -367,3 +442,50 @@ def test_a_renderer_whose_streamer_stays_away_ends_with_a_sentence_if_it_is_told
     assert ended.stderr.splitlines()[-1] == (
         f"cavecast: nothing was heard from the streamer at {nobody} for 1 s (--patience)"
     )
+
+
+def test_a_viewer_that_draws_no_pointers_gets_no_more_and_holds_nobody_back(rig: Rig) -> None:
+    def told(viewer: Viewer, what: str) -> list[Any]:
+        viewer.pictures()
+        return [note[what] for note in viewer.others if what in note]
+
+    # Who is heard of first is number 1, and lines that are made one after the other need not come in that order.
+    ada = rig.viewer(Opened("talk"))
+    rig.until(lambda: told(ada, "people") or None, ada)
+    quick, slow = (rig.viewer(Opened("talk")) for _ in range(2))
+    everybody = (ada, quick, slow)
+    for viewer in everybody:
+        viewer.turn(fit(480, 270))
+    ada.socket.send(encode_named(Named("Ada"), VERSION))
+
+    def known() -> bool | None:
+        lists = [told(viewer, "people") for viewer in everybody]
+        return (
+            all(found and found[-1]["all"][0]["name"] == "Ada" and len(found[-1]["all"]) == 3 for found in lists)
+            or None
+        )
+
+    rig.until(known, *everybody)
+    drawn = 0
+    for n in range(1, 401):
+        ada.socket.send(encode_at(At((n / 400, -0.25)), VERSION))
+        if n % 100:
+            continue
+        at = [1, n / 400, -0.25]
+
+        def newest(at: list[float] = at) -> bool | None:
+            nonlocal drawn
+            found = told(quick, "pointers")
+            for _ in range(len(found) - drawn):
+                quick.socket.send(encode_drawn(VERSION))
+            drawn = len(found)
+            return (bool(found) and found[-1] == [at]) or None
+
+        rig.until(newest, *everybody)
+    assert len(told(slow, "pointers")) == 1, "it has not drawn them"
+    assert len(told(quick, "pointers")) < 100, "the newest, not all"
+    assert told(ada, "pointers") == []
+    number = ada.turn(fit(480, 270, (1.0, 0.2)), moving=True)
+    wait_for(rig, ada, lambda frame: frame.input == number)
+    slow.socket.send(encode_drawn(VERSION))
+    rig.until(lambda: told(slow, "pointers")[-1] == [[1, 1.0, -0.25]] or None, slow)

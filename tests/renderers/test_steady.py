@@ -94,14 +94,14 @@ def rows_of(rows: Rows) -> NDArray[np.uint64]:
 
 def opened(window: Any, run: Run, view: View = VIEWS["cube"]) -> Show:
     show = Show(window, steady=True)
-    show.look(view, 0.0)
+    show.look(view)
     show.happen(Started(run.spec), 0.0)
     return show
 
 
 def picture(show: Show, view: View, level: int = 0) -> Pixels:
     assert show.theatre is not None
-    show.look(view, 0.0)
+    show.look(view)
     show.theatre.detail(level)
     show.ripen()
     camera = CUBE if view.mode == "cube" else ABOVE

@@ -15,12 +15,14 @@ from renderers.camera import VIEW_ANGLE, eye_of, fit
 from renderers.entries import Arrived, Started
 from renderers.legend import Facts
 from renderers.picture import SHIFTS, Blend, jpeg, png
+from renderers.scene import Scene
 from renderers.show import Show
 from renderers.vtk_scene import Theatre
 from renderers.vtk_window import describe, open_window
 from streamer.wire.codec import Labels
 from streamer.wire.colour import object_colour
 from streamer.wire.view import Camera
+from streamer.wire.viewing import View
 from streamer.wire.volume import RunSpec, Volume
 from tests.renderers.runs import axis, blobs, earth, pairs, piece_of, plain, spec_of
 
@@ -270,9 +272,12 @@ def test_a_png_and_a_jpeg_hold_the_picture() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
     raw = png(pixels)
     assert raw.startswith(b"\x89PNG\r\n\x1a\n")
-    at = raw.index(b"IDAT")
-    length = int.from_bytes(raw[at - 4 : at], "big")
-    rows = np.frombuffer(zlib.decompress(raw[at + 4 : at + 4 + length]), np.uint8).reshape(37, 1 + 3 * 53)
+    data, at = b"", 8
+    while at < len(raw):
+        length, kind = int.from_bytes(raw[at : at + 4], "big"), raw[at + 4 : at + 8]
+        data += raw[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
+        at += 12 + length
+    rows = np.frombuffer(zlib.decompress(data), np.uint8).reshape(37, 1 + 3 * 53)
     assert (np.cumsum(rows[:, 1:], axis=0, dtype=np.uint8).reshape(pixels.shape) == pixels).all()
     soft = np.repeat(np.repeat(pixels[:5, :7], 8, 0), 8, 1)
     assert np.abs(simplejpeg.decode_jpeg(jpeg(soft, 95)).astype(int) - soft).mean() < 4
@@ -280,3 +285,51 @@ def test_a_png_and_a_jpeg_hold_the_picture() -> None:
 
 def test_the_opengl_has_a_name(window: Any) -> None:
     assert describe(window)
+
+
+def test_viewers_with_different_marks_take_turns_and_each_sees_what_a_fresh_show_would(window: Any) -> None:
+    labels = blobs((24, 24, 24), level=0.8)
+    spec = spec_of(plain(labels.shape), (8, 8, 8))
+    ids = [0, *(one for one, _ in largest(spec, labels))]
+    looks = [
+        View(), View(selected=(ids[1],)), View(selected=(ids[2],)), View(selected=(ids[1],), isolate=True),
+        View(selected=(ids[2],), isolate=True), View(selected=(ids[1], ids[3])),
+    ]  # fmt: skip
+    show = show_of(window, spec, labels)
+    rng = np.random.default_rng(5)
+    seen: dict[int, set[int]] = {}
+    for n in [*range(len(looks)), *rng.integers(0, len(looks), 30).tolist()]:
+        show.look(looks[n])
+        seen.setdefault(n, set()).add(zlib.crc32(show.draw(fit(WIDTH, HEIGHT), WIDTH, HEIGHT).tobytes()))
+    close(show)
+    for n, pictures in seen.items():
+        fresh = show_of(window, spec, labels)
+        fresh.look(looks[n])
+        assert pictures == {zlib.crc32(fresh.draw(fit(WIDTH, HEIGHT), WIDTH, HEIGHT).tobytes())}, looks[n]
+        close(fresh)
+    assert len({min(pictures) for pictures in seen.values()}) == len(looks), "each look is another picture"
+
+
+def largest(spec: RunSpec, labels: Labels) -> tuple[tuple[int, int], ...]:
+    """The largest objects."""
+    scene = Scene(spec.grid)
+    for chunk in range(spec.grid.size):
+        scene.arrive(piece_of(spec.grid, chunk, labels))
+    return scene.largest(3)
+
+
+def test_looks_that_are_kept_for_their_turn_are_few(window: Any) -> None:
+    labels = blobs((24, 24, 24), level=0.8)
+    spec = spec_of(plain(labels.shape), (8, 8, 8))
+    show = show_of(window, spec, labels)
+    ids = [one for one, _ in largest(spec, labels)]
+    assert show.theatre is not None
+    show.draw(fit(WIDTH, HEIGHT), WIDTH, HEIGHT)
+    sizes = []
+    for n in range(40):
+        marks = tuple(ids[: 1 + n % 3]) if n % 2 else (1 + n,)
+        show.look(View(selected=marks, isolate=n % 4 == 1, opacity=1.0))
+        sizes.append(show.theatre.nbytes)
+    assert max(sizes[20:]) <= max(sizes[:20])
+    assert max(sizes) < 2.5 * sizes[0]
+    close(show)

@@ -81,7 +81,7 @@ def show(window: Any) -> Iterator[Show]:
 
 def picture(show: Show, view: View, camera: Camera = ABOVE) -> Pixels:
     assert show.theatre is not None
-    show.look(view, 0.0)
+    show.look(view)
     show.ripen()
     return show.theatre.draw(camera, SIDE, SIDE, BARE).copy()
 
@@ -120,10 +120,10 @@ def test_a_step_on_earth_is_that_of_the_time_cursor(show: Show, mode: Any) -> No
         assert has(late, east) > 100
     assert has(late, west) == 0
     assert show.theatre is not None
-    show.look(View(mode), 0.0)
+    show.look(View(mode))
     assert show.theatre.step == 14, "the newest with something in it"
     assert show.theatre.moment == "1959-01-03 18:00"
-    show.look(View(mode, window=(2, 5)), 0.0)
+    show.look(View(mode, window=(2, 5)))
     assert show.theatre.step == 5
 
 
@@ -131,7 +131,7 @@ def test_a_merge_and_a_late_chunk_change_the_step_that_is_shown(window: Any) -> 
     labels, spec = two_boxes(), spec_of(earth(SHAPE), (16, 18, 18), (False, False, True))
     labels[1:7, 6:12, 23:31] = 2
     show = Show(window)
-    show.look(View("map", time=3), 0.0)
+    show.look(View("map", time=3))
     show.happen(Started(spec), 0.0)
     ids = (int(piece_of(spec.grid, 0, labels).ids[0]), int(piece_of(spec.grid, 1, labels).ids[0]))
     seen = []
@@ -162,7 +162,7 @@ def test_views_are_changed_without_making_a_surface_again_and_back(show: Show) -
     assert np.array_equal(picture(show, View()), first)
     assert show.theatre.extractions == made
     version = show.version
-    show.look(View(placement=Placement(size=7.0)), 0.0)
+    show.look(View(placement=Placement(size=7.0)))
     assert show.version == version, "where the scene stands in a room is no matter of the scene"
 
 
@@ -301,7 +301,7 @@ def test_the_field_is_drawn_as_it_is_asked_for_and_the_legend_says_what_it_means
         picture(show, replace(sliced, mode="map", field=FieldLook(d, "fire"))) for d in ("off", "slice")
     )
     assert np.abs(ground.astype(int) - coloured).max(axis=2).mean() > 5
-    show.look(View(field=FieldLook("slice", "nobody's")), 0.0)
+    show.look(View(field=FieldLook("slice", "nobody's")))
     show.ripen()
     assert show.note()["text"] == ""
 

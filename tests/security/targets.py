@@ -18,8 +18,10 @@ from streamer.wire.block import (
 from streamer.wire.grid import Grid
 from streamer.wire.header import Refused, decode, encode
 from streamer.wire.keys import BadKeys, judge, parse
+from streamer.wire.looking import Looking, Pointing, encode_looking, encode_pointing
 from streamer.wire.messages import Commit, Hello, Lease
-from streamer.wire.view import decode_up
+from streamer.wire.view import VERSION, decode_up
+from streamer.wire.viewing import Plane, View
 from tests.streamer.runs import made, spec_of
 
 SPEC = spec_of((4, 6, 6), (2, 3, 3))
@@ -87,6 +89,9 @@ def pieces_of(target: Callable[[bytes], str]) -> Iterator[bytes]:
     elif target is block:
         yield from (bytes(raw) for raw in MADE[0][1])
     elif target is view:
-        yield b"\x02\x01" + bytes(2) + np.array([7], "<u4").tobytes() + np.array([1.5], "<f4").tobytes()
+        look = View("map", time=2.5, selected=(4, 5), planes=(Plane((0.5, 0.0, 0.0), (-1.0, 0.0, 0.0)),))
+        yield encode_looking(Looking(3, look), VERSION)
+        yield encode_pointing(Pointing(3, 0.5, 0.25), VERSION)
+        yield b"\x02\x02" + bytes(2) + np.array([7], "<u4").tobytes() + np.array([1.5], "<f4").tobytes()
     else:
         yield b'role = "worker"\npublic = "' + b"0" * 40 + b'"\nsecret = "' + b"0" * 40 + b'"\n[peers]\nstreamer = ""\n'

@@ -15,7 +15,7 @@ import xarray as xr
 import zarr
 
 from inference_workers.samples import SAMPLES, Sample
-from inference_workers.source import InputError, Inspection
+from inference_workers.source import InputError, Inspection, SeveralVariables
 from inference_workers.source.inspection import is_transport
 from tests.source.making import EAST, NORTH, globe, hours, look, noise, write
 
@@ -193,9 +193,11 @@ def test_what_a_file_says_of_itself_is_shown_as_one_harmless_line_of_bounded_len
 
 def test_several_variables_need_a_name(tmp_path: Path) -> None:
     path = write(several(), tmp_path / "a.nc")
-    with pytest.raises(InputError, match=r"several three-dimensional variables \(v, w\)"):
+    with pytest.raises(SeveralVariables, match=r"several three-dimensional variables \(v, w\)") as refused:
         look(path)
-    assert look(path, variable="w").volume.variable == "w"
+    assert refused.value.variables == ("v", "w")
+    found = look(path, variable="w")
+    assert (found.volume.variable, found.variables) == ("w", ("v", "w"))
 
 
 def four(sizes: int) -> xr.Dataset:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from streamer.hub import Hub, Send
+from streamer.measures import thinned
 from streamer.record import BadLog
 from streamer.relay import Relay
 from streamer.wire.block import PARTS
@@ -39,7 +40,7 @@ from streamer.wire.messages import (
     Table,
     Welcome,
 )
-from streamer.wire.status import COMMITTED, FAILED, LEASED, PENDING, ObjectPage, RunStatus
+from streamer.wire.status import COMMITTED, COURSE_POINTS, FAILED, LEASED, PENDING, Course, ObjectPage, RunStatus
 from streamer.wire.volume import decode_spec
 from tests.streamer.runs import (
     PLENTY,
@@ -474,7 +475,28 @@ def test_questions_about_the_run_are_answered() -> None:
     page = msgspec.msgpack.decode(answer.payloads[0], type=ObjectPage)
     assert answer.message == Table(9)
     assert (len(page.objects), page.total) == (3, found.objects)
+    ids = [one.id for one in page.objects]
+
+    def told(*of: int) -> list[Course]:
+        (payload,) = only(hub.feed(b"c", AskTable(10, courses_of=of), [], 4)).payloads
+        return msgspec.msgpack.decode(payload, type=list[Course])
+
+    nobody = next(one for one in range(1, SPEC.grid.voxels) if one not in ids)
+    assert told(nobody) == told(0) == told(SPEC.grid.voxels + 1) == []
+    courses = told(0, -1, (1 << 63) + 5, nobody, *reversed(ids), *ids)
+    assert [one.id for one in courses] == sorted(ids)
+    assert all(len(one.size) == len(one.mean) <= COURSE_POINTS for one in courses)
     assert "start, pause, resume and cancel" in refusal(hub.feed(b"c", Command("stop"), [], 4)).reason
+
+
+def test_a_life_is_thinned_to_means_of_equal_parts_and_gaps_are_nothing() -> None:
+    step, values = np.array([3, 4, 7]), np.array([2.0, 4.0, 9.0])
+    assert thinned(step, values, 32).tolist() == [2.0, 4.0, 0.0, 0.0, 9.0]
+    assert thinned(step, values, 2).tolist() == [3.0, 9.0]
+    assert thinned(step, values, 1).tolist() == [5.0]
+    assert thinned(step[:0], values[:0], 32).tolist() == []
+    long = np.arange(1000)
+    assert thinned(long, long.astype(float), 32).tolist() == sorted(thinned(long, long.astype(float), 32))
 
 
 def test_a_pause_grants_nothing_and_does_not_count_as_time_at_work() -> None:

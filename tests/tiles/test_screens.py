@@ -152,12 +152,13 @@ def test_an_output_without_the_drivers_two_buffers_and_groups_shows_one_picture_
             shown = house.start("tile", *part, address, "--tile", "a", "--swap-group", "--save", str(folder))
             house.ready(shown)
             Desk(house, address).view(View(pattern=True))
-            screens.until(0, lambda seen: there(seen, "a").max() > 200, "a picture")
-            pictures[stereo] = there(screens.seen(0), "a").copy()
+            # A new window may be white for a moment and dark after it: the pattern has its letters' many shades.
+            seen = screens.until(0, lambda seen: len(np.unique(there(seen, "a"))) > 20, "the pattern")
+            pictures[stereo] = there(seen, "a").copy()
             shown.terminate()
             assert shown.wait(60) == 0
             said = house.log(shown)
         assert said.count("the driver has no GLX_NV_swap_group: the software barrier is all") == 1
         assert said.count("the driver has no quad-buffered stereo here") == (stereo == "quad-buffer")
         assert "WARN|" not in said
-    assert pictures["mono"].max() > 200
+    assert all(picture.max() > 200 for picture in pictures.values())

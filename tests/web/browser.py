@@ -10,7 +10,7 @@ from tests.web.server import BITS, BLOCK, Fake
 
 SHOWN = f"""() => {{
   const canvas = document.getElementById("picture");
-  if (!canvas.dataset.frame) return null;
+  if (!canvas?.dataset.frame) return null;
   const strip = Object.assign(document.createElement("canvas"), {{width: {BITS * BLOCK}, height: 1}});
   const pen = strip.getContext("2d", {{willReadFrequently: true}});
   pen.drawImage(canvas, 0, canvas.height - {BLOCK // 2}, {BITS * BLOCK}, 1, 0, 0, {BITS * BLOCK}, 1);
@@ -63,10 +63,10 @@ CONTRAST = """() => {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const poor = [];
-  for (const element of document.querySelectorAll("#viewer *")) {
+  for (const element of document.querySelectorAll("main *")) {
     const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
     if (!own || !element.checkVisibility({visibilityProperty: true})) continue;
-    if (element.closest(".unseen, dialog, #waiting")) continue;
+    if (element.closest(".unseen, dialog:not([open]), #waiting, option")) continue;
     const behind = [];
     for (let e = element; e; e = e.parentElement) behind.unshift(getComputedStyle(e).backgroundColor);
     const a = light(over(behind)), b = light(over([...behind, getComputedStyle(element).color]));

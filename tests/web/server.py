@@ -14,25 +14,55 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import simplejpeg
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, HTTPException, Query, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
+from inference_workers.segmenter import catalogue
+from inference_workers.source import InputError, InspectRequest, SeveralVariables, inspect
+from renderers.picture import png
+from streamer.control.access.shown import ProjectShown
+from streamer.control.answers import as_json, problem
+from streamer.control.booking import Inspection, described
+from streamer.control.catalog_routes import Look
+from streamer.control.openapi import System, WallEntry
+from streamer.control.said import Line
+from streamer.control.schema import RunRequest
 from streamer.control.security import HEADERS
-from streamer.wire.view import JPEG, KEY, NOTE, STILL, Acknowledged, Frame, Input, decode_up, encode_frame
+from streamer.wire.looking import Looking, Pointing
+from streamer.wire.presence import At, Drawn, Named, Said, Wish
+from streamer.wire.view import (
+    JPEG,
+    KEY,
+    NOTE,
+    PNG,
+    STILL,
+    Acknowledged,
+    Beat,
+    Frame,
+    Handed,
+    Input,
+    Video,
+    decode_up,
+    encode_frame,
+)
 
 WEB = Path(__file__).parents[2] / "display_clients" / "web"
+VIEWING = "cavecast.view"
+Message = Input | Acknowledged | Beat | Handed | Looking | Pointing | Said
+MESSAGES = (Input, Acknowledged, Beat, Handed, Looking, Pointing, Named, At, Wish, Drawn)
 BITS, BLOCK = 16, 8
 """The mark: so many blocks of so many pixels, the highest bit first, at the left of the lowest rows."""
 
 
 def picture(state: Input) -> bytes:
-    """A JPEG of the size asked for, whose blocks spell the input's number."""
+    """A picture of the size asked for, whose blocks spell the input's number: a JPEG, or without loss if asked."""
     y, x = np.mgrid[0 : state.height, 0 : state.width]
     pixels = np.empty((state.height, state.width, 3), np.uint8)
     pixels[..., 0] = 40 + 30 * np.sin(x / 60 + 3 * state.camera.azimuth)
@@ -41,6 +71,8 @@ def picture(state: Input) -> bytes:
     for i in range(BITS):
         bit = state.sequence >> (BITS - 1 - i) & 1
         pixels[-BLOCK:, i * BLOCK : (i + 1) * BLOCK] = 255 * bit
+    if state.exact:
+        return png(pixels)
     return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), 90, "RGB", "444", True))
 
 
@@ -58,6 +90,11 @@ def object_row(i: int, *, final: bool = True) -> dict[str, object]:
     }  # fmt: skip
 
 
+def life_step(i: int) -> dict[str, object]:
+    """One step of a made-up life."""
+    return {"step": i, "voxels": 40 + i, "area_km2": 1e5 * i, "mean": 500.0 + i, "max": 900.0, "y": 10.0, "x": 30.0}
+
+
 class Fake:
     """The run that is served, and the journal of what its viewers said.  Set what is to be seen, then ``tell``."""
 
@@ -66,9 +103,28 @@ class Fake:
         self.draw: Callable[[Input], bytes] = picture
         self.inputs: list[Input] = []
         self.acks: list[int] = []
+        self.looks: list[Looking] = []
+        self.questions: list[Pointing] = []
+        self.said: list[Said] = []
+        """What viewers said of themselves, their pointers and wishes included."""
+        self.handed: list[int] = []
+        self.others: list[dict[str, object]] = []
+        """Notes that are to be sent, each once and by itself."""
+        self.there: dict[str, object] | None = None
+        """What is wherever somebody points."""
+        self.more: dict[str, object] = {}
+        """What notes say besides their text."""
         self.most_in_flight = 0
         self.viewers = 0
+        self.seats: list[str] = []
+        """What each viewer came with; empty: no seat of before."""
+        self.refused_seat = ""
+        self.mute = False
+        """It hears and says nothing, as on a dead line."""
+        self.beats = 0
         self.asked: list[tuple[str, float]] = []
+        self.courses: list[list[int]] = []
+        """The objects whose courses were asked for, by question."""
         self.cancelled = False
         self.refusing = False
         self.note_text = ""
@@ -76,6 +132,23 @@ class Fake:
         self.changed = threading.Condition()
         self.states = [0] * 64
         self.objects: list[dict[str, object]] = []
+        self.past: list[dict[str, Any]] = []
+        """Runs of before, newest first; all older than the one that is served."""
+        self.me: dict[str, Any] = {
+            "account": "local", "name": "local", "email": "", "means": "local", "administrator": True,
+            "projects": {"default": "admin"},
+        }  # fmt: skip
+        self.issuers: list[dict[str, str]] = []
+        """At whom one could sign in: if there are any, nobody is known yet."""
+        self.projects: list[ProjectShown] = []
+        self.walls: list[WallEntry] = []
+        self.lines: list[Line] = []
+        self.wishes: list[tuple[str | None, dict[str, Any]]] = []
+        """The runs that were asked for: the key and the request."""
+        self.refusals: list[tuple[int, str]] = []
+        """How the next requests for a run are refused."""
+        self.slow_s = 0.0
+        """So long a run takes to be started."""
         self.run: dict[str, Any] = {
             "run_id": run_id, "state": "running", "error": None, "remarks": [], "created": "2026-01-05T10:00:00Z",
             "title": "Atmospheric water vapour, a month (simulation)", "variable": "ivt", "units": "kg m-1 s-1",
@@ -111,40 +184,82 @@ class Fake:
         with self.changed:
             assert self.changed.wait_for(until, deadline_s), f"{what} did not happen in {deadline_s:g} s"
 
-    def note(self, message: Input | Acknowledged) -> None:
+    def other(self) -> dict[str, object] | None:
+        """The next note that is to be sent by itself."""
+        with self.changed:
+            self.changed.notify_all()
+            return self.others.pop(0) if self.others else None
+
+    def came_with(self, seat: str) -> None:
+        """A viewer has come."""
+        with self.changed:
+            self.seats.append(seat)
+            self.changed.notify_all()
+
+    def note(self, message: Message) -> None:
         """A viewer has said something."""
         with self.changed:
-            if isinstance(message, Input):
-                self.inputs.append(message)
-            else:
-                self.acks.append(message.frame)
+            match message:
+                case Beat():
+                    self.beats += 1
+                case Input():
+                    self.inputs.append(message)
+                case Acknowledged():
+                    self.acks.append(message.frame)
+                case Looking():
+                    self.looks.append(message)
+                case Pointing():
+                    self.questions.append(message)
+                case Handed():
+                    self.handed.append(message.to)
+                case _:
+                    self.said.append(message)
             self.changed.notify_all()
 
 
 async def stream(fake: Fake, browser: WebSocket) -> None:
     """One viewer: a picture for the newest input whenever fewer than the window are unacknowledged."""
     newest: Input | None = None
-    said = ""
+    said: dict[str, object] = {"text": ""}
+    await say(browser, 0, {"seat": f"token-{len(fake.seats)}"})
     shown = sent = acknowledged = 0
     while True:
         message = decode_up(await browser.receive_bytes())
-        assert isinstance(message, Input | Acknowledged)
+        if isinstance(message, Video):
+            continue  # all its pictures are JPEG, whatever the page decodes
+        assert isinstance(message, MESSAGES)
         fake.note(message)
-        if isinstance(message, Input):
+        if fake.mute:
+            continue
+        if isinstance(message, Beat):
+            said = {}
+        elif isinstance(message, Input):
             newest = message
-        else:
+        elif isinstance(message, Looking):
+            newest = newest and newest._replace(sequence=message.sequence, look=message.view)
+        elif isinstance(message, Pointing):
+            await say(browser, sent, {"pointed": message.number, "found": fake.there})
+        elif isinstance(message, Acknowledged):
             acknowledged = max(acknowledged, message.frame)
         if newest is not None and newest.sequence != shown and sent - acknowledged < fake.window:
             sent += 1
             shown = newest.sequence
             flags = KEY if newest.moving else KEY | STILL
-            head = Frame(JPEG, flags, sent, shown, 0, 2, newest.width, newest.height, 1.5, 0.5)
+            codec = PNG if newest.exact else JPEG
+            head = Frame(codec, flags, sent, shown, 0, 2, newest.width, newest.height, 1.5, 0.5)
             await browser.send_bytes(encode_frame(head) + fake.draw(newest))
             fake.most_in_flight = max(fake.most_in_flight, sent - acknowledged)
-        if said != fake.note_text:
-            said = fake.note_text
-            note = Frame(NOTE, 0, sent, 0, 0, 2, 0, 0, 0.0, 0.0)
-            await browser.send_bytes(encode_frame(note) + json.dumps({"text": said}).encode())
+        while (other := fake.other()) is not None:
+            await say(browser, sent, other)
+        if said != {"text": fake.note_text, **fake.more}:
+            said = {"text": fake.note_text, **fake.more}
+            await say(browser, sent, said)
+
+
+async def say(browser: WebSocket, sent: int, note: dict[str, object]) -> None:
+    """A note."""
+    header = Frame(NOTE, 0, sent, 0, 0, 2, 0, 0, 0.0, 0.0)
+    await browser.send_bytes(encode_frame(header) + json.dumps(note).encode())
 
 
 def application(fake: Fake) -> FastAPI:
@@ -153,6 +268,8 @@ def application(fake: Fake) -> FastAPI:
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Any) -> Any:
+        if fake.issuers and request.url.path.startswith("/api/v1/"):
+            return problem(401, "Sign in first.")
         response = await call_next(request)
         response.headers.update(HEADERS)
         return response
@@ -168,9 +285,25 @@ def application(fake: Fake) -> FastAPI:
     async def run_page(run_id: str) -> HTMLResponse:
         return page("../")
 
+    @app.get("/api/v1/me")
+    async def me() -> dict[str, Any]:
+        return fake.me
+
+    @app.get("/auth/issuers")
+    async def issuers() -> list[dict[str, str]]:
+        return fake.issuers
+
     @app.get("/api/v1/runs")
-    async def runs() -> list[dict[str, Any]]:
-        return [fake.run]
+    async def runs(
+        state: Annotated[list[str] | None, Query()] = None, q: str = "", before: str = "", limit: int = 100
+    ) -> list[dict[str, Any]]:
+        found = [fake.run, *fake.past]
+        if before:
+            found = found[[run["run_id"] for run in found].index(before) + 1 :]
+        fit = [run for run in found if (not state or run["state"] in state) and q.lower() in run["title"].lower()]
+        return fit[:limit]
+
+    add_starting(app, fake)
 
     def known(run_id: str) -> None:
         if run_id != fake.run_id:
@@ -205,6 +338,21 @@ def application(fake: Fake) -> FastAPI:
             raise HTTPException(503, "the streamer does not answer")
         return {"total": len(fake.objects), "objects": fake.objects[:limit]}
 
+    @app.get("/api/v1/runs/{run_id}/objects/{object_id}")
+    async def one_object(run_id: str, object_id: int) -> dict[str, object]:
+        found = next((row for row in fake.objects if row["id"] == object_id), None)
+        if found is None:
+            raise HTTPException(404, f"run {run_id} has no object {object_id}; it may have merged into another")
+        return {"total": len(fake.objects), "objects": [found], "life": [life_step(i) for i in range(5, 25)]}
+
+    @app.get("/api/v1/runs/{run_id}/courses")
+    async def courses(run_id: str, id: Annotated[list[int], Query(max_length=64)]) -> list[dict[str, object]]:
+        fake.courses.append(id)
+        return [
+            {"id": one, "first_step": 5, "last_step": 24, "size": [1e5 * i for i in range(5, 25)], "mean": [500.0] * 20}
+            for one in id
+        ]
+
     @app.get("/api/v1/runs/{run_id}/chunks")
     async def chunks(run_id: str) -> dict[str, object]:
         fake.asked.append(("chunks", time.monotonic()))
@@ -218,7 +366,13 @@ def application(fake: Fake) -> FastAPI:
 
     @app.websocket("/api/v1/runs/{run_id}/view")
     async def view(browser: WebSocket, run_id: str) -> None:
-        await browser.accept()
+        offered = browser.scope["subprotocols"]
+        await browser.accept(VIEWING if VIEWING in offered else None)
+        seats = [text for text in offered if text != VIEWING]
+        fake.came_with(seats[0] if seats else "")
+        if seats and fake.refused_seat:
+            await browser.close(4403, fake.refused_seat)
+            return
         if run_id != fake.run_id:
             await browser.close(4404, f"there is no run {run_id}")
             return
@@ -230,9 +384,61 @@ def application(fake: Fake) -> FastAPI:
     return app
 
 
+def add_starting(app: FastAPI, fake: Fake) -> None:
+    """What the form that starts a run asks for: inputs and segmenters are looked at in earnest, nothing is started."""
+
+    @app.get("/api/v1/segmenters")
+    def segmenters() -> Response:
+        return as_json(catalogue())
+
+    @app.post("/api/v1/datasets/inspect")
+    def inspect_dataset(look: Look) -> Response:
+        try:
+            found = inspect(InspectRequest(look.input, look.variable))
+        except SeveralVariables as why:
+            return problem(422, str(why), why.variables)
+        except InputError as why:
+            return problem(422, str(why))
+        return as_json(described(msgspec.convert(msgspec.to_builtins(found), Inspection)))
+
+    @app.get("/api/v1/walls")
+    async def walls() -> Response:
+        return as_json(fake.walls)
+
+    @app.get("/api/v1/projects")
+    async def projects() -> Response:
+        return as_json(fake.projects)
+
+    @app.get("/api/v1/system")
+    async def system() -> Response:
+        return as_json(
+            System(
+                version="1.0.0", launcher="local", runs=1, max_runs=8, queued=0, max_queued=1000, workers=2,
+                max_workers=16, cores=8, keys=False, packages={},
+            )
+        )  # fmt: skip
+
+    @app.post("/api/v1/runs")
+    async def start_run(request: Request) -> Response:
+        asked = await request.json()
+        RunRequest.model_validate(asked)
+        fake.wishes.append((request.headers.get("idempotency-key"), asked))
+        if fake.refusals:
+            return problem(*fake.refusals.pop(0))
+        await asyncio.sleep(fake.slow_s)
+        return as_json(fake.run, 201)
+
+    @app.get("/api/v1/runs/{run_id}/logs")
+    async def logs(run_id: str, lines: int, part: str = "") -> Response:
+        return as_json([line for line in fake.lines if part in ("", line.part)][-lines:])
+
+
 @contextmanager
-def serving(fake: Fake, port: int = 0, prefix: str = "") -> Iterator[str]:
-    """Serves on a loopback port until left; then all connections are cut.  Gives the address, prefix included."""
+def serving(fake: Fake, port: int = 0, prefix: str = "", tls: tuple[Path, Path] | None = None) -> Iterator[str]:
+    """Serves on a loopback port until left; then all connections are cut.  Gives the address, prefix included.
+
+    ``tls``: a certificate and its key; then whoever looks hangs up first.
+    """
     app = application(fake)
     if prefix:
         outer = FastAPI()
@@ -248,13 +454,16 @@ def serving(fake: Fake, port: int = 0, prefix: str = "") -> Iterator[str]:
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         lifespan="off",
-        timeout_graceful_shutdown=0,
+        # Under TLS a connection that is cut is still there when the loop ends: those who came are to have left.
+        timeout_graceful_shutdown=0 if tls is None else 10,
+        ssl_certfile=None if tls is None else str(tls[0]),
+        ssl_keyfile=None if tls is None else str(tls[1]),
     )
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, name="page-server")
     thread.start()
     try:
-        yield f"http://127.0.0.1:{door.getsockname()[1]}{prefix}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{door.getsockname()[1]}{prefix}"
     finally:
         server.should_exit = True
         thread.join(20)

@@ -174,3 +174,19 @@ def test_objects_that_cannot_be_had_any_more_are_said_to_be_gone(page: Page, add
     fake.progress(20, 0, state="cancelled")
     page.goto(f"{address}/view/{fake.run_id}")
     expect(page.locator("#objects-caption")).to_have_text("No longer to be had")
+
+
+def test_keys_are_listed_where_one_asks_for_them(page: Page, address: str, fake: Fake, complaints: list[str]) -> None:
+    fake.progress(12, 2)
+    open_run(page, address, fake)
+    page.locator("#picture").focus()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#keys")).to_be_hidden()
+    page.get_by_label("Search the objects").press("?")
+    expect(page.locator("#keys")).to_be_hidden()
+    page.get_by_role("button", name="Keys", exact=True).click()
+    expect(page.locator("#keys")).to_contain_text("turn; with shift move")
+    expect(page.locator("#truth")).to_contain_text("newest chunk")
+    assert complaints == []

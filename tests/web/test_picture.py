@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.web.browser import drag, middle, open_run, shown, until_shown
-from tests.web.server import Fake, serving
+from tests.web.server import Fake, picture, serving
 
 pytestmark = pytest.mark.browser
 
@@ -26,7 +26,7 @@ def test_a_frame_is_on_the_canvas_in_its_real_pixels(
     assert box is not None
     size = page.evaluate("() => { const c = document.getElementById('picture'); return [c.width, c.height]; }")
     assert size == [round(box["width"]), round(box["height"])]
-    expect(page.locator("#connection")).to_have_text("Live")
+    expect(page.locator("#connection")).to_have_text("Connected")
     expect(page.locator("#waiting")).to_be_hidden()
     assert complaints == []
 
@@ -69,7 +69,7 @@ def test_keys_and_buttons_move_the_camera(page: Page, address: str, fake: Fake) 
     fake.wait(lambda: fake.inputs[-1].camera.azimuth < home.azimuth, "a turn by key")
     page.keyboard.press("+")
     fake.wait(lambda: fake.inputs[-1].camera.distance < home.distance, "a zoom by key")
-    page.get_by_role("button", name="Map").click()
+    page.get_by_role("button", name="Top").click()
     fake.wait(lambda: fake.inputs[-1].camera.elevation > 1.57, "the view from above")
     page.get_by_role("button", name="Fit").click()
     fake.wait(lambda: fake.inputs[-1].camera == home, "the fit")
@@ -131,11 +131,54 @@ def test_the_page_comes_back_by_itself_with_the_same_camera(page: Page, fake: Fa
     fake.inputs.clear()
     with serving(fake, int(address.rpartition(":")[2])):
         fake.wait(lambda: bool(fake.inputs), "the viewer's return", 15)
-        expect(page.locator("#connection")).to_have_text("Live")
+        expect(page.locator("#connection")).to_have_text("Connected")
         expect(page.locator("#trouble")).to_be_hidden()
         until_shown(page, fake.inputs[0].sequence)
         assert fake.inputs[0].camera == camera
+        assert fake.seats == ["", "seat.token-1"], "it comes with the token of its seat"
         page.goto("about:blank")
+
+
+def test_a_seat_that_is_not_kept_is_said_and_the_page_comes_without_it(page: Page, fake: Fake) -> None:
+    with serving(fake) as address:
+        open_run(page, address, fake)
+    fake.refused_seat = "the token of the seat has expired: open the view anew"
+    fake.inputs.clear()
+    with serving(fake, int(address.rpartition(":")[2])):
+        fake.wait(lambda: bool(fake.inputs), "the viewer's return", 15)
+        expect(page.locator("#connection")).to_have_text("Connected")
+        expect(page.locator("#complaints")).to_contain_text("the token of the seat has expired")
+        assert fake.seats == ["", "seat.token-1", ""]
+        page.goto("about:blank")
+
+
+def test_a_renderer_that_is_silent_is_asked_and_a_dead_line_is_left(page: Page, address: str, fake: Fake) -> None:
+    page.clock.install()
+    open_run(page, address, fake)
+    page.clock.run_for(21_000)
+    fake.wait(lambda: fake.beats == 1, "the page's question")
+    expect(page.locator("#connection")).to_have_text("Connected")
+    page.clock.run_for(15_000)
+    assert (fake.beats, fake.viewers) == (1, 1), "it was answered"
+    fake.mute = True
+    page.clock.run_for(10_000)
+    fake.wait(lambda: fake.beats == 2, "the page's second question")
+    page.clock.run_for(12_000)
+    fake.mute = False
+    page.clock.run_for(9_000)
+    fake.wait(lambda: len(fake.seats) == 2, "the viewer's return")
+    assert fake.seats == ["", "seat.token-1"]
+
+
+def test_a_page_that_is_loaded_anew_shows_what_it_showed(page: Page, address: str, fake: Fake) -> None:
+    open_run(page, address, fake)
+    drag(page, -90, 30)
+    fake.wait(lambda: not fake.inputs[-1].moving, "the end of the drag")
+    camera = fake.inputs[-1].camera
+    fake.inputs.clear()
+    page.reload()
+    fake.wait(lambda: bool(fake.inputs), "the page's first input")
+    assert fake.inputs[0].camera == camera
 
 
 def test_the_screenshot_is_the_picture(page: Page, address: str, fake: Fake) -> None:
@@ -148,6 +191,12 @@ def test_the_screenshot_is_the_picture(page: Page, address: str, fake: Fake) -> 
     size = page.evaluate("() => { const c = document.getElementById('picture'); return [c.height, c.width]; }")
     assert list(saved.shape[:2]) == size
     assert saved.std() > 5
+    # What was on the screen was a JPEG; what is kept is without loss: asked for once, and for this picture only.
+    exact = next(state for state in fake.inputs if state.exact)
+    assert np.array_equal(saved, np.asarray(Image.open(io.BytesIO(picture(exact))).convert("RGB")))
+    page.locator("#picture").focus()
+    page.keyboard.press("ArrowLeft")
+    fake.wait(lambda: fake.inputs[-1].sequence > exact.sequence and not fake.inputs[-1].exact, "the next picture")
 
 
 def test_before_the_first_picture_the_page_says_what_it_waits_for(page: Page, address: str, fake: Fake) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from streamer.control.cluster.affinity import NEEDED
 from streamer.control.cluster.jobs import checked
-from streamer.control.cluster.names import RUN_ID, SPEC_HASH, name
+from streamer.control.cluster.names import ENDED_AT, RUN_ID, SPEC_HASH, name
 from streamer.control.cluster.plan import NotPossible, Object
 
 MERGE_PATCH = "application/merge-patch+json"
@@ -16,7 +18,7 @@ MOST_RENDERERS = 64
 class Patch(NamedTuple):
     """A merge patch of one object."""
 
-    kind: Literal["Job", "Deployment"]
+    kind: Literal["Job", "Deployment", "StatefulSet", "ConfigMap", "DaemonSet"]
     name: str
     body: Object
 
@@ -32,6 +34,35 @@ def scale_renderers(run_id: str, count: int) -> Patch:
     if not 0 <= count <= MOST_RENDERERS:
         raise NotPossible(f"{count} renderers are not possible: give 0 to {MOST_RENDERERS}")
     return Patch("Deployment", name(run_id, "renderers"), {"spec": {"replicas": count}})
+
+
+def scale_streamer(run_id: str, count: int) -> Patch:
+    """The streamer, or none: its log stays on its volume."""
+    assert count in (0, 1), count
+    return Patch("StatefulSet", name(run_id, "streamer"), {"spec": {"replicas": count}})
+
+
+def start_relay(run_id: str, number: int) -> Patch:
+    """A relay, of a run that is served again; its copy is had again from the streamer."""
+    return Patch("Deployment", name(run_id, f"relay-{number}"), {"spec": {"replicas": 1}})
+
+
+def ended(run_id: str, at: str) -> Patch:
+    """Writes into a run's root when it ended (ISO 8601)."""
+    return Patch("ConfigMap", name(run_id, "run"), {"metadata": {"annotations": {ENDED_AT: at}}})
+
+
+def seats(run_id: str, number: int, old: Mapping[str, str], new: Mapping[str, str]) -> Patch:
+    """Who shows what of a wall from now on; nodes that have gone lose their key."""
+    data = {**dict.fromkeys(old.keys() - new.keys()), **new}
+    return Patch("ConfigMap", name(run_id, f"seats-{number}"), {"data": data})
+
+
+def placed(run_id: str, number: int, terms: Sequence[Object]) -> Patch:
+    """On which nodes a wall's tiles are from now on (``affinity.terms``)."""
+    affinity = {"nodeAffinity": {NEEDED: {"nodeSelectorTerms": list(terms)}}}
+    body = {"spec": {"template": {"spec": {"affinity": affinity}}}}
+    return Patch("DaemonSet", name(run_id, f"wall-{number}"), body)
 
 
 def delete(root: Object) -> Object:

@@ -91,8 +91,8 @@ def of_part(plan: ClusterPlan, part: str, role: Role) -> list[str]:
 
 def of_conductor(plan: ClusterPlan, wall: WallPlan) -> list[str]:
     """The arguments of ``cavecast`` for a wall's conductor."""
-    feed = door(plan, relay_part(plan, wall.behind), FEED)
-    ways = ["--feed", feed, "--listen", f"{EVERYWHERE}:{WALL}", "--deadline-ms", f"{wall.deadline_ms:g}"]
+    feed = ["--feed", door(plan, relay_part(plan, wall.behind), FEED)] if wall.follows else []
+    ways = [*feed, "--listen", f"{EVERYWHERE}:{WALL}", "--deadline-ms", f"{wall.deadline_ms:g}"]
     return ["conductor", "--wall", f"{WALL_FOLDER}/{WALL_FILE}", *ways, "--keys", f"{KEYS}/renderer.toml"]
 
 

@@ -17,7 +17,7 @@ import structlog
 from streamer.control.cluster.connections import Watch
 from streamer.control.cluster.engine import Engine
 from streamer.control.cluster.hearing import Hearing, ListAll, Object, Rules, State, WaitUntil
-from streamer.control.cluster.troubles import Expired, Trouble, Unanswered
+from streamer.control.cluster.troubles import Expired, NotAllowed, Trouble, Unanswered
 
 MOST_REQUESTS = 8
 """So many requests are under way at once."""
@@ -57,6 +57,7 @@ class Follower:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._watch: Watch | None = None
+        self._denied = ""
         self.thread = threading.Thread(target=self._run, name=f"follow {kind}", daemon=True)
 
     def state(self, name: str, namespace: str = "") -> State:
@@ -82,6 +83,18 @@ class Follower:
         """What stands in the way of knowing, in a sentence; empty where nothing does."""
         with self._lock:
             return self._hearing.words(self._clock.now())
+
+    def trouble(self) -> str:
+        """Why the collection is not known as it is now, without a time; empty where it is."""
+        with self._lock:
+            if self._hearing.in_touch(self._clock.now()):
+                return ""
+            return self._hearing.trouble or f"{self.kind} objects have not been heard of yet"
+
+    def denied(self) -> str:
+        """Why the collection may not be listed, in a sentence, if the server has said so; empty otherwise."""
+        with self._lock:
+            return "" if self._hearing.in_touch(self._clock.now()) else self._denied
 
     def stop(self) -> None:
         """Ends the thread; does not wait for it."""
@@ -143,6 +156,7 @@ class Follower:
             return
         with self._lock:
             before = self._hearing.trouble
+            self._denied = str(trouble) if isinstance(trouble, NotAllowed) else ""
             self._hearing.failed(
                 str(trouble), self._clock.now(), expired=isinstance(trouble, Expired),
                 retry_after_s=trouble.retry_after_s,
@@ -176,7 +190,6 @@ class ClusterLine:
 
         def finish(result: Answer | None, error: BaseException | None) -> None:
             self._room.release()
-            self._requests.discard(thread)
             if answer.cancelled():
                 return
             if error is not None:
@@ -196,11 +209,13 @@ class ClusterLine:
         if self._closed:
             self._room.release()
             raise Unanswered("the line to the cluster is closed")
-        self._requests.add(thread)
         try:
             thread.start()
         except RuntimeError as error:  # the process may have no more threads
             finish(None, Unanswered(f"the API server cannot be asked: {error}"))
+        else:
+            # One that has answered is still there for a moment, and is waited for on closing as well.
+            self._requests = {one for one in self._requests if one.is_alive()} | {thread}
         return await answer
 
     def follow(self, kind: str, selector: str = "", namespace: str = "") -> Follower:

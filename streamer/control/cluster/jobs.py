@@ -13,7 +13,7 @@ from streamer.control.cluster.commands import of_part
 from streamer.control.cluster.plan import ClusterPlan, NotPossible, Object
 from streamer.control.cluster.pods import Part, template
 from streamer.control.cluster.root import metadata
-from streamer.control.runs import WRONG_USE
+from streamer.control.lives import WRONG_USE
 from streamer.wire.line import NOT_HEARD
 
 MOST_WORKERS = 1024

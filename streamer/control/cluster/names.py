@@ -16,8 +16,15 @@ PREFIX = "cc"
 RUN_LABEL = "cavecast/run"
 PART_LABEL = "cavecast/part"
 ROLE_LABEL = "app.kubernetes.io/component"
+INSTALLATION_LABEL = "cavecast/installation"
+"""Whose runs they are: two control planes of one namespace leave each other's alone."""
 RUN_ID = "cavecast/run-id"
 SPEC_HASH = "cavecast/spec-hash"
+ENDED_AT = "cavecast/ended-at"
+WALL = "cavecast/wall"
+"""Of what a run has for a wall alone: the wall's name."""
+ALL_WALLS = "*"
+"""In its place: what all walls of a run share.  No wall can be called so."""
 MANAGED_BY = {"app.kubernetes.io/name": "cavecast", "app.kubernetes.io/managed-by": "cavecast"}
 _PLAIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SHORTENED = re.compile(r".*-h[0-9a-f]{8}")
@@ -46,9 +53,10 @@ def run_labels(run_id: str) -> dict[str, str]:
     return {"app.kubernetes.io/managed-by": "cavecast", RUN_LABEL: slug(run_id)}
 
 
-def labels(run_id: str, role: str, part: str = "") -> dict[str, str]:
+def labels(run_id: str, role: str, part: str = "", installation: str = "") -> dict[str, str]:
     """The labels of an object of a run."""
-    return {**MANAGED_BY, ROLE_LABEL: role, PART_LABEL: part or role, RUN_LABEL: slug(run_id)}
+    whose = {INSTALLATION_LABEL: installation} if installation else {}
+    return {**MANAGED_BY, **whose, ROLE_LABEL: role, PART_LABEL: part or role, RUN_LABEL: slug(run_id)}
 
 
 def selector(run_id: str, part: str) -> dict[str, str]:

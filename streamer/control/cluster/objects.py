@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from streamer.control.cluster import jobs, policies, serving, streaming, walls
+from streamer.control.cluster.names import ALL_WALLS, name
 from streamer.control.cluster.plan import ClusterPlan, Object
 from streamer.control.cluster.root import owned, root
 from streamer.wire.volume import RunSpec
@@ -24,21 +25,37 @@ def first(spec: RunSpec, plan: ClusterPlan) -> Object:
 
 
 def rest(
-    plan: ClusterPlan, made: Object, keys: Mapping[str, str], seats: Sequence[Mapping[str, str]] = ()
+    plan: ClusterPlan, made: Object, keys: Mapping[str, str], seats: Sequence[Mapping[str, str] | None] = ()
 ) -> list[Object]:
     """All else, owned by the root as it was ``made``.
 
     ``keys``: for each role the file that ``cavecast keys`` makes; ``seats``: for each wall who shows what
-    (``seating.seat``).  Policies come before pods, so that none is ever without.  Raises NotPossible.
+    (``seating.seat``), None if that is not known yet.  Policies come before pods, so that none is ever without.
+
+    Raises NotPossible.
     """
-    found = [serving.keys(plan, keys), streaming.claim(plan), *policies.policies(plan), *serving.services(plan)]
-    numbers = range(1, len(plan.walls) + 1)
-    for number, given in zip(numbers, seats, strict=True):
-        found += [walls.wall_map(plan, number), walls.seats_map(plan, number, given)]
+    bare = msgspec.structs.replace(plan, walls=())
+    found = [serving.keys(plan, keys), streaming.claim(plan), *policies.policies(plan), *serving.services(bare)]
     found += [streaming.streamer(plan), *streaming.relays(plan), jobs.workers(plan)]
     found += [*serving.renderers(plan), *jobs.archive(plan)]
-    for number in numbers:
-        found += [walls.conductor(plan, number), walls.tiles(plan, number)]
+    return [*owned(found, made), *for_walls(plan, made, seats)]
+
+
+def for_walls(plan: ClusterPlan, made: Object, seats: Sequence[Mapping[str, str] | None]) -> list[Object]:
+    """What a run has because of its walls, owned by the root as it was ``made``; it comes and goes with them.
+
+    ``seats``: as for ``rest``.  Raises NotPossible.
+    """
+    found = [walls.marked(one, ALL_WALLS) for one in policies.wall_policies(plan)]
+    met = {one["metadata"]["name"]: one for one in serving.services(plan)}
+    for wall, given in zip(plan.walls, seats, strict=True):
+        tiles = walls.tiles(plan, wall)
+        its = [
+            *policies.tracker_policies(plan, wall), met[name(plan.run_id, walls.conductor_part(wall.number))],
+            walls.wall_map(plan, wall), walls.seats_map(plan, wall, given or {}), walls.conductor(plan, wall),
+            tiles if given is None else walls.placed(tiles, given),
+        ]  # fmt: skip
+        found += [walls.marked(one, wall.name) for one in its]
     return owned(found, made)
 
 

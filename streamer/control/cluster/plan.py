@@ -136,6 +136,8 @@ class WallPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A wall that shows the run: one pod on each of its display nodes."""
 
     name: str
+    number: int = 1
+    """Among the walls that the run is shown on; names of objects end with it, since walls may be called anyhow."""
     text: str
     """The wall's file, TOML."""
     seats: tuple[Seat, ...]
@@ -155,6 +157,8 @@ class WallPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The file on the node that lets its owner use the X server, if one is needed."""
     behind: str = ""
     """The relay that the tiles follow; the streamer if empty."""
+    follows: bool = True
+    """Whether they follow a run at all: a test pattern does not."""
     trackers: tuple[Opening, ...] = ()
     """Where the packets of trackers come from, and to which ports of the conductor."""
     deadline_ms: float = 250.0
@@ -189,6 +193,8 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     run_id: str
     namespace: str
+    installation: str = ""
+    """Whose run it is, as a label of all its objects."""
     streamer: Pod
     workers: Workers
     controllers: Controllers
@@ -200,6 +206,7 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True):
     behind: str = ""
     """The relay whose feed the renderers follow; the streamer's if empty."""
     walls: tuple[WallPlan, ...] = ()
+    """Those that it is shown on now: they come and go."""
     kept: Kept = Kept()
     hold: bool = False
     pace_s: float = 0.0

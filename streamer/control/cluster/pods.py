@@ -43,7 +43,7 @@ class Part(NamedTuple):
 def template(plan: ClusterPlan, pod: Pod, part: Part) -> Object:
     """The template of a part's pods.  Raises NotPossible."""
     metadata: Object = {
-        "labels": {**pod.labels, **labels(plan.run_id, part.role, part.part)},
+        "labels": {**pod.labels, **labels(plan.run_id, part.role, part.part, plan.installation)},
         "annotations": {**pod.annotations, RUN_ID: plan.run_id},
     }
     return {"metadata": metadata, "spec": _spec(plan, pod, part)}

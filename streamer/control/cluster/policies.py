@@ -6,12 +6,12 @@ of this run.  What the network lets through still has to have the right key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from streamer.control.cluster.commands import FEED, INGEST, VIEWS, WALL
 from streamer.control.cluster.names import ROLE_LABEL, RUN_LABEL, name, run_labels, selector, slug
-from streamer.control.cluster.plan import ClusterPlan, Object, Opening
+from streamer.control.cluster.plan import ClusterPlan, Object, Opening, WallPlan
 from streamer.control.cluster.root import metadata
 from streamer.control.cluster.walls import conductor_part
 
@@ -50,9 +50,34 @@ def ways(plan: ClusterPlan) -> list[Way]:
 
 
 def policies(plan: ClusterPlan) -> list[Object]:
-    """The NetworkPolicies of a run."""
+    """The NetworkPolicies of a run, whether it is shown on walls or not."""
     found = [_policy(plan, "deny", {}, [], []), _policy(plan, "dns", {}, None, [_dns(plan)])]
-    all_ways = ways(plan)
+    return found + _of_roles(plan, [way for way in ways(plan) if not _for_walls(way)])
+
+
+def wall_policies(plan: ClusterPlan) -> list[Object]:
+    """Those that are added while it is shown on any walls."""
+    opened = [way for way in ways(plan) if _for_walls(way)]
+    parts = {"streamer": "wallfeed", "relay": "wallrelay"}
+    return _of_roles(plan, opened, parts) if plan.walls else []
+
+
+def tracker_policies(plan: ClusterPlan, wall: WallPlan) -> list[Object]:
+    """That of one wall's trackers, if it has any."""
+    if not wall.trackers:
+        return []
+    ingress, egress = ([_opened(way, one) for one in wall.trackers] for way in ("from", "to"))
+    pods = selector(plan.run_id, conductor_part(wall.number))
+    return [_policy(plan, f"trackers-{wall.number}", pods, ingress, egress)]
+
+
+def _for_walls(way: Way) -> bool:
+    return way.source == "tile" or way.target == "conductor"
+
+
+def _of_roles(plan: ClusterPlan, all_ways: list[Way], parts: Mapping[str, str] | None = None) -> list[Object]:
+    """A policy for each role that has a part in these ways; ``parts`` are other names than the roles'."""
+    found = []
     roles = sorted({one for way in all_ways for one in (way.source, way.target)} - {CONTROL})
     for role in roles:
         ingress = [
@@ -63,13 +88,8 @@ def policies(plan: ClusterPlan) -> list[Object]:
         ]
         if role in TO_DATA and plan.data:
             egress += [_opened("to", one) for one in plan.data]
-        found.append(_policy(plan, role, {ROLE_LABEL: role}, ingress, egress))
-    for number, wall in enumerate(plan.walls, 1):
-        if wall.trackers:
-            ingress, egress = ([_opened(way, one) for one in wall.trackers] for way in ("from", "to"))
-            found.append(
-                _policy(plan, f"trackers-{number}", selector(plan.run_id, conductor_part(number)), ingress, egress)
-            )
+        part = (parts or {}).get(role, role)
+        found.append(_policy(plan, part, {ROLE_LABEL: role}, ingress, egress))
     return found
 
 

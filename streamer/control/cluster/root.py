@@ -22,16 +22,41 @@ MOST_BYTES = 1_000_000
 
 
 def fixed(plan: ClusterPlan) -> ClusterPlan:
-    """The plan without what may change while the run goes on: how many workers and renderers."""
+    """The plan without what may change while the run goes on: how many workers and renderers, and which walls."""
     workers = msgspec.structs.replace(plan.workers, count=1)
     renderers = msgspec.structs.replace(plan.renderers, count=1) if plan.renderers is not None else None
-    return msgspec.structs.replace(plan, workers=workers, renderers=renderers)
+    return msgspec.structs.replace(plan, workers=workers, renderers=renderers, walls=())
 
 
 def spec_hash(spec: RunSpec, plan: ClusterPlan) -> str:
     """32 hexadecimal digits that stand for the run's specification and plan."""
-    raw = msgspec.json.encode([spec, fixed(plan)], order="deterministic")
-    return hashlib.sha256(raw).hexdigest()[:32]
+    return hash_of(_written(spec), _written(fixed(plan)))
+
+
+def hash_of(spec: str, plan: str) -> str:
+    """The same of what stands in a root: also of one that another version of CaveCast has made."""
+    return hashlib.sha256(f"[{spec},{plan}]".encode()).hexdigest()[:32]
+
+
+def _written(record: RunSpec | ClusterPlan) -> str:
+    return msgspec.json.encode(record, order="deterministic").decode()
+
+
+def read(root: Object, spec: RunSpec) -> ClusterPlan:
+    """The plan by which a run's objects were made, from its root.  Raises NotPossible if that is not of this run."""
+    name_of, data = root["metadata"]["name"], root.get("data") or {}
+    kept, planned = str(data.get(SPEC_KEY, "")), str(data.get(PLAN_KEY, ""))
+    annotations = root["metadata"].get("annotations") or {}
+    if annotations.get(RUN_ID) != spec.run_id or annotations.get(SPEC_HASH) != hash_of(kept, planned):
+        raise NotPossible(f"ConfigMap {name_of} is not the root of run {spec.run_id}, or was changed: delete that run")
+    try:
+        same = msgspec.json.decode(kept, type=RunSpec) == spec
+        plan = msgspec.json.decode(planned, type=ClusterPlan)
+    except msgspec.MsgspecError as why:
+        raise NotPossible(f"ConfigMap {name_of} holds what this CaveCast does not read: {why}") from None
+    if not same:
+        raise NotPossible(f"ConfigMap {name_of} holds another specification of run {spec.run_id}: delete that run")
+    return plan
 
 
 def root(spec: RunSpec, plan: ClusterPlan) -> Object:
@@ -39,8 +64,8 @@ def root(spec: RunSpec, plan: ClusterPlan) -> Object:
     if spec.run_id != plan.run_id:
         raise NotPossible(f"the plan is for run {plan.run_id}, the specification is of {spec.run_id}")
     data = {
-        SPEC_KEY: msgspec.json.encode(spec).decode(),
-        PLAN_KEY: msgspec.json.encode(fixed(plan), order="deterministic").decode(),
+        SPEC_KEY: _written(spec),
+        PLAN_KEY: _written(fixed(plan)),
     }
     size = sum(len(value.encode()) for value in data.values())
     if size > MOST_BYTES:
@@ -58,7 +83,7 @@ def metadata(plan: ClusterPlan, part: str, role: str, extra: dict[str, str] | No
     return {
         "name": name(plan.run_id, part),
         "namespace": plan.namespace,
-        "labels": {**(extra or {}), **labels(plan.run_id, role, part)},
+        "labels": {**(extra or {}), **labels(plan.run_id, role, part, plan.installation)},
         "annotations": {RUN_ID: plan.run_id},
     }
 

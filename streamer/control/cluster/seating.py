@@ -55,11 +55,12 @@ def seat(wall: WallPlan, nodes: Sequence[DisplayNode] | None, before: Mapping[st
     ``nodes``: those that the selector finds, or None if they may not be listed; ``before``: the seats so far.
     """
     if nodes is None:
-        return _blind(wall)
+        return _blind(wall, before or {})
     said: list[str] = []
     named = {one.name for one in wall.seats}
     seats: dict[str, str] = {}
     taken: dict[str, str] = {}
+    sat = before or {}
 
     def give(node: str, place: str) -> None:
         seats[node], taken[place] = place, node
@@ -71,19 +72,21 @@ def seat(wall: WallPlan, nodes: Sequence[DisplayNode] | None, before: Mapping[st
         claims = [node for node in free if node.is_called(one.host)]
         # Whoever is called exactly so comes before those of whom that is the first part of their name.
         exact = [node for node in claims if one.host in (node.name, node.host)]
-        claims = exact or claims
+        # A picture stays where it is, however another node comes to be called; then the node's own name counts.
+        claims = sorted(exact or claims, key=lambda node: (sat.get(node.name) != one.name, node.name != one.host, node))
         if len(claims) > 1:
             names = " and ".join(node.name for node in claims)
             said.append(
                 f"{names} both claim {one.name} of wall {wall.name}, whose file calls its host {one.host}: only "
-                f"{claims[0].name} shows it; write the node's whole name into the wall's file"
+                f"{claims[0].name} shows it; write that node's whole name into the wall's file, or take the wall's "
+                f"labels or a wrong label {HOSTNAME} from the other"
             )
         if claims:
             give(claims[0].name, one.name)
             free = [node for node in free if node not in claims]
     hosted = {one.name for one in wall.seats if one.host}
     for node in [*free]:
-        place = (before or {}).get(node.name, "")
+        place = sat.get(node.name, "")
         if place in named - hosted and place not in taken:
             give(node.name, place)
             free.remove(node)
@@ -105,8 +108,8 @@ def seat(wall: WallPlan, nodes: Sequence[DisplayNode] | None, before: Mapping[st
     return Seating(seats, tuple(said))
 
 
-def _blind(wall: WallPlan) -> Seating:
-    """Without a list of nodes the hosts of the file are taken to be the nodes' names."""
+def _blind(wall: WallPlan, before: Mapping[str, str]) -> Seating:
+    """Without a list of nodes the hosts of the file are taken to be the nodes' names; others stay as they sat."""
     seats: dict[str, str] = {}
     said = []
     for one in wall.seats:
@@ -120,6 +123,8 @@ def _blind(wall: WallPlan) -> Seating:
         elif one.host:
             seats[one.host] = one.name
     nameless = [one.name for one in wall.seats if not one.host]
+    seats |= {node: place for node, place in before.items() if place in nameless and node not in seats}
+    nameless = [place for place in nameless if place not in seats.values()]
     if nameless:
         said.append(
             f"the nodes of wall {wall.name} may not be listed, so nothing can be shown on {_few(nameless)}: name hosts "

@@ -32,12 +32,12 @@ def doors(plan: ClusterPlan) -> dict[str, tuple[str, dict[str, int]]]:
     found |= {f"relay-{number}": ("relay", {"feed": FEED}) for number in range(1, len(plan.relays) + 1)}
     if plan.renderers is not None:
         found["renderers"] = ("renderer", {"views": VIEWS})
-    found |= {conductor_part(number): ("conductor", {"wall": WALL}) for number in range(1, len(plan.walls) + 1)}
+    found |= {conductor_part(wall.number): ("conductor", {"wall": WALL}) for wall in plan.walls}
     return found
 
 
 def services(plan: ClusterPlan) -> list[Object]:
-    """A Service for each part that others connect to.
+    """A Service for each part that others connect to, in the order of ``doors``.
 
     That of the renderers has no address of its own, so that the control plane sees each of them.
     """

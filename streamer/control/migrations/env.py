@@ -1,4 +1,4 @@
-"""Alembic's way to the database: over the connection that ``streamer.control.books`` has opened."""
+"""Alembic's way to the database: over the connection that ``streamer.control.database`` has opened."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from streamer.control.cluster import objects
 from streamer.control.cluster.plan import (
     Archive,
@@ -126,7 +128,7 @@ def everything(run_id: str = "rivers-1a2b3c4d") -> ClusterPlan:
             Relay(name="far_away", pod=control, of="wall"),
         ),
         behind="wall",
-        walls=(wall(), wall("desk", "none", ("desk-1", "desk-2.example.org"))),
+        walls=(wall(), msgspec.structs.replace(wall("desk", "none", ("desk-1", "desk-2.example.org")), number=2)),
         kept=Kept(durability="group", retain_gb=20.0, shard=(4, 2, 2)),
         hold=True,
         pace_s=30.0,

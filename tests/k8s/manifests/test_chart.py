@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -16,9 +17,12 @@ import pytest
 import yaml
 
 from streamer.cli import load
-from streamer.control.cluster.objects import KINDS
+from streamer.control.access import config as access_config
+from streamer.control.cluster.leadership import LEADS_LABEL
 from streamer.control.cluster.plan import Gpu, Needs, Object
 from streamer.control.cluster.quantity import check, resources
+from streamer.control.cluster.site import parse
+from streamer.control.security import check_listening
 from streamer.settings import PREFIX, Settings
 from tests.control.parts import control_plane, environment
 from tests.k8s.manifests.restricted import violations
@@ -95,7 +99,7 @@ def test_every_values_file_passes_lint_and_makes_valid_objects_of_one_namespace(
     check("the chart", Needs(requests=container["resources"]["requests"], limits=container["resources"]["limits"]))
     assert deployment["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
     assert one(things, "PrometheusRule")["spec"] == yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
-    board = one(things, "ConfigMap")["data"]["cavecast.json"]
+    (board,) = [e["data"]["cavecast.json"] for e in things if e["metadata"]["name"] == "cavecast-dashboard"]
     assert json.loads(board) == json.loads((CHART / "files" / "dashboard.json").read_text())
 
 
@@ -147,62 +151,173 @@ def test_the_probes_see_a_real_control_plane_and_that_there_is_none(rendered: Ca
     assert probed(port) != 0
 
 
-def test_what_cannot_be_done_yet_is_off_and_there_is_no_launcher_to_choose(
-    rendered: Callable[..., list[Object]],
-) -> None:
+def test_nobody_is_let_in_and_runs_are_processes_unless_told_otherwise(rendered: Callable[..., list[Object]]) -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
-    off = values["notYet"]
-    assert not any((off["access"]["enabled"], off["cluster"]["enabled"], off["database"]["existingSecret"]))
-    assert "launcher" not in json.loads((CHART / "values.schema.json").read_text())["properties"]
-    # Templates of what is still to come make nothing by themselves.
+    assert not values["access"]["enabled"]
+    assert values["launcher"] == Settings.model_fields["launcher"].default
     made = {each["kind"] for each in rendered()}
-    assert not made & {"Role", "RoleBinding", "ClusterRole", "Service", "Ingress", "ServiceMonitor"}
+    assert not made & {"Role", "RoleBinding", "ClusterRole", "Service", "Ingress", "ServiceMonitor", "Secret"}
 
 
-def test_the_rights_that_are_prepared_are_those_that_the_objects_of_runs_need(
-    rendered: Callable[..., list[Object]],
+def test_several_control_planes_share_a_database_and_start_runs_in_namespaces_of_their_own(
+    rendered: Callable[..., list[Object]], helm: Tool
 ) -> None:
     things = rendered("--values", CHART / "values-postgresql.yaml")
     roles = [each for each in things if each["kind"] == "Role" and each["metadata"]["name"] == "cavecast-runs"]
     assert [each["metadata"]["namespace"] for each in roles] == ["rivers", "storms"]
-    verbs: dict[str, set[str]] = {}
-    for rule in roles[0]["rules"]:
-        for resource in rule["resources"]:
-            verbs[resource] = set(rule["verbs"])
-    plural = {kind: kind.lower() + "s" for kind in KINDS} | {"NetworkPolicy": "networkpolicies"}
-    for kind in KINDS:
-        assert {"get", "create", "delete"} <= verbs[plural[kind]], kind
-        assert ({"list", "watch", "patch"} <= verbs[plural[kind]]) == (kind != "Secret"), kind
-    assert set(verbs) - set(plural.values()) == {
-        "configmaps/finalizers",
-        "pods",
-        "events",
-        "resourcequotas",
-        "pods/log",
-    }
     every = [rule for each in things if each["kind"] in ("Role", "ClusterRole") for rule in each["rules"]]
     assert all("*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"] for rule in every)
     assert all("deletecollection" not in rule["verbs"] for rule in every)
     assert one(things, "ClusterRole")["rules"] == [
-        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]}
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"]}
     ]
-    without = rendered("--values", CHART / "values-postgresql.yaml", "--set", "notYet.cluster.listNodes=false")
+    without = rendered("--values", CHART / "values-postgresql.yaml", "--set", "cluster.listNodes=false")
     assert not [each for each in without if each["kind"].startswith("ClusterRole")]
     pod = one(things, "Deployment")["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is True
+    assert {"name": "runs", "emptyDir": {"sizeLimit": "2Gi"}} in pod["volumes"]
+    deployment = one(things, "Deployment")["spec"]
+    assert (deployment["replicas"], deployment["strategy"]) == (2, {"type": "RollingUpdate"})
+    (site,) = [each for each in things if each["metadata"]["name"] == "cavecast-site"]
+    found = parse(site["data"]["site.toml"].encode())
+    assert (found.namespaces, found.installation) == (("rivers", "storms"), "cavecast")
+    assert (found.lease.name, found.lease.namespace) == ("cavecast", "cavecast")
+    assert found.controllers is not None
+    assert found.controllers.labels.items() <= deployment["template"]["metadata"]["labels"].items()
+    (container,) = pod["containers"]
+    env = [entry for entry in container["env"] if entry["name"].startswith(PREFIX)]
+    settings = {entry["name"].removeprefix(PREFIX).lower(): entry.get("value", "sqlite:///x") for entry in env}
+    assert Settings.model_validate(settings).cluster == Path("/etc/cavecast/site.toml")
+    whole = (ROOT / "k8s" / "examples" / "site.toml").read_text()
+    own = rendered("--set", "launcher=kubernetes", "--set-json", f"cluster.site={json.dumps(whole)}")
+    (site,) = [each for each in own if each["kind"] == "ConfigMap"]
+    assert parse(site["data"]["site.toml"].encode()) == parse(whole.encode())
+    said = helm("template", "cavecast", CHART, "--set", "replicas=2", fails=True)
+    assert "replicas is more than 1: that needs launcher kubernetes and database.existingSecret" in said
+
+
+WHO_MAY = ROOT / "examples" / "access" / "keycloak.toml"
+LET_IN = (
+    "--set-json", f"access.config={json.dumps(WHO_MAY.read_text())}", "--set", "access.enabled=true",
+    "--set", "access.publicUrl=https://cavecast.example.org",
+)  # fmt: skip
+BEHIND = (*LET_IN, "--set", "access.trustedProxies={10.1.0.0/16,10.2.0.0/16}")
+
+
+def settings_of(things: list[Object], path: Path) -> Settings:
+    """The settings of the pod's control plane, with what lies in its Secret ``cavecast-access`` in ``path``."""
+    (container,) = one(things, "Deployment")["spec"]["template"]["spec"]["containers"]
+    command, *arguments = container["args"]
+    flags = load(command).make_context(command, list(arguments)).params
+    given = {
+        entry["name"].removeprefix(PREFIX).lower(): entry["value"]
+        for entry in container["env"] if entry["name"].startswith(PREFIX) and "value" in entry
+    }  # fmt: skip
+    mounted, name = str(given["access"]).rsplit("/", 1)
+    assert mounted in [one["mountPath"] for one in container["volumeMounts"]]
+    (secret,) = [each for each in things if each["kind"] == "Secret"]
+    (path / name).write_text(secret["stringData"][name])
+    return Settings.model_validate({**given, "host": flags["host"], "port": flags["port"], "access": path / name})
+
+
+def test_who_may_and_the_way_in_are_what_the_control_plane_takes(
+    rendered: Callable[..., list[Object]], tmp_path: Path
+) -> None:
+    things = rendered(*BEHIND)
+    for each in things:
+        valid(each)
+    settings = settings_of(things, tmp_path)
+    assert settings.host == "0.0.0.0"
+    assert check_listening(settings) == ""
+    found = access_config.read(tmp_path / "access.toml", {"CAVECAST_OIDC_SECRET": "s"})
+    assert set(found.projects) == {"rivers", "teaching"}
+    template = one(things, "Deployment")["spec"]["template"]
+    assert template["metadata"]["annotations"]["cavecast/access"]
+    other = rendered(*BEHIND, "--set-string", "access.config=[projects.storms]")
+    before, after = (one(each, "Deployment")["spec"]["template"]["metadata"] for each in (things, other))
+    assert before["annotations"] != after["annotations"], "who may is read at the start, so pods are started again"
+    (container,) = template["spec"]["containers"]
+    assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http", "scheme": "HTTP"}
+    (let_in,) = one(things, "NetworkPolicy")["spec"]["ingress"]
+    assert let_in == {"ports": [{"port": "http", "protocol": "TCP"}]}
+
+
+def test_a_control_plane_as_the_chart_has_it_lets_probes_and_prometheus_in_and_nobody_else(
+    rendered: Callable[..., list[Object]], tmp_path: Path
+) -> None:
+    token = "cavecast_" + "7" * 64
+    said = f"""
+[[tokens]]
+name = "prometheus"
+sha256 = "{hashlib.sha256(token.encode()).hexdigest()}"
+role = "metrics"
+"""
+    things = rendered(*BEHIND, "--set-json", f"access.config={json.dumps(said)}")
+    settings = settings_of(things, tmp_path)
+    access, public, proxies = (str(one) for one in (settings.access, settings.public_url, settings.trusted_proxies))
+    with control_plane(
+        CAVECAST_ACCESS=access, CAVECAST_PUBLIC_URL=public, CAVECAST_TRUSTED_PROXIES=proxies
+    ) as (client, _):  # fmt: skip
+        by_address = {"host": "10.1.2.3:8750"}
+        assert client.get("/healthz", headers=by_address).status_code == 200
+        assert client.get("/metrics", headers=by_address).status_code == 401
+        scraped = client.get("/metrics", headers={**by_address, "authorization": f"Bearer {token}"})
+        assert (scraped.status_code, "cavecast_" in scraped.text) == (200, True)
+        assert client.get("/api/v1/runs", headers={"host": "cavecast.example.org"}).status_code == 401
+
+
+def test_tls_may_be_done_in_the_pod_and_the_file_may_be_a_secret_of_ones_own(
+    rendered: Callable[..., list[Object]],
+) -> None:
+    things = rendered(
+        "--set", "access.enabled=true,access.existingSecret=who-may,access.tlsSecret=certificate",
+        "--set", "access.publicUrl=https://cavecast.example.org:8443,access.serviceMonitor.enabled=true",
+        "--set", "access.serviceMonitor.token.existingSecret=scrape",
+    )  # fmt: skip
+    for each in things:
+        valid(each)
+    assert not [each for each in things if each["kind"] == "Secret"]
+    pod = one(things, "Deployment")["spec"]["template"]["spec"]
+    assert {"name": "access", "secret": {"secretName": "who-may", "defaultMode": 0o440}} in pod["volumes"]
+    assert {"name": "tls", "secret": {"secretName": "certificate", "defaultMode": 0o440}} in pod["volumes"]
+    assert pod["containers"][0]["startupProbe"]["httpGet"]["scheme"] == "HTTPS"
+    assert one(things, "ServiceMonitor")["spec"]["endpoints"] == [{
+        "port": "http", "path": "/metrics", "interval": "15s", "scheme": "https",
+        "tlsConfig": {"serverName": "cavecast.example.org"},
+        "authorization": {"credentials": {"name": "scrape", "key": "token"}},
+    }]  # fmt: skip
+
+
+def test_the_way_in_finds_the_one_that_leads(rendered: Callable[..., list[Object]]) -> None:
+    way = "access.ingress.enabled=true,access.serviceMonitor.enabled=true"
+    things = rendered("--values", CHART / "values-postgresql.yaml", *BEHIND, "--set", way)
+    for each in things:
+        valid(each)
     ingress = one(things, "Ingress")["metadata"]["annotations"]
     assert ingress["nginx.ingress.kubernetes.io/proxy-read-timeout"] == "3600"
+    assert one(things, "Service")["spec"]["selector"][LEADS_LABEL] == "true"
+    assert LEADS_LABEL not in one(things, "Deployment")["spec"]["selector"]["matchLabels"]
+
+
+@pytest.mark.parametrize(("given", "sentence"), [
+    (("--set", "access.enabled=true"), "access.enabled takes one of access.config and access.existingSecret"),
+    ((*BEHIND, "--set", "access.existingSecret=x"), "takes one of access.config and access.existingSecret"),
+    ((*BEHIND, "--set", "access.publicUrl="), "access.publicUrl is missing"),
+    (LET_IN, "access takes access.tlsSecret, or access.trustedProxies"),
+])  # fmt: skip
+def test_a_way_in_that_would_not_be_safe_is_refused(given: tuple[str, ...], sentence: str, helm: Tool) -> None:
+    assert sentence in helm("template", "cavecast", CHART, *given, fails=True)
 
 
 @pytest.mark.parametrize(("setting", "sentence"), [
     ("runs.maxRuns=0", "at '/runs/maxRuns': minimum: got 0, want 1"),
-    ("launcher=kubernetes", "additional properties 'launcher' not allowed"),
+    ("launcher=slurm", "at '/launcher': value must be one of 'local', 'kubernetes'"),
     ("user=0", "at '/user': minimum: got 0, want 1"),
     ("runs.durability=always", "at '/runs/durability': value must be one of 'written', 'group', 'each'"),
     ("resources.limits.cpu=much", "at '/resources/limits/cpu': 'much' does not match pattern"),
     ("image.digest=latest", "at '/image/digest': 'latest' does not match pattern"),
     ("storage.accessModes={ReadOnlyMany}", "at '/storage/accessModes/0': value must be one of"),
-    ("notYet.database.replicas=two", "at '/notYet/database/replicas': got string, want integer"),
+    ("replicas=two", "at '/replicas': got string, want integer"),
     ("networkPolicy.data[0].port=443", "at '/networkPolicy/data/0': missing property 'cidr'"),
 ])  # fmt: skip
 def test_a_wrong_value_is_refused_in_words(setting: str, sentence: str, helm: Tool) -> None:

@@ -72,8 +72,22 @@ def test_two_nodes_that_claim_one_tile_are_both_named_and_one_shows_it() -> None
     assert found.seats == {"cave.site-a.org": "s0"}
     assert found.sentences == (
         "cave.site-a.org and cave.site-b.org both claim s0 of wall suncave, whose file calls its host cave: only "
-        "cave.site-a.org shows it; write the node's whole name into the wall's file",
+        "cave.site-a.org shows it; write that node's whole name into the wall's file, or take the wall's labels or a "
+        "wrong label kubernetes.io/hostname from the other",
     )
+
+
+def test_who_shows_a_tile_keeps_it_though_another_comes_to_be_called_so() -> None:
+    mine, other = DisplayNode("cave.site-b.org"), DisplayNode("cave.site-a.org")
+    assert seat(of(["cave"]), [other, mine], {mine.name: "s0"}).seats == {mine.name: "s0"}
+    # Where nobody sat before, the node that has the name comes before the one that is only labelled so.
+    assert seat(of(["cave"]), [DisplayNode("a", "cave"), DisplayNode("cave", "cave")]).seats == {"cave": "s0"}
+
+
+def test_nobody_moves_when_nodes_may_not_be_listed_any_more() -> None:
+    found = seat(of(["a", "", ""]), None, {"n2": "s1", "n3": "gone"})
+    assert found.seats == {"a": "s0", "n2": "s1"}
+    assert "nothing can be shown on s2:" in found.sentences[0]
 
 
 def test_a_whole_name_is_meant_before_the_first_part_of_one() -> None:

@@ -53,6 +53,9 @@ class Cluster:
         self.dead_nodes: set[str] = set()
         self.missing_nodes: dict[str, float] = {}
         """Since when pods are on nodes that have no object."""
+        self.network = "10.244"
+        """The first half of the pods' addresses."""
+        self._addresses: dict[tuple[str, str], str] = {}
         self.exits: dict[str, Exit] = {}
         """What the pods of these uids are about to end with."""
         self.exit_on_term = Exit(143, "Error")
@@ -180,6 +183,11 @@ class Cluster:
             pod for pod in self.every("pods", namespace)
             if wanted.items() <= (pod["metadata"].get("labels") or {}).items()
         ]  # fmt: skip
+
+    def address(self, namespace: str, name: str) -> str:
+        """A pod's own address; one that is made again under its name has the same."""
+        number = len(self._addresses) + 1
+        return self._addresses.setdefault((namespace, name), f"{self.network}.{number // 250}.{number % 250 + 1}")
 
     def end(self, namespace: str, name: str, how: Exit) -> None:
         """A pod's containers end so at the next tick."""

@@ -88,10 +88,9 @@ def _bare(container: Obj, pod: Obj) -> Obj:
 
 
 def _place(cluster: Cluster, pod: Obj) -> None:
-    number = sum(map(ord, pod["metadata"]["uid"]))
     pod["status"].setdefault("startTime", cluster.registry.now())
     pod["status"].setdefault("hostIP", "10.0.0.1")
-    pod["status"].setdefault("podIP", f"10.244.{number % 250}.{number // 250 % 250}")
+    pod["status"].setdefault("podIP", cluster.address(pod["metadata"]["namespace"], pod["metadata"]["name"]))
     pod["status"].setdefault("podIPs", [{"ip": pod["status"]["podIP"]}])
 
 
@@ -170,7 +169,8 @@ def _ended(cluster: Cluster, pod: Obj, how: Exit) -> None:
 def _terminated(cluster: Cluster, status: Obj, how: Exit) -> Obj:
     started = status.get("state", {}).get("running", {}).get("startedAt", cluster.registry.now())
     reason = how.reason or ("Completed" if how.code == 0 else "Error")
-    return {"exitCode": how.code, "reason": reason, "startedAt": started, "finishedAt": cluster.registry.now()}
+    words = {"message": how.message} if how.message else {}
+    return {"exitCode": how.code, "reason": reason, "startedAt": started, "finishedAt": cluster.registry.now(), **words}
 
 
 def _statuses(cluster: Cluster, pod: Obj, terminated: Exit) -> None:

@@ -21,6 +21,8 @@ class Exit(NamedTuple):
 
     code: int
     reason: str = ""
+    message: str = ""
+    """Its last words."""
 
 
 OOM = Exit(137, "OOMKilled")

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Frames, INPUT_SPACING_MS, LINK_RETRY_MS, Outbox } from "../../../display_clients/web/frames.js";
 import { Meter } from "../../../display_clients/web/meter.js";
 import { Pace } from "../../../display_clients/web/pace.js";
-import { attemptAfter, LONGEST_S, reasonOf, STEADY_S, waitSeconds, worthTrying } from "../../../display_clients/web/reconnect.js";
+import { ANSWER_AWAKE_S, ANSWER_S, BEAT_S, LONGEST_S, Pulse, STEADY_S, attemptAfter, reasonOf, waitSeconds, worthTrying } from "../../../display_clients/web/reconnect.js";
 
 const arrival = (/** @type {number} */ frame) => ({ frame: { frame }, payload: new Uint8Array(), arrived: 0 });
 
@@ -129,4 +129,32 @@ test("a question is asked once per change and once per interval, and the last ch
   pace.done("c", 1000);
   pace.failed();
   assert.equal(pace.due("c", 1500), 500);
+});
+
+test("a renderer that is silent is asked once, and taken for dead when it does not answer", () => {
+  const pulse = new Pulse();
+  assert.equal(pulse.look(1000), null, "before anything was heard nobody is asked");
+  pulse.heard(0);
+  assert.equal(pulse.look(BEAT_S - 0.1), null);
+  assert.equal(pulse.look(BEAT_S), "ask");
+  assert.equal(pulse.look(BEAT_S + ANSWER_S - 0.1), null);
+  pulse.heard(BEAT_S + ANSWER_S - 0.05);
+  assert.equal(pulse.look(BEAT_S + ANSWER_S), null, "it has answered");
+  const asked = 2 * BEAT_S + ANSWER_S;
+  assert.equal(pulse.look(asked), "ask");
+  assert.equal(pulse.look(asked + ANSWER_S), "dead");
+  pulse.reset();
+  assert.equal(pulse.look(asked + 1000), null, "a new connection");
+});
+
+test("after a sleep the renderer is asked at once and has less time", () => {
+  const pulse = new Pulse();
+  pulse.heard(0);
+  assert.equal(pulse.look(5, true), "ask");
+  assert.equal(pulse.look(5 + ANSWER_AWAKE_S - 0.1, true), null, "asked already");
+  assert.equal(pulse.look(5 + ANSWER_AWAKE_S), "dead");
+  pulse.heard(100);
+  assert.equal(pulse.look(100 + BEAT_S), "ask");
+  assert.equal(pulse.look(101 + BEAT_S, true), "ask", "the answer is wanted sooner now");
+  assert.equal(pulse.look(101 + BEAT_S + ANSWER_AWAKE_S), "dead");
 });

@@ -60,15 +60,26 @@ const RUN = {
   dims: ["time", "lat", "lon"], on_sphere: true, has_time: true, status: STATUS,
 };
 
+test("a number and its unit stay on one line, words around them may break", () => {
+  assert.equal(format.firm("1959-01-02 06:00 to 1959-01-24, 540 h"), "1959-01-02 06:00 to 1959-01-24, 540\u00a0h");
+  assert.equal(format.firm("312 ± 1.2 kg m-1 s-1"), "312 ± 1.2\u00a0kg m-1\u00a0s-1");
+  assert.equal(format.firm("step 3 to 8, 6 steps"), "step 3 to 8, 6\u00a0steps");
+});
+
 test("each state of a run is a sentence", () => {
   assert.equal(plain(words.sentence(RUN)), "For 12 s now; about 40 s left.");
   assert.equal(words.sentence({ ...RUN, status: { ...STATUS, committed: 0 } }), "The first chunks are being computed.");
   assert.match(plain(words.sentence({ ...RUN, state: "complete", status: { ...STATUS, failed: 1 } })), /Done in 12 s\. 1 chunk could not/);
   assert.match(words.sentence({ ...RUN, status: { ...STATUS, state: "complete" } }), /store is being written/);
   assert.equal(words.sentence({ ...RUN, state: "failed", error: "The file went away." }), "The file went away.");
-  for (const state of ["starting", "waiting", "running", "complete", "cancelled", "failed"]) {
+  for (const state of ["queued", "starting", "waiting", "running", "complete", "cancelled", "failed"]) {
     for (const status of [null, STATUS]) assert.match(words.sentence({ ...RUN, state, status }), /^[A-Z].*\.$/);
   }
+  const queued = { ...RUN, state: "queued", runs_before: 2 };
+  assert.equal(words.sentence(queued), "Waits for 2 runs before it.");
+  assert.match(words.sentence({ ...queued, runs_before: 0 }), /as the next/);
+  assert.match(words.sentence({ ...queued, paused: true }), /^Paused/);
+  assert.equal(words.waitingText(queued, { kind: "connecting" }).heading, "The run has not begun");
   assert.equal(words.chunksInWords(STATUS), "16 of 64 chunks done, 2 being computed");
   assert.deepEqual(words.remarks({ ...RUN, remarks: ["a gap"], status: { ...STATUS, failures: { 7: "no memory" } } }), ["a gap", "Chunk 7: no memory"]);
 });
@@ -80,6 +91,23 @@ test("the connection says what it does, and what is wrong in a sentence", () => 
   assert.match(words.trouble(gone, true), /picture may be old\.$/);
   assert.equal(words.trouble({ kind: "live" }, true), "");
   assert.equal(words.trouble({ kind: "ended", reason: "this run has no view" }, true), "This run has no view.");
+});
+
+test("what is not well though everybody answers is said, and nothing else", () => {
+  const run = { ...RUN, state: "running", paused: false, status: { ...RUN.status, chunks: 64, committed: 10, failed: 0, leased: 2, seconds: 20 } };
+  const well = { latencyMs: 40, renderMs: 10, ageS: 3 };
+  assert.equal(words.unwell(run, well), "");
+  assert.equal(words.unwell(null, { ...well, ageS: 999 }), "");
+  assert.match(words.unwell(run, { ...well, ageS: 45 }), /No chunk has come for 45.s, though 2 are being computed/);
+  assert.match(words.unwell({ ...run, status: { ...run.status, leased: 0 } }, { ...well, ageS: 45 }), /no worker is at work/);
+  assert.equal(words.unwell({ ...run, status: { ...run.status, seconds: 200 } }, { ...well, ageS: 45 }), "", "chunks take so long there");
+  assert.equal(words.unwell({ ...run, paused: true }, { ...well, ageS: 45 }), "");
+  assert.equal(words.unwell({ ...run, state: "complete" }, { ...well, ageS: 4500 }), "");
+  assert.match(words.unwell(run, { ...well, latencyMs: 500 }), /connection is slow.*500 ms/);
+  assert.match(words.unwell(run, { ...well, latencyMs: 500, renderMs: 400 }), /Drawing is slow.*400 ms/);
+  assert.equal(words.ageInWords(run, 1), "newest chunk just now");
+  assert.match(words.ageInWords(run, 61), /newest chunk 1.min.1.s ago/);
+  assert.equal(words.ageInWords({ ...run, state: "complete" }, 61), "");
 });
 
 test("those who listen hear news and no countdown", () => {
@@ -98,8 +126,11 @@ test("there is always something to read where there is no picture", () => {
 });
 
 test("axis views carry the data's own names", () => {
-  assert.deepEqual(words.axisView(["time", "lat", "lon"], 0, true), { name: "Map", hint: "Look along time: lon across, lat up" });
-  assert.equal(words.axisView(["z", "y", "x"], 2, false).hint, "Look along x: y across, z up");
+  assert.deepEqual(words.axisView(["time", "lat", "lon"], 0), {
+    name: "Top",
+    hint: "Look along time: lon across, lat up (key z); once more: from the other side",
+  });
+  assert.match(words.axisView(["z", "y", "x"], 2).hint, /^Look along x: y across, z up \(key x\)/);
 });
 
 const row = (/** @type {object} */ with_) => ({

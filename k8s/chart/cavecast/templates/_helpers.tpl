@@ -25,15 +25,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- define "cavecast.port" -}}
-{{ .Values.notYet.access.port }}
+{{ .Values.access.port }}
 {{- end }}
 
 {{- define "cavecast.probe" -}}
-{{- if .Values.notYet.access.enabled -}}
+{{- if .Values.access.enabled -}}
 httpGet:
   path: /healthz
   port: http
-  httpHeaders: [{name: Host, value: "localhost:{{ include "cavecast.port" . }}"}]
+  scheme: {{ if .Values.access.tlsSecret }}HTTPS{{ else }}HTTP{{ end }}
 {{- else -}}
 {{- /* The pod's loopback cannot be reached from the node, so the question is asked within. */ -}}
 exec:

@@ -1,0 +1,82 @@
+/**
+ * Owns the panel's text: what is said of the run, how far it is, and whether there is one at all.
+ */
+
+import { count, duration, shape, short } from "./format.js";
+import { at } from "./page.js";
+import { axisView, badge, chunksInWords, criterion, fraction, isOver, remarks, sentence } from "./words.js";
+
+/** @typedef {import("./words.js").Run} Run */
+
+/** Changes text only where it differs, so that live regions speak only of news. @param {keyof PageElements} id @param {string} text */
+export function say(id, text) {
+  if (at(id).textContent !== text) at(id).textContent = text;
+}
+
+export class Panel {
+  constructor() {
+    at("toggle").addEventListener("click", () => this.open(document.body.classList.contains("closed")));
+  }
+
+  /** @param {boolean} open */
+  open(open) {
+    document.body.classList.toggle("closed", !open);
+    at("panel-body").inert = !open;
+    at("toggle").setAttribute("aria-expanded", String(open));
+    at("toggle").title = open ? "Hide the panel" : "Show the panel";
+  }
+
+  /** How the run stands now. @param {Run} run */
+  describe(run) {
+    const status = run.status;
+    const over = isOver(run);
+    document.title = `${over ? "" : `${Math.floor(fraction(status) * 100)} % · `}${run.title || run.variable} – CaveCast`;
+    document.body.dataset.state = run.state;
+    say("title", run.title || run.variable || run.run_id);
+    say("facts", `${criterion(run)} · ${shape(run.shape, run.dims)}`);
+    say("badge", badge(run.state));
+    say("sentence", sentence(run));
+    const done = fraction(status);
+    const bar = at("progress");
+    bar.style.setProperty("--done", String(done));
+    bar.style.setProperty("--leased", String(status?.chunks ? status.leased / status.chunks : 0));
+    bar.style.setProperty("--failed", String(status?.chunks ? status.failed / status.chunks : 0));
+    bar.setAttribute("aria-valuenow", String(Math.floor(done * 100)));
+    bar.setAttribute("aria-valuetext", chunksInWords(status));
+    say("objects-count", status?.chunks ? count(status.objects) : "–");
+    say("chunks-count", status?.chunks ? `${count(status.committed)} / ${count(status.chunks)}` : "–");
+    say("speed", status?.voxels_per_second ? short(status.voxels_per_second) : "–");
+    say("eta-label", over ? "Took" : "Left");
+    say("eta", over ? duration(status?.seconds) : duration(status?.eta_s));
+    at("cancel").hidden = over;
+    this.remark(remarks(run));
+    for (const link of at("downloads").querySelectorAll("a")) link.hidden = link.dataset.format === "geojson" && !run.on_sphere;
+  }
+
+  /** @param {string[]} texts */
+  remark(texts) {
+    if (at("remarks").dataset.text === texts.join()) return;
+    at("remarks").dataset.text = texts.join();
+    at("remarks").replaceChildren(
+      ...texts.map((text) => Object.assign(document.createElement("li"), { textContent: text })),
+    );
+  }
+
+  /** @param {Run} run */
+  nameViews(run) {
+    for (const axis of /** @type {const} */ ([0, 1, 2])) {
+      const { name, hint } = axisView(run.dims ?? [], axis);
+      at(`along-${axis}`).textContent = name;
+      at(`along-${axis}`).title = hint;
+    }
+  }
+
+  /** There is no such run: why. @param {string} id @param {string} text */
+  missing(id, text) {
+    say("title", "No such run");
+    say("facts", id);
+    say("badge", "Unknown");
+    say("sentence", text);
+    at("cancel").hidden = true;
+  }
+}

@@ -1,0 +1,216 @@
+"""The easel: which picture is drawn next, for whom, and how finely.
+
+The one that has waited longest is drawn, once for all who look at the same view in the same size; the post encodes and
+sends it while the next one is drawn.  A still is made of several pictures and given up as soon as somebody moves.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from math import inf
+
+import zmq
+
+from renderers.audience import Audience
+from renderers.chains import Chains, Follower, Leg, Way
+from renderers.detail import COARSE, Detail
+from renderers.finishing import Finisher, Wanted
+from renderers.frames import Kind, Window, next_viewer
+from renderers.picture import SHIFTS, Blend, Pixels
+from renderers.post import Copy, Letter, Post
+from renderers.show import Show
+from renderers.trial import Trial
+from streamer.wire.view import DEGRADED, JPEG, KEY, STILL, Frame, Input, encode_frame
+
+
+class Easel:
+    """Draws the show for the audience.  ``wake`` becomes readable when a still is finished."""
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        show: Show,
+        audience: Audience,
+        post: Post,
+        trial: Trial,
+        counts: Counter[str],
+    ) -> None:
+        self._show, self._audience, self._post, self._trial, self._counts = show, audience, post, trial, counts
+        self._viewers: dict[bytes, Window] = audience.windows
+        self._detail = Detail()
+        self._still: tuple[Wanted, Blend] | None = None
+        self._chains, self._videos = Chains(), True
+        self._followed: frozenset[int] = frozenset()
+        self._finisher = Finisher(context)
+        self.wake = self._finisher.wake
+
+    def start(self) -> None:
+        """Begins."""
+        self._finisher.start()
+
+    def stop(self) -> None:
+        """Ends."""
+        self._finisher.stop()
+
+    def no_video(self) -> None:
+        """H.264 cannot be encoded here: everybody gets JPEG."""
+        self._videos = False
+
+    def deadline(self) -> float:
+        """When there will be something to draw; infinity if nothing is known of."""
+        if not self._show.ready or self._post.full:
+            return inf
+        stills = self._finisher.wanted is None
+        return min((window.deadline(stills=stills) for window in self._viewers.values()), default=inf)
+
+    def draw(self) -> None:
+        """Makes the one picture that is due, or one step of a still."""
+        now = time.monotonic()
+        self._give_up_chains()
+        if not self._show.ready:
+            return
+        for window in self._viewers.values():
+            window.changed(self._show.version, now)
+        self._send_still()
+        if self._post.full:
+            return
+        due = next_viewer(self._viewers.items(), now, stills=self._finisher.wanted is None)
+        if due is None:
+            self._still = None
+            return
+        peer, kind = due
+        state = self._viewers[peer].state
+        if state is None:
+            return
+        if kind == "still":
+            self._refine(Wanted(peer, state, self._show.version))
+        else:
+            self._move(peer, kind, state, now)
+
+    # ------------------------------------------------------------------ inside
+
+    def _move(self, peer: bytes, kind: Kind, state: Input, now: float) -> None:
+        """Draws once for all who look at the same view in the same size and may have a picture now."""
+        those = [
+            (one, other, due)
+            for one in self._audience.together(peer)
+            if (other := self._viewers[one]).state is not None
+            and _same(other.state, state)
+            and (due := kind if one == peer else other.due(now)) not in (None, "still")
+        ]
+        moving = state.moving and not self._trial.full_detail
+        level = self._detail.of(moving=moving, triangles=self._show.triangles)
+        half = moving and level == COARSE and self._detail.half
+        # A thin link is no reason to draw twice: its picture is made from the others'.
+        half = half or all(other.half for _, other, _ in those)
+        begun = time.monotonic()
+        page = self._drawn(state, level, half=half)
+        if page is None:
+            return
+        render_s = time.monotonic() - begun
+        self._detail.drew(level, render_s, self._show.triangles, half=half)
+        legs = self._legs(page, [(one, other) for one, other, _ in those], half=half)
+        copies = []
+        for one, other, due in those:
+            assert other.state is not None
+            smaller = other.half and not half
+            header = self._header(other, other.state, JPEG, render_s)
+            if level == COARSE or half or smaller:
+                header = header._replace(flags=header.flags | DEGRADED)
+            copies.append(Copy(one, header, other.quality, smaller, legs.get(one)))
+            self._sent(other, due, other.state)
+        self._post.print(page, copies, self._followed)
+
+    def _legs(self, page: Pixels, those: Sequence[tuple[bytes, Window]], *, half: bool) -> dict[bytes, Leg]:
+        """Who of those who get this page gets it as H.264."""
+        height, width, _ = page.shape
+        legs = self._chains.next([
+            Follower(peer, Way(width, height, window.half and not half, window.link.kbit), window.anew)
+            for peer, window in those
+            if window.link.video and self._videos
+        ])  # fmt: skip
+        for peer, window in those:
+            if peer in legs:
+                window.anew = False
+        self._followed = self._chains.keep(self._followers)
+        return legs
+
+    @property
+    def _followers(self) -> list[bytes]:
+        """Those whose chains may go on."""
+        return [peer for peer, window in self._viewers.items() if window.link.video and self._videos]
+
+    def _give_up_chains(self) -> None:
+        """Encoders of viewers that have gone, or want none any more, are freed."""
+        followed = self._chains.keep(self._followers)
+        if followed != self._followed:
+            self._followed = followed
+            self._post.chains(followed)
+
+    def _drawn(self, state: Input, level: int, *, half: bool) -> Pixels | None:
+        by = 2 if half else 1
+        width, height = max(16, state.width // by), max(16, state.height // by)
+        reel = self._trial.reel
+        page = self._post.page(*((height, width) if reel is None else reel.size))
+        if page is None:
+            return None
+        if reel is None:
+            self._show.look(state.look)
+            self._show.draw(state.camera, width, height, level=level, ratio=state.ratio / by, into=page)
+        else:
+            reel.picture(state, page)
+        self._trial.mark(page, state.pointer)
+        return page
+
+    def _refine(self, wanted: Wanted) -> None:
+        """One step of a still.  The next steps follow in later turns, unless something else is due by then."""
+        if self._still is None or self._still[0] != wanted:
+            self._still = (wanted, Blend())
+        blend, state = self._still[1], wanted.state
+        begun = time.monotonic()
+        self._show.look(state.look)
+        pixels = self._show.draw(state.camera, state.width, state.height, SHIFTS[blend.taken], ratio=state.ratio)
+        self._trial.mark(pixels, state.pointer)
+        blend.add(pixels)
+        took_s = time.monotonic() - begun
+        if blend.taken > 1:  # the first one may have carried new geometry to the graphics card
+            self._detail.drew(0, took_s, self._show.triangles)
+        blend.seconds += took_s
+        if blend.taken == len(SHIFTS):
+            self._still = None
+            self._finisher.begin(wanted, blend, lossless=self._viewers[wanted.peer].lossless)
+
+    def _send_still(self) -> None:
+        """Sends the still that is finished, if it is still what its viewer ought to see; gives up one that is not."""
+        wanted = self._finisher.wanted
+        if wanted is None:
+            return
+        window = self._viewers.get(wanted.peer)
+        if window is None or (window.state, self._show.version) != wanted[1:]:
+            self._finisher.give_up()
+        over, still = self._finisher.take()
+        if not over or still is None or window is None:
+            return
+        header = self._header(window, wanted.state, still.codec, still.render_s)
+        header = header._replace(flags=KEY | STILL, encode_ms=1000 * still.encode_s)
+        self._post.send(Letter(wanted.peer, encode_frame(header) + still.picture, header.frame))
+        self._sent(window, "still", wanted.state)
+
+    def _header(self, window: Window, state: Input, codec: int, render_s: float) -> Frame:
+        return Frame(
+            codec, 0, window.sent + 1, state.sequence, self._show.step, self._show.position,
+            state.width, state.height, 1000 * render_s, 0.0,
+        )  # fmt: skip
+
+    def _sent(self, window: Window, kind: Kind, state: Input) -> None:
+        window.pictured(kind, state, self._show.version, time.monotonic())
+        self._counts[kind] += 1
+
+
+def _same(one: Input | None, other: Input) -> bool:
+    """Whether one picture serves both."""
+    return one is not None and (one.camera, one.look, one.width, one.height, one.ratio) == (
+        other.camera, other.look, other.width, other.height, other.ratio
+    )  # fmt: skip

@@ -1,0 +1,270 @@
+"""The post: a thread that owns the viewers' door and makes pixels into pictures, beside the thread that draws.
+
+What viewers say is taken, and the time noted, while the next picture is being drawn; a picture leaves as soon as it is
+encoded.  Pixels are handed over in pages of memory that are used again; there are a few, so that the thread that draws
+is never far ahead.
+
+The encoders of H.264 are here as well, one for each chain of pictures that somebody follows (``renderers.chains``); the
+thread that draws decides which there are, and says with every picture which may be given up.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+from renderers.bell import bell, hush, ring
+from renderers.chains import Leg
+from renderers.door import ViewsDoor
+from renderers.picture import Pixels, halved, jpeg
+from renderers.video import Encoder, NoEncoder
+from streamer.wire.keys import Keys
+from streamer.wire.view import H264, JPEG, KEY, Frame, encode_frame
+
+PAGES = 2
+"""Pictures that may wait to be encoded."""
+FAREWELL_MS = 200
+AT_ONCE = 1000
+"""Messages that are taken before anything else is looked at."""
+
+
+class Heard(NamedTuple):
+    """A viewer has said something."""
+
+    peer: bytes
+    frames: Sequence[bytes]
+    at: float
+
+
+class Left(NamedTuple):
+    """A picture has left."""
+
+    peer: bytes
+    frame: int
+    nbytes: int
+    at: float
+
+
+class Unable(NamedTuple):
+    """H.264 cannot be encoded here, and JPEG was sent instead: why."""
+
+    why: str
+
+
+class Lost(NamedTuple):
+    """A message was not sent: there was no room for it, or the viewer is not there any more."""
+
+    peer: bytes
+    frame: int
+    """Number of the picture; 0: it was a note."""
+    gone: bool
+
+
+class Letter(NamedTuple):
+    """A message that is ready."""
+
+    peer: bytes
+    message: bytes
+    frame: int = 0
+
+
+class Copy(NamedTuple):
+    """One viewer's picture of pixels that may be several viewers'."""
+
+    peer: bytes
+    header: Frame
+    quality: int
+    half: bool
+    leg: Leg | None = None
+    """The chain of H.264 that it is of; None: it is a JPEG."""
+
+
+class Print(NamedTuple):
+    """Pixels to be encoded and sent: each way of encoding once, however many get it."""
+
+    page: Pixels
+    copies: tuple[Copy, ...]
+    chains: Collection[int]
+
+
+class Chains(NamedTuple):
+    """Only these chains are still followed."""
+
+    followed: Collection[int]
+
+
+Event = Heard | Lost | Left | Unable
+
+
+class Post:
+    """``wake`` becomes readable when there is something to ``take``, or when a page is free again."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, keys: Keys | None) -> None:
+        """Raises BadAddress."""
+        self._door = ViewsDoor(context, address, keys)
+        self.address = self._door.socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        """Where viewers are waited for."""
+        self.wake, self._waking = bell(context)
+        self._asked, self._asking = bell(context)
+        self._out: deque[Letter | Print | Chains] = deque()
+        self._in: deque[Event] = deque()
+        self._encoders: dict[int, Encoder] = {}
+        self._free: deque[NDArray[np.uint8]] = deque(np.empty(0, np.uint8) for _ in range(PAGES))
+        self._stop = False
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="post", daemon=True)
+
+    def start(self) -> None:
+        """Opens."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Sends what is left, closes the door and ends the thread."""
+        self._stop = True
+        ring(self._asking)
+        if self._thread.ident is not None:
+            self._thread.join()
+        else:
+            self._close()
+        for socket in (self.wake, self._asking):
+            socket.close(0)
+
+    def take(self) -> Event | None:
+        """What has happened next, if anything.  Raises what ended the thread."""
+        if self._failure is not None:
+            raise self._failure
+        return self._in.popleft() if self._in else None
+
+    def page(self, height: int, width: int) -> Pixels | None:
+        """Memory for a picture, (height, width, 3), to be given back with ``print``; None if none is free now."""
+        if not self._free:
+            return None
+        memory, needed = self._free.pop(), 3 * width * height
+        if memory.size < needed:
+            memory = np.empty(needed, np.uint8)
+        return memory[:needed].reshape(height, width, 3)
+
+    @property
+    def full(self) -> bool:
+        """Whether no page is free."""
+        return not self._free
+
+    def print(self, page: Pixels, copies: Sequence[Copy], chains: Collection[int] = ()) -> None:
+        """Encodes and sends a picture.  ``chains``: those of H.264 that are followed from now on."""
+        self._out.append(Print(page, tuple(copies), chains))
+        ring(self._asking)
+
+    def chains(self, followed: Collection[int]) -> None:
+        """Gives up the encoders of all other chains."""
+        self._out.append(Chains(followed))
+        ring(self._asking)
+
+    def send(self, letter: Letter) -> None:
+        """Sends a message, after all that was given before."""
+        self._out.append(letter)
+        ring(self._asking)
+
+    # ------------------------------------------------------------------ in the thread
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        for source in (self._door.socket, self._asked, *self._door.others):
+            poller.register(source, zmq.POLLIN)
+        try:
+            while not self._stop:
+                ready = dict(poller.poll())
+                if self._asked in ready:
+                    hush(self._asked)
+                self._carry()
+                if self._door.socket in ready:
+                    self._listen()
+                if any(other in ready for other in self._door.others):
+                    self._door.attend(time.monotonic())
+            self._carry()
+        except Exception as why:  # the thread that draws ends with it: nobody could see its pictures
+            self._failure = why
+            ring(self._waking)
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        self._door.close(FAREWELL_MS)
+        for socket in (self._asked, self._waking):
+            socket.close(0)
+
+    def _listen(self) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                peer, *frames = self._door.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            self._in.append(Heard(peer, frames, time.monotonic()))
+        ring(self._waking)
+
+    def _carry(self) -> None:
+        while self._out:
+            match self._out.popleft():
+                case Letter() as letter:
+                    self._send(letter)
+                case Chains(followed):
+                    self._keep(followed)
+                case Print(page, copies, chains):
+                    self._keep(chains)
+                    self._print(page, copies)
+                    assert isinstance(page.base, np.ndarray)
+                    self._free.append(page.base)
+                    ring(self._waking)
+
+    def _print(self, page: Pixels, copies: Sequence[Copy]) -> None:
+        coded: dict[object, tuple[int, int, bytes, float]] = {}
+        for copy in copies:
+            way = (copy.quality, copy.half) if copy.leg is None else copy.leg
+            if way not in coded:
+                begun = time.monotonic()
+                coded[way] = *self._coded(page, copy), 1000 * (time.monotonic() - begun)
+            codec, key, picture, encode_ms = coded[way]
+            header = copy.header._replace(codec=codec, flags=copy.header.flags | key, encode_ms=encode_ms)
+            self._send(Letter(copy.peer, encode_frame(header) + picture, header.frame))
+
+    def _coded(self, page: Pixels, copy: Copy) -> tuple[int, int, bytes]:
+        """Codec, the flag KEY if it decodes by itself, and the picture."""
+        pixels, leg = halved(page) if copy.half else page, copy.leg
+        if leg is not None:
+            try:
+                if leg.key:
+                    height, width, _ = pixels.shape
+                    self._encoders[leg.chain] = Encoder(width, height, leg.way.kbit)
+                if (encoder := self._encoders.get(leg.chain)) is not None:
+                    return H264, KEY * leg.key, encoder.encode(pixels, key=leg.key)
+            except NoEncoder as why:
+                self._encoders.pop(leg.chain, None)
+                self._in.append(Unable(str(why)))
+        return JPEG, KEY, jpeg(pixels, copy.quality)
+
+    def _keep(self, chains: Collection[int]) -> None:
+        self._encoders = {chain: encoder for chain, encoder in self._encoders.items() if chain in chains}
+
+    def _send(self, letter: Letter) -> None:
+        try:
+            self._door.socket.send_multipart(
+                [letter.peer, letter.message], zmq.NOBLOCK, copy=len(letter.message) < 65536
+            )
+            if letter.frame:
+                self._in.append(Left(letter.peer, letter.frame, len(letter.message), time.monotonic()))
+        except zmq.Again:
+            self._lose(letter, gone=False)
+        except zmq.ZMQError as why:
+            if why.errno != zmq.EHOSTUNREACH:
+                raise
+            self._lose(letter, gone=True)
+
+    def _lose(self, letter: Letter, *, gone: bool) -> None:
+        self._in.append(Lost(letter.peer, letter.frame, gone))
+        ring(self._waking)

@@ -1,0 +1,1 @@
+"""Who may: people, projects, what is needed for what, and how somebody proves who they are."""
