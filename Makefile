@@ -73,8 +73,8 @@ long-test: $(VENV)/.dev
 	sh tests/system-packages.sh long
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[render,dev,long]" 1>&2
 	$(BIN)/python -m tests.access.certified 1>&2
-	$(BIN)/python -m pytest -m long --ignore tests/ffn $(ARGS) || [ $$? -eq 5 ]
-	$(BIN)/python -m pytest -m long --override-ini testpaths=tests/ffn $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -m long --timeout 3000 --override-ini faulthandler_timeout=3060 --ignore tests/ffn $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -m long --timeout 3000 --override-ini faulthandler_timeout=3060 --override-ini testpaths=tests/ffn $(ARGS) || [ $$? -eq 5 ]
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.stream --quick $(ARGS)
