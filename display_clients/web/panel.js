@@ -53,12 +53,13 @@ export class Panel {
     for (const link of at("downloads").querySelectorAll("a")) link.hidden = link.dataset.format === "geojson" && !run.on_sphere;
   }
 
-  /** @param {string[]} texts */
-  remark(texts) {
-    if (at("remarks").dataset.text === texts.join()) return;
-    at("remarks").dataset.text = texts.join();
+  /** @param {import("./words.js").Remark[]} said */
+  remark(said) {
+    const all = said.map(({ text }) => text).join();
+    if (at("remarks").dataset.text === all) return;
+    at("remarks").dataset.text = all;
     at("remarks").replaceChildren(
-      ...texts.map((text) => Object.assign(document.createElement("li"), { textContent: text })),
+      ...said.map(({ text, failed }) => Object.assign(document.createElement("li"), { textContent: text, className: failed ? "failed" : "" })),
     );
   }
 

@@ -30,19 +30,22 @@ export class Take {
    * @param {import("./view.js").View} view
    * @param {() => object} look what is seen
    * @param {(sentence: string) => void} complain empty when all is well again
+   * @param {() => void} opened the menu has been opened
    */
-  constructor(address, id, view, look, complain) {
+  constructor(address, id, view, look, complain, opened) {
     this.address = address;
     this.id = id;
     this.view = view;
     this.look = look;
     this.complain = complain;
+    this.opened = opened;
     this.abort = /** @type {AbortController | null} */ (null);
     at("take-toggle").addEventListener("click", () => this.open(at("take").hidden === true));
     at("take-stop").addEventListener("click", () => this.abort?.abort());
     for (const button of this.buttons()) {
       button.addEventListener("click", () => this.take(/** @type {Kind} */ (button.dataset.take)));
     }
+    at("picture").addEventListener("pointerdown", () => this.abort || this.open(false));
     at("take").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key !== "Escape") return;
       this.open(false);
@@ -64,6 +67,7 @@ export class Take {
   open(open) {
     at("take").hidden = !open;
     at("take-toggle").setAttribute("aria-expanded", String(open));
+    if (open) this.opened();
   }
 
   /** @param {Kind} kind */

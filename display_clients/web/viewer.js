@@ -3,6 +3,7 @@
  */
 
 import { Appearance } from "./appearance.js";
+import { Buttons } from "./buttons.js";
 import { bounded } from "./camera.js";
 import { stepAside } from "./colour.js";
 import { centred } from "./following.js";
@@ -22,7 +23,7 @@ import { ChunkStrip } from "./strip.js";
 import { ObjectsTable } from "./table.js";
 import { keptToken } from "./token.js";
 import { Timeline } from "./timeline.js";
-import { named, save, Take } from "./take.js";
+import { Take } from "./take.js";
 import { Troubles } from "./troubles.js";
 import { View } from "./view.js";
 import { Wall } from "./wall.js";
@@ -53,8 +54,6 @@ import { ageInWords, chunksInWords, pictureState, unwell } from "./words.js";
  * @property {import("./looking.js").Facts["field"]} [field]
  */
 
-/** A picture that is to be saved waits so long for one without loss; a thin link takes seconds for it. */
-const EXACT_MS = 10_000;
 const NARROW = matchMedia("(max-width: 720px)");
 
 export class Viewer {
@@ -72,11 +71,10 @@ export class Viewer {
     this.meter = new Meter();
     this.panel = new Panel();
     this.settled = true;
-    this.still = this.lossless = false;
+    this.still = false;
     this.renderMs = 0;
     this.committed = -1;
     this.committedAt = performance.now();
-    this.exact = /** @type {(() => void)[]} */ ([]);
     this.table = new ObjectsTable(at("objects-table"), at("objects-caption"), (one, besides) => this.choose(one, besides), new Sparks(address, at("objects-scroll")));
     this.strip = new ChunkStrip(at("chunks-strip"), (shares) => this.goTo(shares));
     this.view = new View(at("picture"), {
@@ -105,15 +103,15 @@ export class Viewer {
     this.looking = new Looking(this.socket, this.view, { change: (look) => this.looks(look), grab: () => this.grab() });
     this.present = new Present(this.socket, at("picture"), {
       go: (camera, look) => this.go(camera, look),
-      open: () => this.appearance.open(false, false),
+      open: () => this.opens(this.present),
     });
     this.wall = new Wall(address, {
       seen: () => ({ camera: this.view.camera, look: this.looking.look }),
       show: (camera, look) => this.go(camera, look),
     });
-    this.take = new Take(address, id, this.view, () => this.looking.look, (text) => this.troubles.complain("take", text));
+    this.take = new Take(address, id, this.view, () => this.looking.look, (text) => this.troubles.complain("take", text), () => this.opens(this.take));
     this.timeline = new Timeline(this.looking);
-    this.appearance = new Appearance(this.looking, () => this.present.open(false, false));
+    this.appearance = new Appearance(this.looking, () => this.opens(this.appearance));
     this.selected = new Selected(address, this.looking, {
       go: (step) => this.timeline.go(step),
       play: (life) => this.timeline.play(life),
@@ -133,7 +131,15 @@ export class Viewer {
       trouble: (text) => this.troubles.complain("numbers", text),
       missing: (text) => this.missing(text),
     });
-    this.buttons();
+    this.buttons = new Buttons(this.view, {
+      id,
+      link: () => this.looking.link(),
+      ask: () => this.socket.offer({ ...this.view.state(), at: null }),
+      retry: () => this.socket.now(),
+      search: (words) => this.table.search(words),
+      cancel: () => this.follower.cancel(),
+      trouble: (text) => this.troubles.complain("cancel", text),
+    });
     this.remember(`cavecast.camera ${address.pathname} ${shared ?? ""}`);
   }
 
@@ -153,6 +159,12 @@ export class Viewer {
     this.socket.connect();
     this.follower.start();
     window.setInterval(() => this.truth(), 500);
+  }
+
+  /** Of what lies over the picture one is open at a time. @param {Present | Appearance | Take} one */
+  opens(one) {
+    for (const other of [this.present, this.appearance]) if (other !== one) other.open(false, false);
+    if (this.take !== one) this.take.open(false);
   }
 
   // ------------------------------------------------------------------ the picture
@@ -289,13 +301,13 @@ export class Viewer {
     this.meter.shown(frame.input, performance.now());
     this.still = Boolean(frame.flags & STILL);
     this.renderMs = frame.renderMs;
-    this.lossless = this.still && frame.codec === PNG;
-    if (this.lossless) for (const done of this.exact.splice(0)) done();
+    const lossless = this.still && frame.codec === PNG;
+    this.buttons.shown(lossless);
     const { dataset } = this.view.canvas;
     dataset.frame = String(frame.frame);
     dataset.input = String(frame.input);
     dataset.still = String(this.still);
-    dataset.lossless = String(this.lossless);
+    dataset.lossless = String(lossless);
     dataset.position = String(frame.position);
     if (!this.still) dataset.video = String(frame.codec === H264);
     this.troubles.complain("picture", "");
@@ -344,71 +356,5 @@ export class Viewer {
       !this.still && this.view.canvas.dataset.video === "true" ? "H.264" : "",
     ];
     say("truth", parts.filter(Boolean).join(" · "));
-  }
-
-  buttons() {
-    at("fit").addEventListener("click", () => this.view.fit());
-    for (const axis of /** @type {const} */ ([0, 1, 2])) {
-      at(`along-${axis}`).addEventListener("click", () => this.view.along(axis));
-    }
-    at("copy").addEventListener("click", () => this.copy());
-    at("search").addEventListener("input", () => this.table.search(at("search").value.trim()));
-    at("retry").addEventListener("click", () => this.socket.now());
-    at("screenshot").addEventListener("click", () => this.screenshot());
-    at("cancel").addEventListener("click", () => at("ask-cancel").showModal());
-    at("keep-running").addEventListener("click", () => at("ask-cancel").close());
-    at("keys-open").addEventListener("click", () => at("keys").showModal());
-    at("keys-close").addEventListener("click", () => at("keys").close());
-    // Single letters mean something in the picture alone: elsewhere they are somebody's words.
-    at("picture").addEventListener("keydown", (event) => event.key === "?" && at("keys").showModal());
-    at("cancel-really").addEventListener("click", () => {
-      at("ask-cancel").close();
-      this.cancel();
-    });
-  }
-
-  /** The picture on the canvas is without loss, or the link has not brought one in all the time there was. */
-  async withoutLoss() {
-    if (this.lossless) return;
-    this.view.exact = true;
-    this.socket.offer({ ...this.view.state(), at: null });
-    await new Promise((done) => {
-      this.exact.push(() => done(null));
-      window.setTimeout(done, EXACT_MS);
-    });
-    this.view.exact = false;
-  }
-
-  async screenshot() {
-    if (!this.view.hasPicture) return;
-    at("screenshot").setAttribute("aria-busy", "true");
-    await this.withoutLoss();
-    at("screenshot").removeAttribute("aria-busy");
-    save(await this.view.screenshot(), named(this.id, "png"));
-  }
-
-  async copy() {
-    try {
-      await navigator.clipboard.writeText(this.looking.link());
-      say("said", "The link is copied.");
-      at("copy").classList.add("done");
-    } catch {
-      say("said", "The link stands in the address bar.");
-    }
-    window.setTimeout(() => {
-      at("copy").classList.remove("done");
-      say("said", "");
-    }, 2000);
-  }
-
-  async cancel() {
-    at("cancel").disabled = true;
-    try {
-      await this.follower.cancel();
-      this.troubles.complain("cancel", "");
-    } catch (why) {
-      this.troubles.complain("cancel", `The run could not be cancelled: ${why instanceof Error ? why.message : why}.`);
-    }
-    at("cancel").disabled = false;
   }
 }

@@ -180,14 +180,20 @@ export function waitingText(run, connection) {
   return { heading: "The first picture is on its way", detail: "The renderer is setting up the scene." };
 }
 
+/** @typedef {{text: string, failed: boolean}} Remark */
+
 /**
  * What a person should know besides: notes on the input, parts that were lost, chunks that failed and why.
  * @param {Run} run
- * @returns {string[]}
+ * @returns {Remark[]}
  */
 export function remarks(run) {
   const failures = Object.entries(run.status?.failures ?? {}).slice(0, 5);
-  return [...(run.remarks ?? []), ...failures.map(([chunk, why]) => `Chunk ${chunk}: ${why}`)];
+  const inUnits = (/** @type {string} */ text) => (run.units ? text.replaceAll(run.units, units(run.units)) : text);
+  return [
+    ...(run.remarks ?? []).map((text) => ({ text: inUnits(text), failed: false })),
+    ...failures.map(([chunk, why]) => ({ text: `Chunk ${chunk}: ${why}`, failed: true })),
+  ];
 }
 
 /** What looking along an axis is called. @param {string[]} dims @param {number} axis */

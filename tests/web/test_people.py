@@ -63,6 +63,24 @@ def test_the_lead_is_asked_for_with_the_keyboard_and_everything_has_a_name(
     assert complaints == []
 
 
+def test_one_thing_at_a_time_is_open_over_the_picture(page: Page, address: str, fake: Fake) -> None:
+    open_run(page, address, fake)
+    menu, people, looks = page.locator("#take"), page.locator("#people"), page.locator("#appearance")
+    page.locator("#take-toggle").click()
+    expect(menu).to_be_visible()
+    page.locator("#people-toggle").click()
+    expect(people).to_be_visible()
+    expect(menu).to_be_hidden()
+    page.locator("#take-toggle").click()
+    expect(people).to_be_hidden()
+    page.mouse.click(*middle(page))
+    expect(menu).to_be_hidden()
+    page.locator("#people-toggle").click()
+    page.locator("#appearance-toggle").click()
+    expect(looks).to_be_visible()
+    expect(people).to_be_hidden()
+
+
 def test_one_name_is_kept_and_that_of_an_account_cannot_be_changed(page: Page, address: str, fake: Fake) -> None:
     open_run(page, address, fake)
     page.locator("#people-toggle").click()

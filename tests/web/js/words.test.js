@@ -81,7 +81,11 @@ test("each state of a run is a sentence", () => {
   assert.match(words.sentence({ ...queued, paused: true }), /^Paused/);
   assert.equal(words.waitingText(queued, { kind: "connecting" }).heading, "The run has not begun");
   assert.equal(words.chunksInWords(STATUS), "16 of 64 chunks done, 2 being computed");
-  assert.deepEqual(words.remarks({ ...RUN, remarks: ["a gap"], status: { ...STATUS, failures: { 7: "no memory" } } }), ["a gap", "Chunk 7: no memory"]);
+  const told = words.remarks({ ...RUN, units: "kg m-1", remarks: ["values from 0 to 9 kg m-1"], status: { ...STATUS, failures: { 7: "no memory" } } });
+  assert.deepEqual(told, [
+    { text: "values from 0 to 9 kg\u00a0m⁻¹", failed: false },
+    { text: "Chunk 7: no memory", failed: true },
+  ]);
 });
 
 test("the connection says what it does, and what is wrong in a sentence", () => {
