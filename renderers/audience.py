@@ -89,6 +89,11 @@ class Audience:
         """All who look at the same view as a viewer, himself first."""
         return self.seating.together(peer)
 
+    def leads(self, peer: Peer) -> bool:
+        """Whether a viewer leads a shared view."""
+        found = self.seating.at(peer)
+        return found is not None and found[1].lead == peer
+
     def place(self, peer: Peer) -> dict[str, object] | None:
         """What the page is told of its place in a shared view; None in a view of one's own."""
         found = self.seating.at(peer)
@@ -154,10 +159,12 @@ class Audience:
         """Those who stand in another view than before see what is seen there."""
         while self.seating.moved:
             peer = self.seating.moved.pop()
-            found = self.seating.at(peer)
+            found, state = self.seating.at(peer), self.windows[peer].state
             if found is None:
+                if state is not None:  # whoever moved the view that he has left moves his no more
+                    self.windows[peer].input(state._replace(moving=False, pointer=None), now)
                 continue
-            view, state = found[1], self.windows[peer].state
+            view = found[1]
             if view.camera is None and view.lead == peer and isinstance(found[0].view, int) and state is not None:
                 view.camera = state.camera
             self._follow(peer, view, now)
@@ -172,12 +179,12 @@ class Audience:
         if view.owed and view.lead == peer:
             window.input(said._replace(camera=view.camera or said.camera, moving=False), now)
         elif view.lead == peer and window.input(said, now):
-            view.camera, view.moving = said.camera, said.moving
+            view.camera, view.moving, view.pointer = said.camera, said.moving, said.pointer
             self._lead(peer, view, now)
         elif view.lead != peer:
             # Before anybody has led, everybody sees the scene from where he would.
             camera = view.camera or said.camera
-            window.input(said._replace(camera=camera, moving=view.moving, pointer=None), now)
+            window.input(said._replace(camera=camera, moving=view.moving, pointer=view.pointer), now)
 
     def _looking(self, peer: Peer, window: Window, said: Looking, now: float) -> None:
         """Whoever has a view of his own has his look; in a shared one all have that of the leader."""
@@ -203,7 +210,8 @@ class Audience:
     def _follow(self, peer: Peer, view: Shared, now: float) -> None:
         window = self.windows[peer]
         if window.state is not None and view.camera is not None:
-            window.input(window.state._replace(camera=view.camera, moving=view.moving, look=view.look), now)
+            seen = window.state._replace(camera=view.camera, moving=view.moving, pointer=view.pointer, look=view.look)
+            window.input(seen, now)
 
     def _stored(self, peer: Peer, said: Stored, now: float) -> None:
         """What the control plane keeps of a view, which is heard from the relays of those who have come to it."""

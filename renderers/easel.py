@@ -17,12 +17,15 @@ from renderers.audience import Audience
 from renderers.chains import Chains, Follower, Leg, Way
 from renderers.detail import COARSE, Detail
 from renderers.finishing import Finisher, Wanted
-from renderers.frames import Kind, Window, next_viewer
+from renderers.frames import RIDE_S, Kind, Window, next_viewer
 from renderers.picture import SHIFTS, Blend, Pixels
 from renderers.post import Copy, Letter, Post
 from renderers.show import Show
 from renderers.trial import Trial
 from streamer.wire.view import DEGRADED, JPEG, KEY, STILL, Frame, Input, encode_frame
+
+MOST_UNABLE = 4
+"""Ways of encoding H.264 that fail, until no other is tried."""
 
 
 class Easel:
@@ -42,6 +45,7 @@ class Easel:
         self._detail = Detail()
         self._still: tuple[Wanted, Blend] | None = None
         self._chains, self._videos = Chains(), True
+        self._unable: set[Way] = set()
         self._followed: frozenset[int] = frozenset()
         self._finisher = Finisher(context)
         self.wake = self._finisher.wake
@@ -54,9 +58,10 @@ class Easel:
         """Ends."""
         self._finisher.stop()
 
-    def no_video(self) -> None:
-        """H.264 cannot be encoded here: everybody gets JPEG."""
-        self._videos = False
+    def no_video(self, way: Way) -> None:
+        """H.264 cannot be encoded so: who would need that gets JPEG, and everybody does where several ways fail."""
+        self._unable.add(way)
+        self._videos = len(self._unable) < MOST_UNABLE
 
     def deadline(self) -> float:
         """When there will be something to draw; infinity if nothing is known of."""
@@ -76,7 +81,8 @@ class Easel:
         self._send_still()
         if self._post.full:
             return
-        due = next_viewer(self._viewers.items(), now, stills=self._finisher.wanted is None)
+        begun = None if self._still is None else self._still[0].peer
+        due = next_viewer(self._viewers.items(), now, stills=self._finisher.wanted is None, begun=begun)
         if due is None:
             self._still = None
             return
@@ -98,7 +104,7 @@ class Easel:
             for one in self._audience.together(peer)
             if (other := self._viewers[one]).state is not None
             and _same(other.state, state)
-            and (due := kind if one == peer else other.due(now)) not in (None, "still")
+            and (due := kind if one == peer else other.due(now, riding=True)) not in (None, "still")
         ]
         moving = state.moving and not self._trial.full_detail
         level = self._detail.of(moving=moving, triangles=self._show.triangles)
@@ -109,7 +115,8 @@ class Easel:
         page = self._drawn(state, level, half=half)
         if page is None:
             return
-        render_s = time.monotonic() - begun
+        drawn_at = time.monotonic()
+        render_s = drawn_at - begun
         self._detail.drew(level, render_s, self._show.triangles, half=half)
         legs = self._legs(page, [(one, other) for one, other, _ in those], half=half)
         copies = []
@@ -120,16 +127,23 @@ class Easel:
             if level == COARSE or half or smaller:
                 header = header._replace(flags=header.flags | DEGRADED)
             copies.append(Copy(one, header, other.quality, smaller, legs.get(one)))
-            self._sent(other, due, other.state)
+            self._sent(other, due, other.state, drawn_at)
+        # H.264 takes longer to encode than a JPEG, and its viewers have slower links.
+        copies.sort(key=lambda copy: copy.leg is not None)
         self._post.print(page, copies, self._followed)
+        if state.moving and self._audience.leads(peer):
+            for one in self._audience.together(peer):
+                if all(one != copy.peer for copy in copies):
+                    self._viewers[one].rides(drawn_at + RIDE_S)
 
     def _legs(self, page: Pixels, those: Sequence[tuple[bytes, Window]], *, half: bool) -> dict[bytes, Leg]:
         """Who of those who get this page gets it as H.264."""
         height, width, _ = page.shape
         legs = self._chains.next([
-            Follower(peer, Way(width, height, window.half and not half, window.link.kbit), window.anew)
+            Follower(peer, way, window.anew)
             for peer, window in those
             if window.link.video and self._videos
+            and (way := Way(width, height, window.half and not half, window.link.kbit)) not in self._unable
         ])  # fmt: skip
         for peer, window in those:
             if peer in legs:
@@ -174,6 +188,7 @@ class Easel:
         pixels = self._show.draw(state.camera, state.width, state.height, SHIFTS[blend.taken], ratio=state.ratio)
         self._trial.mark(pixels, state.pointer)
         blend.add(pixels)
+        self._viewers[wanted.peer].refined(time.monotonic())
         took_s = time.monotonic() - begun
         if blend.taken > 1:  # the first one may have carried new geometry to the graphics card
             self._detail.drew(0, took_s, self._show.triangles)
@@ -196,7 +211,7 @@ class Easel:
         header = self._header(window, wanted.state, still.codec, still.render_s)
         header = header._replace(flags=KEY | STILL, encode_ms=1000 * still.encode_s)
         self._post.send(Letter(wanted.peer, encode_frame(header) + still.picture, header.frame))
-        self._sent(window, "still", wanted.state)
+        self._sent(window, "still", wanted.state, time.monotonic())
 
     def _header(self, window: Window, state: Input, codec: int, render_s: float) -> Frame:
         return Frame(
@@ -204,8 +219,8 @@ class Easel:
             state.width, state.height, 1000 * render_s, 0.0,
         )  # fmt: skip
 
-    def _sent(self, window: Window, kind: Kind, state: Input) -> None:
-        window.pictured(kind, state, self._show.version, time.monotonic())
+    def _sent(self, window: Window, kind: Kind, state: Input, now: float) -> None:
+        window.pictured(kind, state, self._show.version, now)
         self._counts[kind] += 1
 
 

@@ -19,7 +19,9 @@ DATA_INTERVAL_S = 1 / 15
 REST_S = 0.150
 NOTE_INTERVAL_S = 0.2
 PATIENCE_S = 0.5
-"""A still is not put off by other viewers for longer."""
+"""A still is not put off by other viewers for longer; nor is the next one of the pictures that it is made of."""
+RIDE_S = 1 / 30
+"""Who follows waits so long for a picture that whoever leads gets too."""
 QUICK_S = 0.080
 """A link that acknowledges within this time carries lossless pictures."""
 QUALITY_DATA = 86
@@ -43,6 +45,7 @@ class Window:
         self.sent = 0
         self.acknowledged = 0
         self.drawn_at = -inf
+        self._refined_at = self._rides_until = -inf
         self._shown: Shown | None = None
         self._moved_at = now
         self._changed_at = now
@@ -88,7 +91,16 @@ class Window:
             self._stills.add(self.sent)
         self._shown = Shown(state, version, kind == "still")
         self.drawn_at = now
+        self._rides_until = -inf
         return self.sent
+
+    def refined(self, now: float) -> None:
+        """One of the pictures has been drawn that the still is made of."""
+        self._refined_at = now
+
+    def rides(self, until: float) -> None:
+        """Whoever leads the view has just got a picture that could not be sent here: the next one of his will do."""
+        self._rides_until = until
 
     def left(self, frame: int, nbytes: int, now: float) -> None:
         """A picture has been encoded and has left."""
@@ -118,9 +130,14 @@ class Window:
         """Pictures that may be sent now."""
         return self.link.in_flight - (self.sent - self.acknowledged)
 
-    def due(self, now: float, *, stills: bool = True) -> Kind | None:
-        """The picture to make now, if any; a still only if ``stills`` can be made now."""
+    def due(self, now: float, *, stills: bool = True, riding: bool = False) -> Kind | None:
+        """The picture to make now, if any; a still only if ``stills`` can be made now.
+
+        ``riding``: the picture is made anyhow, for somebody else of the view.
+        """
         kind, at = self._next(stills=stills)
+        if riding and kind == "input":
+            at = -inf
         return kind if kind is not None and at <= now else None
 
     def deadline(self, *, stills: bool = True) -> float:
@@ -130,7 +147,7 @@ class Window:
     def overdue(self, now: float) -> bool:
         """Whether a still has waited for long enough to come before the others' pictures."""
         kind, at = self._next(stills=True)
-        return kind == "still" and at + PATIENCE_S <= now
+        return kind == "still" and max(at, self._refined_at) + PATIENCE_S <= now
 
     @property
     def quality(self) -> int:
@@ -155,7 +172,7 @@ class Window:
             return None, inf
         shown = self._shown
         if shown is None or _view(shown.state) != _view(self.state):
-            return "input", -inf
+            return "input", self._rides_until
         moves: list[tuple[float, Kind]] = []
         if shown.version != self._version:
             moves.append((self.drawn_at + DATA_INTERVAL_S, "data"))
@@ -195,17 +212,19 @@ def _view(state: Input) -> tuple[object, ...]:
 
 
 def next_viewer(
-    windows: Iterable[tuple[bytes, Window]], now: float, *, stills: bool = True
+    windows: Iterable[tuple[bytes, Window]], now: float, *, stills: bool = True, begun: bytes | None = None
 ) -> tuple[bytes, Kind] | None:
     """Whose picture is to be made now: whoever has waited longest, stills after all others unless they are overdue.
 
-    Without ``stills`` those wait.
+    Without ``stills`` those wait.  Of several stills the one that is ``begun`` is made first.
     """
     due = [
         (kind == "still" and not window.overdue(now), window.drawn_at, peer, kind)
         for peer, window in windows
         if (kind := window.due(now, stills=stills)) is not None
     ]
+    if any(peer == begun and kind == "still" for _, _, peer, kind in due):
+        due = [row for row in due if row[3] != "still" or row[2] == begun]
     if not due:
         return None
     _, _, peer, kind = min(due, key=lambda row: row[:2])

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
+from itertools import islice
 from math import ceil, inf
 from typing import Any
 
@@ -58,6 +59,8 @@ SLICE_S = 0.025
 """Time for new chunks before the viewers are looked at again; one chunk at least."""
 MOST_VIEWERS = 64
 LONGEST_S = 1.0
+MOST_AT_ONCE = 256
+"""Events of the post that are taken before the next picture is drawn, whatever else viewers say."""
 
 
 class StreamerGone(RuntimeError):
@@ -88,6 +91,8 @@ class Node:
         self._present = Present(self._audience)
         self._looks = Looks()
         self._questions = Questions()
+        self._more = False
+        """Viewers have said more than was taken in one turn."""
         with ExitStack() as undo:
             self._context = zmq.Context()
             undo.callback(self._context.term)
@@ -152,7 +157,7 @@ class Node:
 
     def _wait_s(self, now: float) -> float:
         """How long nothing needs to be done."""
-        if self._questions or ((self._feed.waiting or self._show.busy) and not self._darkroom.holding):
+        if self._more or self._questions or ((self._feed.waiting or self._show.busy) and not self._darkroom.holding):
             return 0.0
         speak = min((window.note_deadline(note) for _, window, note in self._news()), default=inf)
         speak = min(speak, self._present.deadline(now), self._audience.keep_at())
@@ -164,7 +169,9 @@ class Node:
 
     def _listen(self) -> None:
         """Takes what the viewers have said, and what did not reach them."""
-        while (event := self._post.take()) is not None:
+        events = list(islice(iter(self._post.take, None), MOST_AT_ONCE))
+        self._more = len(events) == MOST_AT_ONCE
+        for event in events:
             match event:
                 case Heard():
                     self._hear(event.peer, event.frames, event.at)
@@ -173,9 +180,9 @@ class Node:
                 case Left(peer, frame, nbytes, at):
                     if (window := self._viewers.get(peer)) is not None:
                         window.left(frame, nbytes, at)
-                case Unable(why):
-                    self._log.warning("no H.264: everybody gets JPEG", why=why)
-                    self._easel.no_video()
+                case Unable(why, way):
+                    self._log.warning("no H.264: JPEG instead", why=why, way=str(way))
+                    self._easel.no_video(way)
 
     def _lose(self, lost: Lost) -> None:
         """A message did not leave.  A viewer that has gone is forgotten."""

@@ -21,7 +21,7 @@ import zmq
 from numpy.typing import NDArray
 
 from renderers.bell import bell, hush, ring
-from renderers.chains import Leg
+from renderers.chains import Leg, Way
 from renderers.door import ViewsDoor
 from renderers.picture import Pixels, halved, jpeg
 from renderers.video import Encoder, NoEncoder
@@ -33,6 +33,10 @@ PAGES = 2
 FAREWELL_MS = 200
 AT_ONCE = 1000
 """Messages that are taken before anything else is looked at."""
+MOST_HEARD = 2000
+"""What viewers have said and the thread that draws has not taken: with so much, the rest waits at the door."""
+FULL_MS = 20
+"""After so long it is looked again whether it has been taken."""
 
 
 class Heard(NamedTuple):
@@ -53,9 +57,10 @@ class Left(NamedTuple):
 
 
 class Unable(NamedTuple):
-    """H.264 cannot be encoded here, and JPEG was sent instead: why."""
+    """H.264 cannot be encoded in some way, and JPEG was sent instead: why."""
 
     why: str
+    way: Way
 
 
 class Lost(NamedTuple):
@@ -179,7 +184,9 @@ class Post:
             poller.register(source, zmq.POLLIN)
         try:
             while not self._stop:
-                ready = dict(poller.poll())
+                full = len(self._in) >= MOST_HEARD
+                poller.modify(self._door.socket, 0 if full else zmq.POLLIN)
+                ready = dict(poller.poll(FULL_MS if full else None))
                 if self._asked in ready:
                     hush(self._asked)
                 self._carry()
@@ -245,7 +252,7 @@ class Post:
                     return H264, KEY * leg.key, encoder.encode(pixels, key=leg.key)
             except NoEncoder as why:
                 self._encoders.pop(leg.chain, None)
-                self._in.append(Unable(str(why)))
+                self._in.append(Unable(str(why), leg.way))
         return JPEG, KEY, jpeg(pixels, copy.quality)
 
     def _keep(self, chains: Collection[int]) -> None:

@@ -105,9 +105,13 @@ class Seating:
     def open(self, peer: Peer, said: Opened, now: float) -> None:
         """A viewer has come."""
         self.leave(peer, now)
-        if said.key != NO_KEY:
-            for dead in [one for one, viewer in self.viewers.items() if viewer.key == said.key]:
-                self.leave(dead, now)
+        dead = [one for one, viewer in self.viewers.items() if said.key != NO_KEY and viewer.key == said.key]
+        # The view that he comes back to is not given up in between, though he was alone in it.
+        views = {place.view: self.views[place.view] for one in dead if (place := self._places.get(one)) is not None}
+        for one in dead:
+            self.leave(one, now)
+        if said.view in views:
+            self.views.setdefault(said.view, views[said.view])
         self.version += 1
         kept = self._kept.pop(said.key, None)
         if kept is not None and now >= kept.since + KEPT_S:
@@ -167,6 +171,8 @@ class Seating:
     def _go(self, peer: Peer, place: Place, key: bytes, now: float) -> None:
         """Somebody is no longer in a shared view."""
         view, rest = self.views[place.view], self.of(place.view)
+        if view.lead == peer:
+            self.moved.update(rest)  # nobody moves the view now
         view.go(peer, key, ((one, self._places[one].role) for one in rest), now)
         if not rest:
             del self.views[place.view]
@@ -175,6 +181,7 @@ class Seating:
         """Somebody sees for himself again, what he sees now."""
         self.looks[peer] = self.look(peer)
         del self._places[peer]
+        self.moved.add(peer)
 
     def _end(self, name: str | int) -> None:
         """All who follow, and are not in the view by themselves, see for themselves again."""
@@ -221,7 +228,7 @@ class Seating:
     def wish(self, peer: Peer, said: Wish, now: float) -> None:
         """A viewer wants something of the others."""
         self.tick(now)
-        self.version += 1
+        self.version += said.what != "taken"  # which nobody is told of
         found, viewer = self.at(peer), self.viewers[peer]
         if said.what == "invite":
             self._invite(peer, now)

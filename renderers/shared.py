@@ -31,6 +31,8 @@ class Shared:
         self.camera: Camera | None = None
         self.look = USUAL
         self.moving = False
+        self.pointer: tuple[float, float] | None = None
+        """Where in the picture the leader's pointer is; every picture of the view answers him."""
         self.left_by = NO_KEY
         """Whose lead it was before he went, if nobody has taken it since."""
         self.left_at = -inf
@@ -49,13 +51,13 @@ class Shared:
 
     def set(self, camera: Camera | None, look: View) -> None:
         """Somebody who does not look has changed the view; or it is to be shown to one who leads and has come anew."""
-        self.camera, self.look, self.moving = camera, look, False
+        self.camera, self.look, self.moving, self.pointer = camera, look, False, None
         self.serial += 1
         self.owed = self.lead is not None
 
     def give(self, heir: Peer) -> None:
         """From now on he leads."""
-        self.lead, self.moving, self.left_by = heir, False, NO_KEY
+        self.lead, self.moving, self.pointer, self.left_by = heir, False, None, NO_KEY
         self.asks.pop(heir, None)
         self.inviting = self.owed = False
 
@@ -72,7 +74,7 @@ class Shared:
         self.asks.pop(peer, None)
         if self.lead != peer:
             return
-        self.lead, self.moving, self.inviting = None, False, False
+        self.lead, self.moving, self.pointer, self.inviting = None, False, None, False
         self.left_by, self.left_at = key, now
         heir = next((one for one, role in rest if role == LEAD), None)
         if heir is not None:

@@ -28,6 +28,8 @@ class Staging(NamedTuple):
     mode: Mode
     step: int | None
     """The step of axis 0 that globe, map and slice show; None: the newest one with data."""
+    last: int
+    """The run's last step."""
     planes: tuple[Plane, ...]
     """What is cut away of the cube: the time window's ends first, then the view's own planes."""
     ends: tuple[float, float]
@@ -59,7 +61,7 @@ def staging(view: View, spec: RunSpec, room: Room) -> Staging:
     planes += view.planes[:MOST_PLANES]
     if view.field.draw != "off" and "field" not in spec.layers:
         whys.append("This run carries no layer field: start it with --layers field to see one.")
-    return Staging(mode, step, tuple(planes), _ends(view, spec), " ".join(whys))
+    return Staging(mode, step, last, tuple(planes), _ends(view, spec), " ".join(whys))
 
 
 def shown_step(asked: Staging, window: tuple[float, float] | None, newest: int) -> int:
@@ -69,7 +71,7 @@ def shown_step(asked: Staging, window: tuple[float, float] | None, newest: int) 
     if window is None:
         return newest
     first, final = sorted(window)
-    return _within(newest, max(0.0, np.ceil(first)), np.floor(final))
+    return _within(newest, max(0.0, np.ceil(first)), min(asked.last, np.floor(final)))
 
 
 def _within(step: float, low: float, high: float) -> int:

@@ -62,6 +62,32 @@ def test_what_the_leader_does_all_see_each_in_his_size_and_with_his_numbers() ->
     assert audience.together(B) == (B, A, C)
 
 
+def test_all_pictures_of_a_view_say_which_input_of_the_leader_they_answer() -> None:
+    audience = shared((A, LEAD), (B, LEAD), (C, LOOK))
+    audience.hear(A, state(2, 0.4, moving=True)._replace(pointer=(0.25, 0.5)), 1.0)
+    audience.hear(B, state(2)._replace(pointer=(0.9, 0.9)), 1.1)
+    assert [seen_of(audience, peer).pointer for peer in (A, B, C)] == [(0.25, 0.5)] * 3
+    audience.hear(B, Handed(0), 2.0)
+    assert {seen_of(audience, peer).pointer for peer in (A, B, C)} == {None}, "he has not moved it yet"
+
+
+def test_who_follows_is_not_left_with_a_moving_picture_when_the_leader_vanishes() -> None:
+    audience = shared((A, LEAD), (B, FOLLOW), (C, LOOK))
+    audience.hear(A, state(2, 0.4, moving=True), 1.0)
+    assert seen_of(audience, C).moving
+    audience.hear(A, Closed(), 2.0)
+    assert [(seen_of(audience, peer).moving, azimuth(audience, peer)) for peer in (B, C)] == [(False, 0.4)] * 2
+    for peer in (A, B):  # and who follows by invitation
+        audience.hear(peer, Opened(), 3.0)
+        audience.hear(peer, state(1), 3.0)
+    wish(audience, A, "invite", now=3.0)
+    wish(audience, B, "accept", audience.viewers[A].number, now=3.0)
+    audience.hear(A, state(2, 0.7, moving=True), 3.0)
+    assert seen_of(audience, B).moving
+    wish(audience, A, "end", now=4.0)
+    assert (audience.place(B), seen_of(audience, B).moving) == (None, False)
+
+
 def test_the_lead_is_taken_by_those_who_may_and_handed_to_those_who_follow() -> None:
     audience = shared((A, LEAD), (B, FOLLOW), (C, LOOK))
     audience.hear(B, Handed(0), 1.0)
@@ -104,7 +130,7 @@ SAID = st.one_of(
     st.just(Closed()),
     st.builds(Wish, st.sampled_from(WHAT), st.integers(0, 6)),
     st.builds(Handed, st.integers(0, 6)),
-    st.builds(state, st.integers(1, 50), st.floats(0, 3), st.sampled_from((640, 800))),
+    st.builds(state, st.integers(1, 50), st.floats(0, 3), st.sampled_from((640, 800)), moving=st.booleans()),
 )
 
 
@@ -128,6 +154,10 @@ def test_whatever_happens_one_at_most_leads_a_view_and_all_in_it_see_one_camera(
             if place is None:
                 continue
             there = [p for p in audience.together(one) if audience.windows[p].state is not None]
+            found = audience.seating.at(one)
+            assert found is not None
+            moved = [audience.windows[p].state.moving for p in there]  # type: ignore[union-attr]
+            assert found[1].moving or not any(moved), "nobody moves it, and somebody waits for the end of that"
             leaders = [p for p in audience.together(one) if (at := audience.place(p)) and at["you"] == at["lead"]]
             assert len(leaders) <= 1
             assert all(roles[p] != LOOK for p in leaders)
@@ -169,6 +199,18 @@ def test_a_line_that_nobody_has_noticed_to_be_dead_is_cut_when_its_viewer_comes_
     again(audience, b"a again", KEY_A, 5.0)
     assert A not in audience.windows
     assert lead(audience, B) == 1
+
+
+def test_a_view_whose_only_viewer_comes_again_on_a_new_line_is_as_he_left_it() -> None:
+    audience = Audience()
+    again(audience, A, KEY_A, 0.0)
+    audience.hear(A, state(2, 0.4), 1.0)
+    audience.hear(b"a again", Opened("all", LOOK, KEY_A), 5.0)
+    audience.hear(b"a again", state(1), 5.0)
+    assert A not in audience.windows
+    assert azimuth(audience, b"a again") == 0.4
+    audience.hear(b"a again", Closed(), 6.0)
+    assert audience.seating.views == {}
 
 
 def test_a_lead_that_somebody_has_taken_meanwhile_is_his() -> None:

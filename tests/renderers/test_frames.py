@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import inf
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renderers.frames import DATA_INTERVAL_S, REST_S, Window, next_viewer
+from renderers.frames import DATA_INTERVAL_S, PATIENCE_S, REST_S, RIDE_S, Window, next_viewer
 from renderers.link import MOST_IN_FLIGHT
 from streamer.wire.view import Acknowledged, Camera, Input
 
@@ -141,6 +142,46 @@ def test_viewers_take_turns_and_stills_come_last_but_not_never() -> None:
     assert found is not None
     assert found[1] == "input"
     assert next_viewer(windows.items(), 1.0) == (b"3", "still")
+
+
+def test_who_follows_waits_a_moment_for_a_picture_that_the_leader_gets_too() -> None:
+    window = Window(0.0)
+    window.input(state(1), 0.0)
+    picture(window, 0.0)
+    window.input(state(1, 0.1, moving=True), 1.0)
+    window.rides(1.0 + RIDE_S)
+    assert window.due(1.0) is None
+    assert window.deadline() == 1.0 + RIDE_S
+    assert window.due(1.0, riding=True) == "input", "it is drawn for the leader anyhow"
+    assert window.due(1.0 + RIDE_S) == "input", "the leader rests, so it is drawn for him alone"
+    picture(window, 1.0 + RIDE_S)
+    window.input(state(1, 0.2, moving=True), 1.1)
+    assert window.due(1.1) == "input"
+
+
+def test_an_overdue_still_does_not_hold_up_a_drag_and_is_finished_before_the_next_one_begins() -> None:
+    drag, rests, also = Window(0.0), Window(0.0), Window(0.0)
+    windows = {b"d": drag, b"r": rests, b"a": also}
+    for window in windows.values():
+        window.input(state(1), 0.0)
+        picture(window, 0.0)
+    assert rests.overdue(REST_S + PATIENCE_S)
+    steps, begun = [], None
+    for i in range(200):
+        now = 1.0 + i / 30
+        drag.input(state(2 + i, i + 1.0, moving=True), now)
+        found = next_viewer(windows.items(), now, begun=begun)
+        assert found is not None
+        if found[1] == "still":
+            begun = found[0]
+            steps.append((now, begun))
+            windows[begun].refined(now)
+        else:
+            picture(drag, now)
+    assert {peer for _, peer in steps} == {steps[0][1]}, "one still after the other"
+    times = [at for at, _ in steps]
+    assert all(later - before > PATIENCE_S - 1e-9 for before, later in pairwise(times))
+    assert len(steps) >= 10
 
 
 def test_a_note_is_sent_when_it_is_news_and_not_more_often_than_five_times_a_second() -> None:

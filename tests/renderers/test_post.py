@@ -106,6 +106,24 @@ def test_one_page_becomes_each_viewers_picture_and_is_free_again(came: Came, pos
     assert np.shares_memory(again, page), "memory is used again, also for another size"
 
 
+def test_who_says_more_than_is_taken_waits_at_the_door_and_nothing_is_lost(
+    came: Came, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("renderers.post.MOST_HEARD", 20)
+    monkeypatch.setattr("renderers.post.AT_ONCE", 5)
+    viewer, _ = came()
+    for i in range(500):
+        viewer.send(b"%d" % i)
+    heard, most = [], 0
+    while len(heard) < 500:
+        most = max(most, len(post._in))
+        event = soon(post.wake, post.take)
+        assert isinstance(event, Heard)
+        heard.append(int(event.frames[0]))
+    assert heard == list(range(500))
+    assert most <= 25
+
+
 def test_what_does_not_reach_a_viewer_is_said(came: Came, post: Post) -> None:
     post.send(Letter(b"nobody", b"x", 4))
     assert soon(post.wake, post.take) == Lost(b"nobody", 4, True)

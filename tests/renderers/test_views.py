@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from renderers.camera import eye_of
 from renderers.entries import Arrived, Started
 from renderers.geometry import room_of
+from renderers.glance import glance
 from renderers.layout import project
 from renderers.legend import Facts, arrange
 from renderers.picture import Pixels
@@ -330,6 +333,22 @@ def test_a_view_meets_the_axes_of_a_run() -> None:
     assert staging(View(field=FieldLook(low=150, high=400)), spec, room).ends == pytest.approx((0.25, 1.5))
     assert shown_step(staging(View(), spec, room), (2.0, 5.0), 9) == 5
     assert shown_step(staging(View(), spec, room), None, 9) == 9
+
+
+SIZE = 20
+STEPS = st.floats(-1e6, 1e6) | st.sampled_from((0.0, -0.5, SIZE - 1.0, float(SIZE)))
+
+
+@given(st.none() | STEPS, st.none() | st.tuples(STEPS, STEPS), st.integers(0, SIZE - 1))
+def test_whatever_time_a_look_asks_for_a_step_of_the_run_is_shown(
+    time: float | None, window: tuple[float, float] | None, newest: int
+) -> None:
+    spec = spec_of(earth((SIZE, 4, 4)), (SIZE, 4, 4))
+    view = View("globe", time=time, window=window)
+    step = shown_step(staging(view, spec, room_of(spec.volume)), window, newest)
+    assert 0 <= step < SIZE
+    told = glance(view, spec, room_of(spec.volume), newest, lambda *_: "then")
+    assert told["when"] == {"step": step, "words": "then", "newest": newest}
 
 
 def test_only_planes_that_cut_a_chunk_are_its_matter() -> None:
