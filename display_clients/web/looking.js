@@ -24,7 +24,7 @@ const RETRY_MS = 10;
 /** The address is written at most so often: browsers refuse more. */
 const WRITE_MS = 400;
 /** So long after a change of one's own, what others see is not taken over: their word may be older. */
-const OWN_MS = 700;
+export const OWN_MS = 700;
 
 export class Looking {
   /**
@@ -63,10 +63,15 @@ export class Looking {
     this.pump();
   }
 
-  /** The picture is to be seen so. @param {Look} look @param {number | null} [at] when what caused it happened */
-  change(look, at = performance.now()) {
+  /**
+   * The picture is to be seen so.
+   * @param {Look} look
+   * @param {number | null} [at] when what caused it happened
+   * @param {boolean} [grab] somebody wants it so, and it does not only go on by itself
+   */
+  change(look, at = performance.now(), grab = at !== null) {
     if (same(look, this.look)) return;
-    if (at !== null) this.on.grab();
+    if (grab) this.on.grab();
     this.look = look;
     this.at = at;
     this.pending = true;
@@ -74,6 +79,8 @@ export class Looking {
     this.pump();
     this.write();
     this.on.change(look);
+    // If it comes to nothing, because somebody else leads and goes on doing so, nobody says so.
+    if (this.others) this.hear(this.others);
   }
 
   /** What whoever leads the view sees; null where nobody else leads. @param {unknown} given */

@@ -60,16 +60,20 @@ export const BEAT_S = 20;
 /** It has so long to answer, and so long when the laptop has just woken up, where the line is likely to be dead. */
 export const ANSWER_S = 10;
 export const ANSWER_AWAKE_S = 3;
+/** A connection on which nothing was ever heard is given up after so long: a renderer that starts takes less. */
+export const FIRST_WORD_S = 60;
 
 /** Whether the other end of a connection is still there.  Times in seconds, on a clock that never goes back. */
 export class Pulse {
   constructor() {
     this.heardAt = /** @type {number | null} */ (null);
     this.deadAt = /** @type {number | null} */ (null);
+    this.openedAt = 0;
   }
 
-  /** A new connection.  Before anything was heard nobody is asked: the run may wait for its renderer. */
-  reset() {
+  /** A new connection.  Before anything was heard nobody is asked: the run may wait for its renderer. @param {number} now */
+  reset(now) {
+    this.openedAt = now;
     this.heardAt = null;
     this.deadAt = null;
   }
@@ -87,7 +91,7 @@ export class Pulse {
    * @returns {"ask" | "dead" | null}
    */
   look(now, awake = false) {
-    if (this.heardAt === null) return null;
+    if (this.heardAt === null) return now >= this.openedAt + (awake ? ANSWER_S : FIRST_WORD_S) ? "dead" : null;
     if (this.deadAt !== null && now >= this.deadAt) return "dead";
     const soon = now + ANSWER_AWAKE_S;
     if (awake && (this.deadAt === null || this.deadAt > soon)) {

@@ -64,7 +64,7 @@ export class Socket {
     const ws = new WebSocket(this.address, this.seat ? [...this.protocols, `seat.${this.seat}`] : this.protocols);
     this.ws = ws;
     this.openedAt = null;
-    this.pulse.reset();
+    this.pulse.reset(performance.now() / 1000);
     ws.binaryType = "arraybuffer";
     this.timer = window.setTimeout(() => ws.close(), PATIENCE_MS);
     ws.onopen = () => {

@@ -4,21 +4,23 @@
 
 import { advance, beginning, SPEEDS } from "./clock.js";
 import { atStep } from "./look.js";
+import { OWN_MS } from "./looking.js";
 import { at } from "./page.js";
 import { isOver } from "./words.js";
 
 /** @typedef {import("./looking.js").Looking} Looking */
 
 export class Timeline {
-  /** @param {Looking} looking */
-  constructor(looking) {
+  /** @param {Looking} looking @param {() => boolean} leads whether what is done here is what is seen */
+  constructor(looking, leads) {
     this.looking = looking;
+    this.leads = leads;
     this.last = 0;
     this.over = false;
     this.part = /** @type {{first: number, last: number} | null} */ (null);
     this.playing = 0;
     this.step = 0;
-    this.then = 0;
+    this.then = this.since = 0;
     at("pace").replaceChildren(...SPEEDS.map((n) => new Option(`${n} step${n > 1 ? "s" : ""} a second`, String(n), n === 5, n === 5)));
     at("time").addEventListener("input", () => this.go(Number(at("time").value)));
     at("play").addEventListener("click", () => this.toggle());
@@ -60,10 +62,10 @@ export class Timeline {
     this.put(step);
   }
 
-  /** @param {number | null} step */
-  put(step) {
+  /** @param {number | null} step @param {boolean} [grab] */
+  put(step, grab = true) {
     const { looking } = this;
-    looking.change(atStep(looking.look, step, looking.span));
+    looking.change(atStep(looking.look, step, looking.span), performance.now(), grab);
   }
 
   toggle() {
@@ -85,7 +87,8 @@ export class Timeline {
   start() {
     const { first, last } = this.part ?? { first: 0, last: this.last };
     this.step = beginning(this.looking.look.time, last, first);
-    this.then = performance.now();
+    this.then = this.since = performance.now();
+    this.looking.on.grab();
     this.playing = requestAnimationFrame((now) => this.tick(now));
     this.show();
   }
@@ -102,8 +105,10 @@ export class Timeline {
     const { step, ended } = advance(this.step, (now - this.then) / 1000, Number(at("pace").value), last, at("loop").checked, first);
     this.step = step;
     this.then = now;
-    this.put(Math.floor(step));
-    if (ended) this.stop();
+    // Playing takes the lead when somebody begins it, not again from who has taken it since.
+    const alone = now < this.since + OWN_MS || this.leads();
+    if (alone) this.put(Math.floor(step), false);
+    if (ended || !alone) this.stop();
     else this.playing = requestAnimationFrame((next) => this.tick(next));
   }
 

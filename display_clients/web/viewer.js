@@ -10,7 +10,7 @@ import { centred } from "./following.js";
 import { megabytes, value } from "./format.js";
 import { Hover } from "./hover.js";
 import { choose, sound } from "./look.js";
-import { Looking } from "./looking.js";
+import { Looking, OWN_MS } from "./looking.js";
 import { Meter } from "./meter.js";
 import { at } from "./page.js";
 import { Panel, say } from "./panel.js";
@@ -54,6 +54,8 @@ import { ageInWords, chunksInWords, pictureState, unwell } from "./words.js";
  * @property {import("./looking.js").Facts["field"]} [field]
  */
 
+/** A sentence about something that is over stands for so long. */
+const SAID_MS = 20_000;
 const NARROW = matchMedia("(max-width: 720px)");
 
 export class Viewer {
@@ -65,6 +67,9 @@ export class Viewer {
     const shared = new URLSearchParams(location.search).get("view");
     if (shared) picture.searchParams.set("view", shared);
     this.place = /** @type {Place | null} */ (null);
+    /** Where the camera is of whoever leads. */
+    this.led = /** @type {import("./wire.js").Camera | null} */ (null);
+    this.yielding = 0;
     this.id = id;
     this.run = /** @type {Run | null} */ (null);
     this.troubles = new Troubles(() => this.view.hasPicture);
@@ -80,6 +85,7 @@ export class Viewer {
     this.view = new View(at("picture"), {
       change: (when) => {
         this.socket?.offer({ ...this.view.state(), at: when });
+        this.yields();
         this.looking?.write();
         this.wall?.changed();
       },
@@ -94,10 +100,13 @@ export class Viewer {
       change: (connection) => this.troubles.connected(connection),
       open: () => this.opened(),
       message: (message) => this.received(message),
-      seatLost: (why) => this.troubles.complain("seat", `Your place in the view is not kept: ${why}.`),
+      seatLost: (why) => {
+        this.troubles.complain("seat", `Your place in the view is not kept: ${why}.`);
+        window.setTimeout(() => this.troubles.complain("seat", ""), SAID_MS);
+      },
       sent: (sequence, when) => {
         this.view.canvas.dataset.asked = String(sequence);
-        if (when !== null) this.meter.input(sequence, when);
+        if (when !== null && this.leads()) this.meter.input(sequence, when);
       },
     });
     this.looking = new Looking(this.socket, this.view, { change: (look) => this.looks(look), grab: () => this.grab() });
@@ -107,10 +116,11 @@ export class Viewer {
     });
     this.wall = new Wall(address, {
       seen: () => ({ camera: this.view.camera, look: this.looking.look }),
-      show: (camera, look) => this.go(camera, look),
+      show: (camera, look, grab) => this.go(camera, look, grab),
+      leads: () => this.leads(),
     });
     this.take = new Take(address, id, this.view, () => this.looking.look, (text) => this.troubles.complain("take", text), () => this.opens(this.take));
-    this.timeline = new Timeline(this.looking);
+    this.timeline = new Timeline(this.looking, () => this.leads());
     this.appearance = new Appearance(this.looking, () => this.opens(this.appearance));
     this.selected = new Selected(address, this.looking, {
       go: (step) => this.timeline.go(step),
@@ -218,8 +228,10 @@ export class Viewer {
     this.settled = note?.settled !== false;
     if (note?.turns) stepAside(note.turns);
     this.place = note?.view ?? null;
-    const led = this.place && this.place.you !== this.place.lead ? this.place : null;
-    if (led?.camera) this.view.follow(led.camera);
+    const led = this.leads() ? null : this.place;
+    if (!led) this.led = null;
+    else if (led.camera) this.led = led.camera;
+    if (led?.camera) this.follow(led.camera);
     this.looking.hear(led?.look ?? null);
     if (this.place && !led) this.takeOver(this.place);
     this.present.follow(this.place?.guest === true);
@@ -272,14 +284,37 @@ export class Viewer {
 
   /** An object that is followed is there now. @param {import("./life.js").LifeStep} place */
   keepInMiddle(place) {
+    if (!this.leads()) return;
     const { look, facts } = this.looking;
     const room = { half: facts.half, ends: facts.ends, steps: this.timeline.last + 1 };
     if (room.ends.length === 3) this.view.move(centred(this.view.camera, look.mode, place, room), performance.now());
   }
 
+  /** Whether what one does is what one sees: one is alone in one's view, or leads it. */
+  leads() {
+    return !this.place || this.place.you === this.place.lead;
+  }
+
+  /** What one has done to the camera comes to nothing where somebody else leads and goes on doing so. */
+  yields() {
+    clearTimeout(this.yielding);
+    if (this.leads()) return;
+    this.yielding = window.setTimeout(() => {
+      if (!this.led || this.leads()) return;
+      if (this.view.moving) this.yields();
+      else this.follow(this.led);
+    }, OWN_MS);
+  }
+
+  /** The camera is whoever leads's. @param {import("./wire.js").Camera} camera */
+  follow(camera) {
+    this.view.follow(camera);
+    this.looking.write();
+  }
+
   /** Who takes hold of a shared picture leads it, where he may; who follows somebody else does not any more. */
   grab() {
-    if (!this.place || this.place.you === this.place.lead) return;
+    if (!this.place || this.leads()) return;
     if (!this.place.guest) this.socket.hand(0);
     else {
       this.present.leave();
@@ -288,11 +323,16 @@ export class Viewer {
     }
   }
 
-  /** Somebody wants to see what is seen elsewhere. @param {unknown} camera null: the one that there is @param {unknown} look */
-  go(camera, look) {
+  /**
+   * What is seen elsewhere is to be seen here.
+   * @param {unknown} camera null: the one that there is
+   * @param {unknown} look
+   * @param {boolean} [grab] somebody wants it so
+   */
+  go(camera, look, grab = true) {
     const there = cameraOf(JSON.stringify(camera));
-    this.grab();
-    this.looking.change(sound(look));
+    if (grab) this.grab();
+    this.looking.change(sound(look), performance.now(), grab);
     if (there) this.view.move(bounded(there), performance.now());
   }
 

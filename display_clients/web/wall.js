@@ -18,19 +18,23 @@ import { Answer, ask } from "./run.js";
 /** So often it is asked what a wall shows, and so far apart are changes of it. */
 const LOOK_MS = 700, CHANGE_MS = 150;
 const PATIENCE_MS = 8000;
+/** Whether one leads is known so long after one has taken the lead. */
+const SETTLED_MS = 3000;
 
 export class Wall {
   /**
    * @param {URL} address of the run in the API
    * @param {object} page
    * @param {() => {camera: Camera, look: Look}} page.seen what is seen here
-   * @param {(camera: Camera | null, look: Look) => void} page.show
+   * @param {(camera: Camera | null, look: Look, grab: boolean) => void} page.show
+   * @param {() => boolean} page.leads whether what is done here is what is seen
    */
   constructor(address, page) {
     this.address = address;
     this.page = page;
     this.name = "";
     this.staying = false;
+    this.since = 0;
     this.busy = false;
     this.waiting = /** @type {(() => void) | null} */ (null);
     this.view = /** @type {WallView | null} */ (null);
@@ -73,6 +77,7 @@ export class Wall {
   /** @param {boolean} on */
   stay(on) {
     this.staying = on && this.name !== "";
+    this.since = performance.now();
     at("wall-stay").checked = this.staying;
     clearTimeout(this.timer);
     if (!this.staying) return;
@@ -89,12 +94,15 @@ export class Wall {
   /** What is seen here goes there, or what is seen there comes here. */
   async turn() {
     if (document.visibilityState !== "visible") return;
-    if (this.patch()) await this.bring();
+    if (performance.now() > this.since + SETTLED_MS && !this.page.leads()) {
+      this.stay(false);
+      this.say("Somebody else leads this view now, so it does not stay with the wall any more.");
+    } else if (this.patch()) await this.bring();
     else {
       const known = this.view?.revision;
       const view = await this.read();
       // Somebody may have changed something here meanwhile: that goes there first.
-      if (view.revision !== known && !this.patch()) this.adopt(view);
+      if (view.revision !== known && !this.patch()) this.adopt(view, false);
     }
   }
 
@@ -144,15 +152,15 @@ export class Wall {
     this.adopt(await this.read());
   }
 
-  /** Shows here what a wall shows. @param {WallView} view */
-  adopt(view) {
+  /** Shows here what a wall shows. @param {WallView} view @param {boolean} [grab] somebody wants to see it */
+  adopt(view, grab = true) {
     const look = sound(view.state);
     const before = JSON.stringify(this.view?.state?.placement);
     this.view = view;
     const found = soundPlace(view.state?.placement, view.head);
     const moved = found !== null && JSON.stringify(view.state.placement) !== before;
     if (found && moved) this.anchor = anchorOf(found.placement, found.head);
-    this.page.show(found && moved ? cameraAt(found.placement, found.head) : null, look);
+    this.page.show(found && moved ? cameraAt(found.placement, found.head) : null, look, grab);
     this.agree();
   }
 

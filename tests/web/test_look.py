@@ -249,6 +249,33 @@ def test_what_the_leader_sees_is_taken_over_and_who_may_not_lead_gives_way(page:
     expect(page.locator("input[name=mode][value=globe]")).to_be_checked()
 
 
+def test_who_does_not_lead_sees_what_the_leader_sees_and_his_links_say_so(page: Page, address: str, run: Fake) -> None:
+    there = {"azimuth": 1.25, "elevation": 0.5, "distance": 4.0, "target": [0.0, 0.0, 0.0]}
+    run.more["view"] = {"you": 2, "lead": 1, "viewers": 2, "look": {"mode": "globe"}, "camera": there}
+    open_run(page, address, run)
+    expect(page.locator("input[name=mode][value=globe]")).to_be_checked()
+    page.wait_for_function("() => location.hash.includes('1.25')")
+    link = page.evaluate("location.hash")
+    page.locator("#picture").focus()
+    page.keyboard.press("ArrowLeft")
+    choose(page, "mode", "map")
+    run.wait(lambda: bool(run.looks) and run.inputs[-1].camera.azimuth != 1.25, "what he wants")
+    expect(page.locator("input[name=mode][value=globe]")).to_be_checked()
+    page.wait_for_function("link => location.hash === link", arg=link)
+
+
+def test_playing_ends_when_somebody_else_takes_the_lead(page: Page, address: str, run: Fake) -> None:
+    run.more["view"] = {"you": 2, "lead": 2, "viewers": 2}
+    open_run(page, address, run)
+    page.get_by_role("button", name="Play").click()
+    run.wait(lambda: len({one.view.time for one in run.looks}) > 5, "it plays")
+    run.handed.clear()
+    run.more["view"] = {"you": 2, "lead": 1, "viewers": 2, "look": {"time": 3.0}}
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    expect(page.locator("#time")).to_have_value("3")
+    assert run.handed == [], "the lead is left where it is"
+
+
 def test_a_chunk_of_the_strip_is_looked_at_by_mouse_and_keys(page: Page, address: str, run: Fake) -> None:
     open_run(page, address, run)
     expect(page.locator("#chunks-count")).to_have_text("64 / 64")

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Frames, INPUT_SPACING_MS, LINK_RETRY_MS, Outbox } from "../../../display_clients/web/frames.js";
 import { Meter } from "../../../display_clients/web/meter.js";
 import { Pace } from "../../../display_clients/web/pace.js";
-import { ANSWER_AWAKE_S, ANSWER_S, BEAT_S, LONGEST_S, Pulse, STEADY_S, attemptAfter, reasonOf, waitSeconds, worthTrying } from "../../../display_clients/web/reconnect.js";
+import { ANSWER_AWAKE_S, ANSWER_S, BEAT_S, FIRST_WORD_S, LONGEST_S, Pulse, STEADY_S, attemptAfter, reasonOf, waitSeconds, worthTrying } from "../../../display_clients/web/reconnect.js";
 
 const arrival = (/** @type {number} */ frame) => ({ frame: { frame }, payload: new Uint8Array(), arrived: 0 });
 
@@ -133,7 +133,10 @@ test("a question is asked once per change and once per interval, and the last ch
 
 test("a renderer that is silent is asked once, and taken for dead when it does not answer", () => {
   const pulse = new Pulse();
-  assert.equal(pulse.look(1000), null, "before anything was heard nobody is asked");
+  pulse.reset(-FIRST_WORD_S);
+  assert.equal(pulse.look(-0.1), null, "before anything was heard nobody is asked");
+  assert.equal(pulse.look(0), "dead", "but a line that never says anything is given up");
+  assert.equal(pulse.look(ANSWER_S - FIRST_WORD_S, true), "dead", "sooner after a sleep");
   pulse.heard(0);
   assert.equal(pulse.look(BEAT_S - 0.1), null);
   assert.equal(pulse.look(BEAT_S), "ask");
@@ -143,8 +146,8 @@ test("a renderer that is silent is asked once, and taken for dead when it does n
   const asked = 2 * BEAT_S + ANSWER_S;
   assert.equal(pulse.look(asked), "ask");
   assert.equal(pulse.look(asked + ANSWER_S), "dead");
-  pulse.reset();
-  assert.equal(pulse.look(asked + 1000), null, "a new connection");
+  pulse.reset(asked + 1000);
+  assert.equal(pulse.look(asked + 1001), null, "a new connection");
 });
 
 test("after a sleep the renderer is asked at once and has less time", () => {
