@@ -62,7 +62,9 @@ def end(
     finally:
         said.close()
     asked = "by itself" if number is None else f"after {signal.Signals(number).name}"
-    shown = said.tail() or (log.read_text(errors="replace")[-TAIL:] if log else "what it said stands in the stderr of the test")
+    shown = said.tail() or (
+        log.read_text(errors="replace")[-TAIL:] if log else "what it said stands in the stderr of the test"
+    )
     raise AssertionError(f"{process.args} did not end within {within_s:g} s {asked}:\n{shown}")
 
 
@@ -181,10 +183,16 @@ def in_time(lines: Iterable[str], within_s: float = PATIENCE_S) -> Iterator[str]
 
 
 # Linux only: elsewhere a test that is killed leaves its servers behind.
-_TIED = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execvp(sys.argv[1], sys.argv[1:])"
+_TIED = (
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9)\n"
+    "os.getppid() == int(sys.argv[1]) or sys.exit('whoever started it has gone')\n"
+    "os.execvp(sys.argv[2], sys.argv[2:])"
+)
 
 
 def tied(*command: Any) -> list[str]:
     """A command whose process ends when the thread that starts it does, whatever ended that."""
     words = [str(word) for word in command]
-    return [sys.executable, "-I", "-S", "-c", _TIED, *words] if sys.platform == "linux" else words
+    if sys.platform != "linux":
+        return words
+    return [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *words]

@@ -29,21 +29,29 @@ def python(code: str, *, err: int = subprocess.PIPE) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=err, text=True)
 
 
+RUNS = {"run", "call", "check_call", "check_output"}
+
+
 def endless(tree: ast.AST) -> Iterator[ast.expr]:
     """What in a module waits for a process without limit."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.With):
-            for item in node.items:
-                if ast.unparse(item.context_expr).startswith("subprocess.Popen("):
-                    yield item.context_expr
-        if not isinstance(node, ast.Call):
-            continue
-        called, limited = ast.unparse(node.func), any(one.arg in ("timeout", None) for one in node.keywords)
-        runs = called in {f"subprocess.{name}" for name in ("run", "call", "check_call", "check_output")}
-        if (runs or called.endswith(".communicate")) and not limited:
-            yield node
-        if called.endswith((".stdout.readline", ".stderr.readline")):
-            yield node
+        match node:
+            case ast.With():
+                for item in node.items:
+                    if ast.unparse(item.context_expr).startswith("subprocess.Popen("):
+                        yield item.context_expr
+            case ast.Call(func=ast.Attribute(value=ast.Name("subprocess"), attr=called)) if called in RUNS:
+                if not limited(node):
+                    yield node
+            case ast.Call(func=ast.Attribute(attr="communicate")):
+                if not limited(node):
+                    yield node
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="stdout" | "stderr"), attr="readline")):
+                yield node
+
+
+def limited(call: ast.Call) -> bool:
+    return any(one.arg in ("timeout", None) for one in call.keywords)
 
 
 def test_no_test_waits_for_a_process_without_limit() -> None:
