@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
@@ -190,9 +191,14 @@ _TIED = (
 )
 
 
-def tied(*command: Any) -> list[str]:
-    """A command whose process ends when the thread that starts it does, whatever ended that."""
+def tied(*command: Any, lent: bool = False) -> list[str]:
+    """A command whose process ends when the thread that starts it does, whatever ended that.
+
+    ``lent``: it runs under another user's name, who may not be allowed our Python.
+    """
     words = [str(word) for word in command]
     if sys.platform != "linux":
         return words
+    if lent:
+        return [*(("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()), *words]
     return [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *words]

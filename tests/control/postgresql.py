@@ -47,7 +47,7 @@ def postgresql() -> Iterator[str]:
     try:
         call("initdb", "-D", "data", "-U", "tester", "--auth", "trust", "--no-sync")
         server = subprocess.Popen(
-            tied(programs() / "postgres", "-D", "data", "-k", folder, "-h", "", "-F"),
+            tied(programs() / "postgres", "-D", "data", "-k", folder, "-h", "", "-F", lent=bool(who)),
             stderr=subprocess.PIPE, text=True, cwd=folder, env=env, **who,
         )  # type: ignore[call-overload]  # fmt: skip
         with ending(server, signal.SIGQUIT):  # at once, whoever is connected

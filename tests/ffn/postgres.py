@@ -51,7 +51,8 @@ def server() -> Iterator[str]:
         with socket.create_server(("127.0.0.1", 0)) as door:
             port = door.getsockname()[1]
         process: subprocess.Popen[str] = subprocess.Popen(
-            tied(program("postgres"), "-D", data, "-h", "127.0.0.1", "-p", port, "-k", folder, "-F"),
+            tied(program("postgres"), "-D", data, "-h", "127.0.0.1", "-p", port, "-k", folder, "-F",
+                 lent=bool(me)),
             stderr=subprocess.PIPE, text=True, cwd=folder, **me,
         )  # fmt: skip
         with ending(process, signal.SIGINT):  # who is still connected is let go
