@@ -60,11 +60,12 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 # Two files of tests at a time: most of them wait for other processes.  ARGS="-n 0" runs one test after the other.
+# A process whose test hung beyond help is replaced, and its file begun again: twice, then it is enough.
 # The networks' tests have processes of their own: TensorFlow and the software OpenGL under VTK cannot be in the same
 # one, whichever comes first.  5 is pytest's way of saying that ARGS selects none of these.
 test: $(VENV)/.dev browser-libraries lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/ffn $(ARGS) || [ $$? -eq 5 ]
-	$(BIN)/python -m pytest -n 2 --dist loadfile --override-ini testpaths=tests/ffn $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 2 --ignore tests/ffn $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 2 --override-ini testpaths=tests/ffn $(ARGS) || [ $$? -eq 5 ]
 
 # Firefox, a reverse proxy, an S3 server, a fuzzer, an OpenID provider, images: many minutes, and packages that the other tests do
 # without.  Images are built as root and take 10 GB: ARGS="-k 'not containers'" leaves them out, ARGS="-k containers"

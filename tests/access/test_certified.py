@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from tests.access.certified import Certified, certified
 from tests.access.issuer import CLI, SECRET
 from tests.access.parts import access_text
 from tests.control.parts import CAVECAST, DEADLINE_S, control_plane, environment
+from tests.ending import ending, line_within
 
 pytestmark = [pytest.mark.long, pytest.mark.browser]
 
@@ -75,16 +77,13 @@ def cavecast(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @contextmanager
 def logging_in(server: str, home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """``cavecast login`` as it waits, and the address that it says with the code in it."""
-    with subprocess.Popen(
+    login = subprocess.Popen(
         [CAVECAST, "login", server], env=environment(XDG_CONFIG_HOME=str(home)), text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    ) as login:  # fmt: skip
-        try:
-            assert login.stdout is not None
-            assert login.stdout.readline().startswith("Open http://127.0.0.1:")
-            yield login, login.stdout.readline().removeprefix("or open ").strip()
-        finally:
-            login.kill()
+    )  # fmt: skip
+    with ending(login, signal.SIGKILL):
+        assert line_within(login.stdout).startswith("Open http://127.0.0.1:")
+        yield login, line_within(login.stdout).removeprefix("or open ").strip()
 
 
 def change(home: Path, server: str, **fields: object) -> None:

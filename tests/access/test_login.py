@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import threading
@@ -23,6 +24,7 @@ from tests.access.issuer import CLI, issuing
 from tests.access.issuer import Issuer as Provider
 from tests.access.parts import Plane, access_of, serving, token_of
 from tests.control.parts import CAVECAST, DEADLINE_S, environment
+from tests.ending import ending, line_within
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +57,8 @@ def test_somebody_signs_in_works_and_signs_out(plane: Plane, provider: Provider,
         [CAVECAST, "login", plane.url], env=environment(XDG_CONFIG_HOME=str(tmp_path)), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    with login:
-        assert login.stdout is not None
-        assert login.stdout.readline() == f"Open {provider.url}/activate and type in the code WDJB-MJHT\n"
+    with ending(login, signal.SIGKILL):
+        assert line_within(login.stdout) == f"Open {provider.url}/activate and type in the code WDJB-MJHT\n"
         provider.approved.set()
         said, complaints = login.communicate(timeout=DEADLINE_S)
     assert login.returncode == 0, complaints

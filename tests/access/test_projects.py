@@ -19,6 +19,7 @@ from streamer.control.access import ledger
 from tests.access.certificate import certificate
 from tests.access.parts import Plane, access_of, access_text, serving, token_of
 from tests.control.parts import CAVECAST, ended, environment, start, volume
+from tests.ending import ending, in_time, line_within, tied
 
 WISH: dict[str, Any] = {"threshold": 0.55, "chunk": [4, 8, 8], "view": False, "workers": 1}
 
@@ -243,7 +244,7 @@ def test_who_watches_is_let_go_when_their_token_is_revoked(
         plane.clock.ahead_s += 31  # it is asked again now
         rivers.post(f"/api/v1/runs/{run_id}/pause")  # there is something to see, so that it is seen to
         with pytest.raises(httpx.RemoteProtocolError):
-            list(lines)
+            list(in_time(lines))
         plane.clock.ahead_s -= 31
     rivers.post(f"/api/v1/runs/{run_id}/cancel")
 
@@ -262,22 +263,17 @@ def test_the_command_listens_with_tls_and_knows_who_calls(tmp_path: Path) -> Non
     cert, key = certificate(tmp_path)
     access_of(tmp_path)
     server = subprocess.Popen(
-        [CAVECAST, "serve", "--port", "0", "--access", tmp_path / "access.toml", "--tls-cert", cert, "--tls-key", key,
-         "--log-level", "warning"], stdout=subprocess.PIPE, text=True, env=environment(),
+        tied(CAVECAST, "serve", "--port", "0", "--access", tmp_path / "access.toml", "--tls-cert", cert,
+             "--tls-key", key, "--log-level", "warning"), stdout=subprocess.PIPE, text=True, env=environment(),
     )  # fmt: skip
-    with server:
-        try:
-            assert server.stdout is not None
-            url = json.loads(server.stdout.readline())["url"]
-            assert url.startswith("https://")
-            trusting = ssl.create_default_context(cafile=str(cert))
-            with httpx.Client(base_url=url, verify=trusting, trust_env=False) as client:
-                assert client.get("/api/v1/runs").status_code == 401
-                headers = {"authorization": f"Bearer {token_of('rivers-viewer')}"}
-                assert client.get("/api/v1/runs", headers=headers).json() == []
-        finally:
-            server.terminate()
-            server.wait(60)
+    with ending(server, within_s=60):
+        url = json.loads(line_within(server.stdout))["url"]
+        assert url.startswith("https://")
+        trusting = ssl.create_default_context(cafile=str(cert))
+        with httpx.Client(base_url=url, verify=trusting, trust_env=False) as client:
+            assert client.get("/api/v1/runs").status_code == 401
+            headers = {"authorization": f"Bearer {token_of('rivers-viewer')}"}
+            assert client.get("/api/v1/runs", headers=headers).json() == []
 
 
 @pytest.mark.parametrize(

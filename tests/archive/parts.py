@@ -35,6 +35,7 @@ from streamer.wire.status import RunStatus
 from streamer.wire.volume import Keep, RunSpec, Source, Volume
 from tests import nursery
 from tests.assembly.pieces import Areas, Field, Piece, connect, pieces
+from tests.ending import end, line_within
 
 DEADLINE_S = 60
 Found = TypeVar("Found")
@@ -65,7 +66,7 @@ def blobs(shape: Triple, seed: int = 3, density: float = 0.3) -> Field:
 
 def line_of(process: nursery.Part) -> dict[str, Any]:
     """The next line that a part says."""
-    line = process.stdout.readline()
+    line = line_within(process.stdout)
     if not line:
         process.wait(DEADLINE_S)
         raise AssertionError(f"the part ended: {process.stderr.read()}")
@@ -81,8 +82,7 @@ def part(*arguments: str) -> Iterator[nursery.Part]:
     try:
         yield process
     finally:
-        process.kill()
-        process.communicate(timeout=DEADLINE_S)
+        end(process, signal.SIGKILL)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from streamer.archive.place import ArchiveError, place_of
 from tests.archive.parts import DEADLINE_S, line_of, note_of, part, streamer, wait_until, work
 from tests.archive.test_archive import globe_run
 from tests.control.parts import CAVECAST, environment, volume
+from tests.ending import line_within
 from tests.workers.reference import label_whole
 
 SECRET = "a-secret-that-nobody-sees"
@@ -44,7 +45,7 @@ def s3_server(**variables: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         found = None
         said: list[str] = []
         while found is None:
-            line = process.stderr.readline()
+            line = line_within(process.stderr)
             assert line, f"the S3 server ended: {''.join(said)}"
             said.append(line)
             found = re.search(r"http://127\.0\.0\.1:\d+", line)

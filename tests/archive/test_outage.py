@@ -181,13 +181,13 @@ def disk(folder: Path) -> Iterator[None]:
     """A disk of 4 MB."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    done = subprocess.run(mount, capture_output=True, text=True, check=False, timeout=60)
     if done.returncode:
         pytest.skip(f"no disk can be mounted here ({done.stderr.strip()}); the folder that fails at random stands in")
     try:
         yield
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=60)
 
 
 def fill(path: Path) -> None:

@@ -32,6 +32,7 @@ from streamer.wire.keys import Keys
 from streamer.wire.messages import Ack, Ask, Hello, Lease
 from streamer.wire.viewing import Head, View
 from streamer.wire.volume import RunSpec
+from tests.ending import end, line_within
 from tests.renderers.runs import blobs, block_of, plain, spec_of
 
 CAVECAST = str(Path(sys.executable).parent / "cavecast")
@@ -78,7 +79,7 @@ class House:
                 process.send_signal(signal.SIGCONT)
                 process.kill()
         for process in self.processes:
-            process.communicate()
+            end(process, None)
         self.context.term()
 
     def start(self, *arguments: str, wrap: tuple[str, ...] = ()) -> subprocess.Popen[str]:
@@ -94,8 +95,7 @@ class House:
 
     def ready(self, process: subprocess.Popen[str]) -> dict[str, Any]:
         """What a part says when it is ready."""
-        assert process.stdout is not None
-        line = process.stdout.readline()
+        line = line_within(process.stdout)
         log = (self.folder / f"log-{self.processes.index(process)}.txt").read_text()
         assert line, log
         found: dict[str, Any] = json.loads(line)

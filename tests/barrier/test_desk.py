@@ -17,6 +17,7 @@ from renderers.vtk_keys import once
 from renderers.wall.messages import Input
 from renderers.wall.write import to_toml
 from tests.barrier.house import Desk, House, same_screen, until
+from tests.ending import ending, line_within, tied
 
 
 @contextmanager
@@ -27,19 +28,13 @@ def x_server(folder: Path) -> Iterator[str]:
         pytest.skip("Xvfb is missing: apt install xvfb; what becomes of a window's events is tested without it as well")
     with (folder / "xvfb.txt").open("w") as log:
         process = subprocess.Popen(
-            [server, "-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp"],
+            tied(server, "-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp"),
             stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        number = process.stdout.readline().strip()
+    with ending(process, log=folder / "xvfb.txt"):
+        number = line_within(process.stdout).strip()
         assert number, (folder / "xvfb.txt").read_text()
         yield f":{number}"
-    finally:
-        process.terminate()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 class Hands:

@@ -30,6 +30,7 @@ from streamer.keys import make
 from streamer.wire.keys import read as read_keys
 from streamer.wire.viewing import Head
 from tests.barrier.house import Desk, House, same_screen, until
+from tests.ending import PATIENCE_S, ending, line_within
 
 ONE_WAY_S = 0.004
 SLOWLINK = Path(__file__).parents[2].parent / "shared" / "bench" / "browser" / "slowlink.py"
@@ -48,12 +49,8 @@ def slow_process(target: str, wrap: tuple[str, ...] = ()) -> Iterator[str]:
     """Starts our slow link, perhaps within something else."""
     command = [*wrap, sys.executable, "-m", "tests.barrier.slow_link", target, str(ONE_WAY_S)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.communicate()
+    with ending(process, signal.SIGKILL):
+        yield line_within(process.stdout).strip()
 
 
 @contextmanager
@@ -72,12 +69,9 @@ def shared_link(target: str) -> Iterator[str]:
             return True
         return None
 
-    try:
+    with ending(process, signal.SIGKILL):
         until(listens, "the slow link listens")
         yield f"tcp://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
 
 
 LINKS = pytest.mark.parametrize("link", [own_link, shared_link])
@@ -234,7 +228,7 @@ def far_apart() -> Iterator[tuple[str, str, str, bool]]:
     here, there, slow = f"cava{os.getpid()}", f"cavb{os.getpid()}", True
 
     def ip(*arguments: str) -> None:
-        done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE_S)
         if done.returncode:
             raise CannotPart(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
 

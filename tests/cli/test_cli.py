@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -12,14 +13,16 @@ import pytest
 
 from streamer.cli import COMMANDS, load
 from tests.control.parts import CAVECAST, DEADLINE_S, ended, environment, start, volume
+from tests.ending import ending, line_within, tied
 
 QUICK_S = 0.4
 
 
 def cavecast(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [CAVECAST, *arguments], capture_output=True, text=True, env=environment(**variables), check=False
-    )
+        [CAVECAST, *arguments], capture_output=True, text=True, env=environment(**variables), check=False,
+        timeout=DEADLINE_S,
+    )  # fmt: skip
 
 
 def test_help_is_quick_and_names_every_command() -> None:
@@ -52,7 +55,9 @@ def test_help_loads_no_library_of_a_part() -> None:
         "heavy = ('numpy', 'zmq', 'fastapi', 'xarray', 'vtkmodules', 'structlog')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
-    done = subprocess.run([CAVECAST.parent / "python", "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [CAVECAST.parent / "python", "-c", code], capture_output=True, text=True, check=True, timeout=DEADLINE_S
+    )
     assert done.stdout.rstrip().endswith("[]")
 
 
@@ -120,6 +125,7 @@ def test_an_error_of_our_own_is_logged_with_where_it_was_and_ends_in_a_sentence(
         text=True,
         env=environment(PYTHONPATH=str(tmp_path)),
         check=False,
+        timeout=DEADLINE_S,
     )
     assert done.returncode == 1
     log, said = done.stderr.splitlines()
@@ -131,21 +137,19 @@ def test_serve_takes_its_flags_over_what_is_wrong_elsewhere_and_so_do_its_parts(
     (tmp_path / "cavecast.toml").write_text("workers = 'many'")
     (tmp_path / "good.toml").write_text("workers = 1")
     server = subprocess.Popen(
-        [CAVECAST, "serve", "--port", "0", "--config", "good.toml"],
+        tied(CAVECAST, "serve", "--port", "0", "--config", "good.toml"),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
         cwd=tmp_path,
         env=environment(CAVECAST_PORT="any"),
     )
-    with server:
-        try:
-            assert server.stdout is not None
-            with httpx.Client(base_url=json.loads(server.stdout.readline())["url"], timeout=DEADLINE_S) as client:
-                asked = {"input": str(volume(tmp_path / "v.npy")), "threshold": 0.5, "view": False}
-                run = ended(client, start(client, **asked)["run_id"])
-        finally:
-            server.terminate()
+    with (
+        ending(server),
+        httpx.Client(base_url=json.loads(line_within(server.stdout))["url"], timeout=DEADLINE_S) as client,
+    ):
+        asked = {"input": str(volume(tmp_path / "v.npy")), "threshold": 0.5, "view": False}
+        run = ended(client, start(client, **asked)["run_id"])
     assert (run["state"], run["workers"], run["restarts"]) == ("complete", 1, {}), run["error"]
 
 
@@ -176,18 +180,21 @@ def test_an_option_is_completed_by_the_shell() -> None:
 def test_a_reader_that_leaves_early_is_no_error() -> None:
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run([CAVECAST, "--help"], stdout=write, stderr=subprocess.PIPE, env=environment(), check=False)
+    done = subprocess.run(
+        [CAVECAST, "--help"], stdout=write, stderr=subprocess.PIPE, env=environment(), check=False, timeout=DEADLINE_S
+    )
     os.close(write)
     assert b"Traceback" not in done.stderr
 
 
 def test_ctrl_c_ends_a_command_with_130_and_no_traceback() -> None:
-    with subprocess.Popen(
-        [CAVECAST, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
-    ) as server:
-        assert server.stdout is not None
-        server.stdout.readline()
-        server.send_signal(2)
+    server = subprocess.Popen(
+        tied(CAVECAST, "serve", "--port", "0"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment(),
+    )  # fmt: skip
+    with ending(server, signal.SIGKILL):
+        line_within(server.stdout)
+        server.send_signal(signal.SIGINT)
         _, err = server.communicate(timeout=60)
     assert server.returncode == 130
     assert "Traceback" not in err

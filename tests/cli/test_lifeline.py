@@ -14,6 +14,7 @@ import pytest
 
 from streamer import lifeline
 from streamer.lifeline import Lifeline
+from tests.ending import end, ending, line_within
 
 DEADLINE_S = 3.0
 
@@ -38,8 +39,7 @@ def chain(depth: int, body: str = WAIT) -> tuple[subprocess.Popen[str], list[psu
     head = subprocess.Popen(
         [sys.executable, "-c", CHAIN.format(body=body), str(depth)], stdout=subprocess.PIPE, text=True
     )
-    assert head.stdout is not None
-    found = [psutil.Process(int(head.stdout.readline())) for _ in range(depth + 1)]
+    found = [psutil.Process(int(line_within(head.stdout))) for _ in range(depth + 1)]
     return head, found
 
 
@@ -56,9 +56,7 @@ def processes() -> Iterator[list[psutil.Process]]:
 def test_grandchildren_end_when_the_head_is_killed(processes: list[psutil.Process], body: str) -> None:
     head, found = chain(2, body)
     processes += found
-    with head:
-        head.kill()
-        head.wait()
+    end(head, signal.SIGKILL)
     gone, alive = psutil.wait_procs(found, timeout=DEADLINE_S + lifeline.GRACE_S * (body == STUBBORN))
     assert not alive, f"{alive} outlived the head"
     assert len(gone) == 3
@@ -67,11 +65,8 @@ def test_grandchildren_end_when_the_head_is_killed(processes: list[psutil.Proces
 def test_a_parent_that_lives_keeps_its_children(processes: list[psutil.Process]) -> None:
     head, found = chain(1)
     processes += found
-    with head:
-        with pytest.raises(psutil.TimeoutExpired):
-            found[1].wait(timeout=0.3)
-        os.kill(head.pid, signal.SIGTERM)
-        head.wait(DEADLINE_S)
+    with ending(head), pytest.raises(psutil.TimeoutExpired):
+        found[1].wait(timeout=0.3)
     psutil.wait_procs(found, timeout=DEADLINE_S)
     assert not found[1].is_running()
 
@@ -87,14 +82,14 @@ def test_a_child_born_after_its_parent_died_ends_at_once() -> None:
 def test_closing_the_line_ends_the_children_of_a_parent_that_lives_on() -> None:
     line = Lifeline()
     code = f"from streamer import lifeline; lifeline.hold(); print('up', flush=True); {WAIT}"
-    with subprocess.Popen(
+    child = subprocess.Popen(
         [sys.executable, "-c", code],
         pass_fds=(line.fd,),
         env=line.environment(dict(os.environ)),
         stdout=subprocess.PIPE,
-    ) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
+    )
+    with ending(child):
+        line_within(child.stdout)
         line.close()
         assert child.wait(DEADLINE_S) == -signal.SIGTERM
 

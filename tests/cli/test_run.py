@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ import psutil
 import pytest
 
 from tests.control.parts import CAVECAST, DEADLINE_S, alive, children, environment, volume
+from tests.ending import end, ending, lines_within
 
 KEYS = ["run_id", "shape", "chunks", "objects", "voxels", "labelled_voxels", "seconds", "voxels_per_second", "out"]
 
@@ -42,12 +44,8 @@ def started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         text=True,
         env=environment(TMPDIR=str(folder)),
     )
-    with process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
+    with ending(process, signal.SIGKILL):
+        yield process
 
 
 def cavecast(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -63,8 +61,7 @@ def cavecast(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def read_until(stream: IO[str] | None, pattern: str) -> re.Match[str]:
     """The first line that matches."""
-    assert stream is not None
-    for line in stream:
+    for line in lines_within(stream):
         if found := re.search(pattern, line):
             return found
     raise AssertionError(f"the stream ended without {pattern!r}")
@@ -155,8 +152,7 @@ def test_after_kill_9_of_the_demo_no_descendant_lives_and_the_next_start_tidies_
         }
         assert names == {"serve", "streamer", "worker", "renderer"}
         assert len(found) == 5
-        process.kill()
-        process.wait()
+        end(process, signal.SIGKILL)
         assert not alive(found, 3)
     done = cavecast(tmp_path, "run", str(path), "--threshold", "0.5", "--no-view")
     assert done.returncode == 0, done.stderr
@@ -257,17 +253,15 @@ def test_a_look_for_opengl_that_hangs_ends_with_the_command(tmp_path: Path) -> N
     process = subprocess.Popen(
         [CAVECAST, "demo", "--no-browser"], stderr=subprocess.DEVNULL, env=environment(PYTHONPATH=str(tmp_path))
     )
-    with process:
+    with ending(process, signal.SIGKILL):
         found: list[psutil.Process] = []
         try:
             deadline = time.monotonic() + DEADLINE_S
             while not (found := children(process.pid, "renderer")):
                 assert time.monotonic() < deadline, "the renderer was never asked"
-            process.kill()
-            process.wait()
+            end(process, signal.SIGKILL)
             assert not alive(found, 5)
         finally:
-            process.kill()
             for child in found:
                 if child.is_running():
                     child.kill()
@@ -286,16 +280,22 @@ def test_on_a_terminal_progress_is_drawn_and_ctrl_c_ends_it(path: Path, tmp_path
     )
     os.close(theirs)
     shown = b""
+    deadline = time.monotonic() + DEADLINE_S
+
+    def more() -> bytes:
+        assert select.select([ours], [], [], max(0.0, deadline - time.monotonic()))[0], shown
+        return os.read(ours, 65536)
+
     try:
         while b"Ctrl-C ends it" not in shown:
-            shown += os.read(ours, 65536)
+            shown += more()
         os.write(ours, b"\x03")
         with contextlib.suppress(OSError):  # the terminal hangs up when its last process has gone
-            while more := os.read(ours, 65536):
-                shown += more
+            while some := more():
+                shown += some
         assert process.wait(DEADLINE_S) == 130
     finally:
-        process.kill()
+        end(process, signal.SIGKILL)
         os.close(ours)
     text = shown.decode()
     for word in ("blobs.npy", "worker-1", "36 of 36 chunks", "Complete: ", "http://127.0.0.1:"):

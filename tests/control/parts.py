@@ -15,14 +15,16 @@ import httpx
 import numpy as np
 import psutil
 
+from tests.ending import PATIENCE_S, ending, in_time, line_within, tied
+
 CAVECAST = Path(sys.executable).parent / "cavecast"
 DEADLINE_S = 60.0
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment without settings of whoever runs the tests."""
+    """The environment without settings of whoever runs the tests.  A SIGABRT shows the stacks of what runs in it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CAVECAST_")}
-    return {**kept, **more}
+    return {**kept, "PYTHONFAULTHANDLER": "1", **more}
 
 
 def volume(path: Path, shape: tuple[int, int, int] = (16, 24, 24), seed: int = 1) -> Path:
@@ -42,21 +44,16 @@ def control_plane(
     """A running ``cavecast serve`` and a client of it; ended with SIGTERM afterwards.  Its log goes to ``said``."""
     with ExitStack() as files:
         server = subprocess.Popen(
-            [CAVECAST, "serve", "--port", "0", "--log-level", "warning", *flags],
+            tied(CAVECAST, "serve", "--port", "0", "--log-level", "warning", *flags),
             stdout=subprocess.PIPE,
             stderr=None if said is None else files.enter_context(said.open("w")),
             text=True,
             env=environment(**variables),
         )
-    with server:
-        assert server.stdout is not None
-        try:
-            url = json.loads(server.stdout.readline())["url"]
-            with httpx.Client(base_url=url, trust_env=False, timeout=DEADLINE_S) as client:
-                yield client, server
-        finally:
-            server.terminate()
-            server.wait(DEADLINE_S)
+    with ending(server, log=said):
+        url = json.loads(line_within(server.stdout))["url"]
+        with httpx.Client(base_url=url, trust_env=False, timeout=DEADLINE_S) as client:
+            yield client, server
 
 
 def start(client: httpx.Client, **request: Any) -> dict[str, Any]:
@@ -67,12 +64,12 @@ def start(client: httpx.Client, **request: Any) -> dict[str, Any]:
     return found
 
 
-def events(client: httpx.Client, run_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The run's events until the server ends the stream."""
+def events(client: httpx.Client, run_id: str, within_s: float = PATIENCE_S) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The run's events until the server ends the stream, which fails if it does not within a time."""
     name = ""
     with client.stream("GET", f"/api/v1/runs/{run_id}/events") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
-        for line in answer.iter_lines():
+        for line in in_time(answer.iter_lines(), within_s):
             if line.startswith("event: "):
                 name = line.removeprefix("event: ")
             elif line.startswith("data: "):

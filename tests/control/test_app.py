@@ -193,7 +193,9 @@ def test_metrics_have_units_and_zeros_before_anything_happens(client: httpx.Clie
     ],
 )
 def test_a_server_that_cannot_be_says_why_in_a_sentence(flags: list[str], code: int, sentence: str) -> None:
-    done = subprocess.run([CAVECAST, "serve", *flags], capture_output=True, text=True, env=environment(), check=False)
+    done = subprocess.run(
+        [CAVECAST, "serve", *flags], capture_output=True, text=True, env=environment(), check=False, timeout=60
+    )
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith(sentence)
     assert done.stderr.count("\n") == 1
@@ -203,7 +205,12 @@ def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = subprocess.run(
-            [CAVECAST, "serve", "--port", port], capture_output=True, text=True, env=environment(), check=False
+            [CAVECAST, "serve", "--port", port],
+            capture_output=True,
+            text=True,
+            env=environment(),
+            check=False,
+            timeout=60,
         )
     assert done.returncode == 1
     assert f"port {port}" in done.stderr

@@ -15,6 +15,7 @@ import pytest
 
 from streamer.client import Client, Lost, Refused
 from tests.control.parts import CAVECAST, DEADLINE_S, control_plane, environment, volume
+from tests.ending import ending, lines_within
 
 
 @pytest.fixture(scope="module")
@@ -114,16 +115,12 @@ def test_a_run_may_be_another_control_planes_and_outlives_the_command(client: Cl
     words = ("run", str(path), "--threshold", "0.55", "--chunk", "4,8,8", "--no-view", "--server", client.url)
     done = json.loads(cavecast(*words, "--json")[0])
     assert client.run(done["run_id"]).state == "complete"
-    with subprocess.Popen(
-        [CAVECAST, *words, "--pace", "60"], env=environment(), stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("running"):
-                break
+    process = subprocess.Popen([CAVECAST, *words, "--pace", "60"], env=environment(), stderr=subprocess.PIPE, text=True)
+    with ending(process, signal.SIGKILL):
+        assert any(line.startswith("running") for line in lines_within(process.stderr))
         process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
-        assert process.wait(DEADLINE_S) == 130
+        _, said = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 130
     run = next(client.runs(limit=1))
     assert f"The run goes on: cavecast runs show {run.run_id} --server {client.url}" in said
     assert run.state in ("running", "starting")

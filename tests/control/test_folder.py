@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 
 from streamer.control import folder
 from streamer.control.folder import Folder, InUse, address, sweep
+from tests.ending import ending, line_within
 
 
 def test_a_temporary_folder_is_this_users_alone_and_gone_afterwards(
@@ -39,12 +41,9 @@ def test_what_a_killed_owner_left_behind_is_swept_and_what_lives_is_not(
         stdout=subprocess.PIPE,
         text=True,
     )
-    with child:
-        assert child.stdout is not None
-        left = Path(child.stdout.readline().strip())
+    with ending(child, signal.SIGKILL):
+        left = Path(line_within(child.stdout).strip())
         assert sweep(tmp_path, time.time()) == [], "both owners live"
-        child.kill()
-        child.wait()
     assert left.is_dir()
     assert sweep(tmp_path, time.time()) == [left]
     assert not left.exists()

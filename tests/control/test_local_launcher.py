@@ -35,11 +35,14 @@ async def _forgets_while_the_disk_is_slow(launcher: LocalLauncher) -> None:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(threads)
         busy = loop.run_in_executor(threads, slow.wait)
-        assert await launcher.kept("rivers-1")
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(launcher.forget("rivers-1"))
-            looking = tasks.create_task(launcher.kept("rivers-1"))
-            looking.add_done_callback(lambda _: slow.set())
+        try:
+            assert await launcher.kept("rivers-1")
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(launcher.forget("rivers-1"))
+                looking = tasks.create_task(launcher.kept("rivers-1"))
+                looking.add_done_callback(lambda _: slow.set())
+        finally:
+            slow.set()  # or the thread is waited for without end
         await busy
         assert not looking.result()
 

@@ -90,7 +90,9 @@ def test_a_whole_run_goes_over_tcp_under_keys_and_its_pictures_arrive(tmp_path: 
         doors = [at for part in run["parts"] for at in part["listens"].values()]
         assert len(doors) == 3
         assert all(at.startswith("tcp://127.0.0.1:") for at in doors)
-    done = subprocess.run([CAVECAST, "archive", "--check", str(tmp_path / "x.zarr")], env=environment(), check=False)
+    done = subprocess.run(
+        [CAVECAST, "archive", "--check", str(tmp_path / "x.zarr")], env=environment(), check=False, timeout=DEADLINE_S
+    )
     assert done.returncode == 0
 
 

@@ -288,7 +288,7 @@ def test_the_pattern_is_seen_on_real_screens_on_a_dark_wall_and_over_a_run(path:
         # What belongs there is drawn by another process, off screen.
         done = subprocess.run(
             [CAVECAST, "wall", "test-pattern", tmp_path / "glass.toml", "--offscreen", "--pictures", tmp_path],
-            env=environment(), capture_output=True, check=False,
+            env=environment(), capture_output=True, check=False, timeout=DEADLINE_S,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         from tests.barrier.house import read_png

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ from streamer.control.usage import (
 )
 from tests.control.parts import CAVECAST, DEADLINE_S, control_plane, ended, environment, start, until, volume
 from tests.control.test_runs import record
+from tests.ending import ending, line_within
 
 
 def sampled(*usages: tuple[float, Usage], carried: Point | None = None, series: Series | None = None) -> Series:
@@ -120,11 +122,11 @@ def test_a_process_is_measured_with_its_children(tmp_path: Path) -> None:
         f"import subprocess, sys\n{burn}subprocess.run([sys.executable, '-c', {burn!r}])\n"
         "child = subprocess.Popen(['sleep', '600'])\nprint(flush=True)\nsys.stdin.read()\nchild.kill()\nchild.wait()"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with ending(process, signal.SIGKILL):
+        line_within(process.stdout)
         found = proc.readings(process.pid)
-        process.communicate(b"")
+        process.communicate(b"", timeout=DEADLINE_S)
     assert len(found) == 2
     assert sum(one.cpu_s for one in found.values()) >= 0.35
     assert max(one.memory for one in found.values()) > 1 << 20

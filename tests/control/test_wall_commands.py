@@ -7,7 +7,6 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Timer
 
 import pytest
 
@@ -16,6 +15,7 @@ from streamer.wire.spelling import merged
 from streamer.wire.viewing import View
 from tests.control.parts import CAVECAST, DEADLINE_S, environment, volume
 from tests.control.wall_files import SLOW, slow_walls, wall
+from tests.ending import ending, lines_within
 
 
 @pytest.fixture(scope="module")
@@ -167,18 +167,13 @@ def test_a_run_from_the_command_line_is_shown_on_the_wall_of_a_file(path: Path, 
     file.write_text(wall("lab", nodes="one"))
     words = ("--threshold", "0.55", "--chunk", "4,8,8", "--no-view", "--pace", "600", "--wall", str(file))
     said: list[str] = []
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [CAVECAST, "run", str(path), *words], env=environment(**SLOW), stderr=subprocess.PIPE, text=True
-    ) as process:
-        watchdog = Timer(2 * DEADLINE_S, process.kill)
-        watchdog.start()
-        assert process.stderr is not None
-        for line in process.stderr:
+    )
+    with ending(process, signal.SIGINT):
+        for line in lines_within(process.stderr):
             said.append(line)
             if line == "It is shown on wall lab.\n":
-                process.send_signal(signal.SIGINT)
                 break
-        process.stderr.read()
-        watchdog.cancel()
     assert said[-1] == "It is shown on wall lab.\n", said
     assert process.returncode == 130

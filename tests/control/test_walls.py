@@ -75,7 +75,10 @@ def test_a_wall_is_drawn_as_the_command_draws_it(client: httpx.Client, tmp_path:
     (tmp_path / "drawn.toml").write_text(wall("drawn"))
     out = tmp_path / "drawn.svg"
     done = subprocess.run(
-        [CAVECAST, "wall", "draw", str(tmp_path / "drawn.toml"), "-o", str(out)], env=environment(), check=False
+        [CAVECAST, "wall", "draw", str(tmp_path / "drawn.toml"), "-o", str(out)],
+        env=environment(),
+        check=False,
+        timeout=DEADLINE_S,
     )
     assert done.returncode == 0
     picture = client.get(f"{WALLS}/drawn/picture")
@@ -175,13 +178,22 @@ def carried_over(client: httpx.Client, file: Path, folder: Path) -> dict[str, An
     """A wall of another program as the control plane keeps it; None if it has the same against it as the command."""
     out = folder / f"{file.stem}.toml"
     done = subprocess.run(
-        [CAVECAST, "wall", "import", str(file), "-o", str(out)], env=environment(), capture_output=True, check=False
+        [CAVECAST, "wall", "import", str(file), "-o", str(out)],
+        env=environment(),
+        capture_output=True,
+        check=False,
+        timeout=DEADLINE_S,
     )
     assert done.returncode == 0, done.stderr
     answer = client.post(WALLS, content=out.read_bytes())
     if answer.status_code == 422:
         checked = subprocess.run(
-            [CAVECAST, "wall", "check", str(out)], env=environment(), capture_output=True, text=True, check=False
+            [CAVECAST, "wall", "check", str(out)],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE_S,
         )
         assert checked.returncode == 1, (file.name, answer.text)
         return None

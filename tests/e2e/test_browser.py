@@ -11,7 +11,8 @@ import pytest
 import xarray as xr
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.whole import started
+from tests.e2e.whole import started, until_heard
+from tests.ending import line_within
 
 pytestmark = pytest.mark.browser
 
@@ -59,15 +60,13 @@ def test_the_picture_grows_turns_within_half_a_second_and_all_count_the_same(pag
     page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: trouble.append(str(error)))
     with started("serve", "--port", "0") as plane:
-        assert plane.stdout is not None
-        origin = json.loads(plane.stdout.readline())["url"]
+        origin = json.loads(line_within(plane.stdout))["url"]
         wanted = {"input": "sample:rivers", "out": str(out), "pace_s": 15, "start": "first_viewer"}
         run = httpx.post(f"{origin}/api/v1/runs", json=wanted, timeout=60).raise_for_status().json()
         api = f"{origin}/api/v1/runs/{run['run_id']}"
 
         # It waits for its first viewer.
-        with httpx.stream("GET", f"{api}/events", timeout=60) as events:
-            assert any('"state":"waiting"' in line.replace(" ", "") for line in events.iter_lines())
+        until_heard(api, '"state":"waiting"')
         assert httpx.get(api).json()["status"]["committed"] == 0
 
         # The picture changes while chunks arrive: nobody touches anything.

@@ -20,7 +20,8 @@ import pytest
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.e2e.whole import started
+from tests.e2e.whole import started, until_heard
+from tests.ending import ending, line_within, lines_within
 
 LIMIT_S = 60
 DRAG = [
@@ -82,19 +83,15 @@ def firefox(profile: Path) -> Iterator[str]:
     assert path, "this test needs Firefox: install the package firefox-esr"
     arguments = [path, "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"]
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stderr is not None
-        yield f"{next(line.split()[-1] for line in process.stderr if 'WebDriver BiDi listening' in line)}/session"
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
+    with ending(process):
+        said = lines_within(process.stderr)
+        yield f"{next(line.split()[-1] for line in said if 'WebDriver BiDi listening' in line)}/session"
 
 
 @pytest.mark.long
 def test_a_run_grows_turns_and_counts_in_firefox(tmp_path: Path) -> None:
     with started("serve", "--port", "0", "--log-level", "error") as plane:
-        assert plane.stdout is not None
-        origin = json.loads(plane.stdout.readline())["url"]
+        origin = json.loads(line_within(plane.stdout))["url"]
         wanted = {"input": "sample:flood2021", "threshold": 310, "pace_s": 4, "start": "first_viewer"}
         run = httpx.post(f"{origin}/api/v1/runs", json=wanted, timeout=60).raise_for_status().json()
         with firefox(tmp_path) as where:
@@ -104,12 +101,10 @@ def test_a_run_grows_turns_and_counts_in_firefox(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_what_is_picked_stands_in_the_link_and_comes_back_in_firefox(tmp_path: Path) -> None:
     with started("serve", "--port", "0", "--log-level", "error") as plane:
-        assert plane.stdout is not None
-        origin = json.loads(plane.stdout.readline())["url"]
+        origin = json.loads(line_within(plane.stdout))["url"]
         wanted = {"input": "sample:flood2021", "threshold": 310, "layers": ["labels1", "field"]}
         run = httpx.post(f"{origin}/api/v1/runs", json=wanted, timeout=60).raise_for_status().json()
-        with httpx.stream("GET", f"{origin}/api/v1/runs/{run['run_id']}/events", timeout=120) as events:
-            assert any('"complete"' in line for line in events.iter_lines())
+        until_heard(f"{origin}/api/v1/runs/{run['run_id']}", '"complete"')
         with firefox(tmp_path) as where:
             asyncio.run(pick(where, origin, run))
 

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from streamer.wire.status import COMMITTED, PENDING
 from tests.e2e.whole import started
+from tests.ending import in_time, line_within
 
 pytestmark = pytest.mark.browser
 
@@ -25,8 +26,7 @@ PLACE = """async (chunk) => {
 
 def test_computing_follows_to_the_chunk_that_is_clicked(chromium: Browser) -> None:
     with started("serve", "--port", "0") as plane:
-        assert plane.stdout is not None
-        origin = json.loads(plane.stdout.readline())["url"]
+        origin = json.loads(line_within(plane.stdout))["url"]
         wanted = {
             "input": "sample:rivers", "segmenter": "connect", "workers": 1, "pace_s": 64, "start": "first_viewer",
         }  # fmt: skip
@@ -49,7 +49,7 @@ def test_computing_follows_to_the_chunk_that_is_clicked(chromium: Browser) -> No
         page.locator("#chunks-strip").click(position=place)
         page.wait_for_url("**/*#camera=*")
         with httpx.stream("GET", f"{api}/events", timeout=120) as events:
-            for line in events.iter_lines():
+            for line in in_time(events.iter_lines()):
                 if not line.startswith("data:"):
                     continue
                 if httpx.get(f"{api}/chunks").json()["states"][number[far]] == COMMITTED:

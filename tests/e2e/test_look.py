@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.whole import started
+from tests.e2e.whole import started, until_heard
+from tests.ending import line_within
 
 pytestmark = pytest.mark.browser
 
@@ -31,8 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Pa
     """A finished run with its values: origin, id, store."""
     out = tmp_path_factory.mktemp("look") / "rivers.zarr"
     with started("serve", "--port", "0") as plane:
-        assert plane.stdout is not None
-        origin = json.loads(plane.stdout.readline())["url"]
+        origin = json.loads(line_within(plane.stdout))["url"]
         wanted = {
             "input": "sample:rivers", "segmenter": "connect", "out": str(out), "pace_s": 0, "layers": ["field"],
             "start": "at_once",
@@ -40,8 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Pa
         made = httpx.post(f"{origin}/api/v1/runs", json=wanted, timeout=60)
         assert made.status_code < 300, made.text
         run_id = made.json()["run_id"]
-        with httpx.stream("GET", f"{origin}/api/v1/runs/{run_id}/events", timeout=120) as events:
-            assert any('"complete"' in line for line in events.iter_lines())
+        until_heard(f"{origin}/api/v1/runs/{run_id}", '"complete"')
         yield origin, run_id, out
 
 

@@ -101,7 +101,12 @@ def test_three_who_share_a_view_see_each_others_names_and_pointers(house: House)
     ada.mouse.move(300, 200)
     arrow = ben.locator("#pointers div")
     expect(arrow).to_have_text("Ada")
-    arrow.evaluate("(element) => Promise.all(element.getAnimations().map((one) => one.finished))")
+    arrow.evaluate(
+        """(element) => Promise.race([
+          Promise.all(element.getAnimations().map((one) => one.finished)),
+          new Promise((_, fail) => setTimeout(() => fail(new Error("the page draws no more")), 60000)),
+        ])"""
+    )
     # The same place of the scene: as far from the middle, whatever the window's shape.
     wide, narrow = (page.locator("#picture").bounding_box() for page in (ada, ben))
     assert wide is not None

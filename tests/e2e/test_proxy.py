@@ -17,7 +17,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.access.certificate import certificate
-from tests.e2e.whole import started
+from tests.e2e.whole import started, until_heard
+from tests.ending import ending, line_within
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
@@ -59,19 +60,15 @@ def proxied(tmp_path: Path) -> Iterator[tuple[str, ssl.SSLContext]]:
     address = f"https://127.0.0.1:{port}{PREFIX}"
     told = ("--public-url", f"{address}/", "--trusted-proxies", "127.0.0.1/32")
     with started("serve", "--port", str(behind), "--dir", str(tmp_path / "runs"), *told) as plane:
-        assert plane.stdout is not None
-        assert json.loads(plane.stdout.readline())
+        assert json.loads(line_within(plane.stdout))
         settings = tmp_path / "nginx.conf"
         settings.write_text(
             CONFIGURATION.format(folder=tmp_path, port=port, behind=behind, cert=cert, key=key, prefix=PREFIX)
         )
         nginx = subprocess.Popen([program, "-c", str(settings), "-p", str(tmp_path)])
-        try:
+        with ending(nginx, within_s=20):
             until_open(nginx, port)
             yield address, ssl.create_default_context(cafile=str(cert))
-        finally:
-            nginx.terminate()
-            nginx.wait(20)
 
 
 def until_open(process: subprocess.Popen[bytes], port: int) -> None:
@@ -92,8 +89,7 @@ def test_page_api_events_and_picture_work_behind_a_proxy_with_tls_and_a_prefix(
     address, trust = proxied
     with httpx.Client(verify=trust, timeout=60) as client:
         made = client.post(f"{address}/api/v1/runs", json={"input": "sample:flood2021"}).raise_for_status().json()
-        with client.stream("GET", f"{address}/api/v1/runs/{made['run_id']}/events", timeout=120) as events:
-            assert any('"complete"' in line for line in events.iter_lines())
+        until_heard(f"{address}/api/v1/runs/{made['run_id']}", '"complete"', client)
     context = chromium.new_context(ignore_https_errors=True, viewport={"width": 1000, "height": 700})
     page = context.new_page()
     page.set_default_timeout(60_000)

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.whole import field, ids_of_whole, started
+from tests.ending import line_within
 
 pytestmark = pytest.mark.browser
 
@@ -24,8 +25,7 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 def test_a_sample_is_segmented_from_the_form(page: Page) -> None:
     with started("serve", "--port", "0") as plane:
-        assert plane.stdout is not None
-        origin = json.loads(plane.stdout.readline())["url"].rstrip("/")
+        origin = json.loads(line_within(plane.stdout))["url"].rstrip("/")
         page.goto(f"{origin}/")
         page.get_by_role("link", name="New run").click()
         page.get_by_label("File or address").fill("sample:flood2021")

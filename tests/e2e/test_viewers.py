@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -25,7 +26,8 @@ from streamer.control.view_seats import Seat, Seats
 from streamer.wire.view import FRAME_HEADER, NOTE, Camera, Input, decode_frame, encode_input
 from tests.e2e.test_browser import until
 from tests.e2e.thin_link import thin_link
-from tests.e2e.whole import COMMAND, descendants
+from tests.e2e.whole import COMMAND, descendants, until_heard
+from tests.ending import end, line_within, tied
 
 pytestmark = pytest.mark.browser
 
@@ -37,11 +39,13 @@ SAMPLE = """() => {
   paint.drawImage(canvas, 0, 0, 96, 54);
   return Array.from(paint.getImageData(0, 0, 96, 54).data);
 }"""
-DRIVE = """(moves) => new Promise(done => {
+DRIVE = """(moves) => new Promise((done, fail) => {
   // One move on every second frame of the page, as thirty a second from a hand; the button is down already.
   const canvas = document.querySelector('#picture'), box = canvas.getBoundingClientRect();
   const begun = performance.now(), first = Number(canvas.dataset.frame);
   let n = 0;
+  // Frames may stop coming; a timer does not.
+  setTimeout(() => fail(new Error(`the page draws no more: ${n} of ${2 * moves} frames`)), 60000);
   const step = () => {
     if (n % 2 === 0) canvas.dispatchEvent(new PointerEvent('pointermove', {
       pointerId: 1, pointerType: 'mouse', buttons: 1, bubbles: true,
@@ -64,34 +68,38 @@ class Plane:
         with socket.create_server(("127.0.0.1", 0)) as door:
             self.port = int(door.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
-        self.process = self._start()
-        wanted = {"input": "sample:rivers"}
-        made = httpx.post(f"{self.url}/api/v1/runs", json=wanted, timeout=60).raise_for_status().json()
-        self.run = str(made["run_id"])
-        with httpx.stream("GET", f"{self.url}/api/v1/runs/{self.run}/events", timeout=120) as events:
-            assert any('"state":"complete"' in line.replace(" ", "") for line in events.iter_lines())
+        self._start()
+        try:
+            wanted = {"input": "sample:rivers"}
+            made = httpx.post(f"{self.url}/api/v1/runs", json=wanted, timeout=60).raise_for_status().json()
+            self.run = str(made["run_id"])
+            until_heard(f"{self.url}/api/v1/runs/{self.run}", '"state":"complete"')
+        except BaseException:
+            self.kill()
+            raise
         self.page = f"{self.url}/view/{self.run}"
         self.view = f"ws://127.0.0.1:{self.port}/api/v1/runs/{self.run}/view"
 
-    def _start(self) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [COMMAND, "serve", "--port", str(self.port), "--dir", str(self.folder)],
+    def _start(self) -> None:
+        self.process = subprocess.Popen(
+            tied(COMMAND, "serve", "--port", self.port, "--dir", self.folder),
             stdout=subprocess.PIPE, text=True, env=self.environment,
         )  # fmt: skip
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["url"] == self.url
-        return process
+        try:
+            assert json.loads(line_within(self.process.stdout))["url"] == self.url
+        except BaseException:
+            self.kill()
+            raise
 
     def again(self) -> None:
         """It is killed, with all its parts, and started anew."""
         self.kill()
-        self.process = self._start()
+        self._start()
 
     def kill(self) -> None:
         for one in descendants(self.process.pid):
             one.kill()
-        self.process.kill()
-        self.process.communicate()
+        end(self.process, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -127,19 +135,27 @@ def apart(one: NDArray[np.int16], other: NDArray[np.int16]) -> float:
     return float(np.abs(one - other).mean())
 
 
+FRAME = """() => new Promise((done, fail) => {
+  requestAnimationFrame(done);
+  setTimeout(() => fail(new Error('the page draws no more')), 60000);
+})"""
+"""A frame of the page, which never comes where nothing is drawn."""
+
+
 def soon(page: Page, holds: Any, what: str) -> None:
     """Waits, a frame of the page at a time, until something holds."""
     deadline = time.monotonic() + PATIENCE_S
     while not holds():
         assert time.monotonic() < deadline, f"never: {what}"
-        page.evaluate("() => new Promise(requestAnimationFrame)")
+        page.evaluate(FRAME)
 
 
 def at_rest(page: Page) -> NDArray[np.int16]:
     """What a page shows when nothing changes any more: no new picture for half a second."""
     page.evaluate(
-        """() => new Promise(done => {
+        """() => new Promise((done, fail) => {
           const canvas = document.querySelector('#picture');
+          setTimeout(() => fail(new Error('the picture does not come to rest')), 60000);
           let frame = canvas.dataset.frame, since = performance.now();
           const look = () => {
             if (canvas.dataset.frame !== frame) { frame = canvas.dataset.frame; since = performance.now(); }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from tests.ending import end
 
 MBIT, ONE_WAY_S = 4.0, 0.025
 PIECE = 4096
@@ -45,8 +48,7 @@ def thin_link(port: int) -> Iterator[int]:
             assert time.monotonic() < until, "the thin link does not listen"
         yield here
     finally:
-        link.kill()
-        link.wait()
+        end(link, signal.SIGKILL)
 
 
 class Pipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import psutil
 import xarray as xr
 from numpy.typing import NDArray
 
+from tests.ending import end, in_time, tied
 from tests.workers.reference import label_whole
 
 SAMPLES = Path(__file__).parents[2] / "inference_workers" / "samples"
@@ -37,14 +40,20 @@ def report(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 @contextmanager
 def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """The command, running, its log on our stderr; ended with all its descendants when the test leaves."""
-    process = subprocess.Popen([COMMAND, *arguments], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(tied(COMMAND, *arguments), stdout=subprocess.PIPE, text=True)
     try:
         yield process
     finally:
         for one in descendants(process.pid):
             one.kill()
-        process.kill()
-        process.communicate()
+        end(process, signal.SIGKILL)
+
+
+def until_heard(api: str, words: str, client: httpx.Client | None = None) -> None:
+    """Waits until an event of a run says that; its text is compared without spaces."""
+    streamed = httpx.stream if client is None else client.stream
+    with streamed("GET", f"{api}/events", timeout=LIMIT_S) as events:
+        assert any(words in line.replace(" ", "") for line in in_time(events.iter_lines())), words
 
 
 def descendants(pid: int) -> list[psutil.Process]:

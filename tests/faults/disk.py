@@ -21,18 +21,18 @@ def tmpfs(folder: Path) -> Iterator[Room]:
     """A disk of the folder's own, full once it holds 20 KB.  Skips where it cannot be had."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=20k", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, check=False, text=True) if os.geteuid() == 0 else None
+    done = subprocess.run(mount, capture_output=True, check=False, text=True, timeout=60) if os.geteuid() == 0 else None
     if done is None or done.returncode:
         pytest.skip("only root may mount a small disk, where it may; the row with the limit on a file's size stands")
 
     def room(nbytes: int) -> None:
         if not nbytes:
-            subprocess.run(["mount", "-o", f"remount,size={PLENTY}", str(folder)], check=True)
+            subprocess.run(["mount", "-o", f"remount,size={PLENTY}", str(folder)], check=True, timeout=60)
 
     try:
         yield room
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=60)
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from tests.ending import ending, lines_within, tied
+
 NEEDED = "these tests need PostgreSQL: install the package postgresql"
 DEADLINE_S = 60.0
 
@@ -48,19 +50,13 @@ def server() -> Iterator[str]:
         )  # fmt: skip
         with socket.create_server(("127.0.0.1", 0)) as door:
             port = door.getsockname()[1]
-        with subprocess.Popen(
-            [program("postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-F"],
+        process: subprocess.Popen[str] = subprocess.Popen(
+            tied(program("postgres"), "-D", data, "-h", "127.0.0.1", "-p", port, "-k", folder, "-F",
+                 lent=bool(me)),
             stderr=subprocess.PIPE, text=True, cwd=folder, **me,
-        ) as process:  # fmt: skip
-            try:
-                yield f"postgresql://cavecast@127.0.0.1:{_ready(process, port)}/postgres"
-            finally:
-                process.send_signal(signal.SIGINT)  # who is still connected is let go
-                try:
-                    process.communicate(timeout=DEADLINE_S)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    raise
+        )  # fmt: skip
+        with ending(process, signal.SIGINT):  # who is still connected is let go
+            yield f"postgresql://cavecast@127.0.0.1:{_ready(process, port)}/postgres"
     finally:
         shutil.rmtree(folder)
 
@@ -75,9 +71,8 @@ def database(address: str) -> str:
 
 def _ready(process: subprocess.Popen[str], port: int) -> int:
     """The port, once the server says that it takes connections."""
-    assert process.stderr is not None
     said = []
-    for line in process.stderr:
+    for line in lines_within(process.stderr):
         said.append(line)
         if "ready to accept connections" in line:
             return port

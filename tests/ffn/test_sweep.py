@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -40,6 +39,7 @@ from inference_workers.ffn.sweep import (
 from inference_workers.ffn.sweep_report import page
 from inference_workers.ffn.sweep_trial import Trials, closed
 from inference_workers.ffn.sweep_work import bury_dead, gone, this_worker, work
+from tests.ending import ending, line_within, lines_within
 from tests.ffn import postgres, small_volume
 from tests.ffn.growing_model import write as write_model
 from tests.ffn.labelled_volumes import grid
@@ -212,18 +212,14 @@ time.sleep(600)
 
 def test_a_trial_whose_worker_was_killed_is_marked_failed_and_tried_again(storage: str) -> None:
     command = [sys.executable, "-c", BEGIN, storage]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with ending(process, signal.SIGKILL):
         assert process.stdin is not None
-        assert process.stdout is not None
         process.stdin.write(CONFIG.encode())
         process.stdin.close()
-        try:
-            number, segment = process.stdout.readline().split()
-            study = Study(open_storage(storage), asked(), 0)
-            assert bury_dead(study) == []  # it is at work
-        finally:
-            os.kill(process.pid, signal.SIGKILL)
-        process.wait(60)
+        number, segment = line_within(process.stdout).split()
+        study = Study(open_storage(storage), asked(), 0)
+        assert bury_dead(study) == []  # it is at work
     assert bury_dead(study) == [int(number)]
     assert bury_dead(study) == []
     work(study, Paper(), 2)
@@ -321,18 +317,16 @@ def test_of_two_workers_on_postgresql_one_is_killed_and_the_other_does_its_trial
     begin = [sys.executable, "-c", BEGIN, address]
     sweep = [sys.executable, "-c", "from streamer.cli import main; main()", "ffn", "sweep", str(config)]
     sweep += ["--storage", address, "--trials", "6"]
-    with subprocess.Popen(begin, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as killed:
+    killed = subprocess.Popen(begin, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with ending(killed, signal.SIGKILL):
         assert killed.stdin is not None
-        assert killed.stdout is not None
         killed.stdin.write(CONFIG.encode())
         killed.stdin.close()
-        number = int(killed.stdout.readline().split()[0])
-        with subprocess.Popen(sweep, stderr=subprocess.PIPE, text=True) as other:
-            assert other.stderr is not None
-            for line in other.stderr:
-                if "1 of 6 trials" in line:  # both are at work
-                    os.kill(killed.pid, signal.SIGKILL)
-                    break
+        number = int(line_within(killed.stdout).split()[0])
+        other = subprocess.Popen(sweep, stderr=subprocess.PIPE, text=True)
+        with ending(other, signal.SIGKILL):
+            assert any("1 of 6 trials" in line for line in lines_within(other.stderr))  # both are at work
+            killed.kill()
             rest = other.communicate(timeout=120)[1]
         assert other.returncode == 0, rest
     # Were it done before it could see that the first was gone, it would leave that trial to whoever comes next.

@@ -33,6 +33,7 @@ from inference_workers.ffn.training_row import Row, as_arrays, offsets, restore
 from inference_workers.ffn.training_state import TrainingError
 from inference_workers.source import InputError, InspectRequest, inspect
 from streamer.wire.grid import Box, Triple
+from tests.ending import PATIENCE_S, end, ending, lines_within
 from tests.ffn import small_volume
 
 FLOOD = FloodFillSettings(fov=(3, 5, 5), deltas=(1, 2, 2))
@@ -509,19 +510,15 @@ def test_after_kill_minus_9_training_goes_on_as_if_nothing_had_been(volume: Path
     whole, killed = tmp_path / "whole.keras", tmp_path / "killed.keras"
     undisturbed = train(volume, whole, *options)
     assert undisturbed.exit_code == 0, undisturbed.output
-    with subprocess.Popen(
+    process = subprocess.Popen(
         command(volume, killed, *options),
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
-    ) as process:
-        assert process.stderr is not None
+    )
+    with ending(process, signal.SIGKILL):
         # A line is written once the state of the validation that it tells of is.
-        for line in process.stderr:
-            if re.match(r"step \d+, ", line):
-                os.kill(process.pid, signal.SIGKILL)
-                break
-        process.stderr.read()
+        assert any(re.match(r"step \d+, ", line) for line in lines_within(process.stderr, 2 * PATIENCE_S))
     assert process.returncode == -signal.SIGKILL
     left = training_state.steps(killed.with_suffix(".training"), 0)
     assert left
@@ -571,7 +568,7 @@ def test_two_processes_learn_what_one_with_the_doubled_batch_would(volume: Path,
         said = [process.communicate(timeout=300)[0] for process in processes]
     finally:
         for process in processes:
-            process.kill()
+            end(process, signal.SIGKILL)
     assert [process.returncode for process in processes] == [0, 0], said
     result = train(volume, alone, *options)
     assert result.exit_code == 0, result.output

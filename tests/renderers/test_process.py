@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,6 +43,7 @@ from streamer.wire.view import (
 )
 from streamer.wire.viewing import View
 from streamer.wire.volume import RunSpec, encode_spec
+from tests.ending import end, ending, line_within
 from tests.renderers.runs import blobs, earth, pairs, payloads_of, spec_of
 
 Payloads = list[bytes]
@@ -153,8 +153,11 @@ class Rig:
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert self.process.stdout is not None
-        ready = json.loads(self.process.stdout.readline())
+        try:
+            ready = json.loads(line_within(self.process.stdout))
+        except BaseException:
+            end(self.process, signal.SIGKILL)
+            raise
         assert ready["ready"] == "renderer"
         self.views = str(ready["views"])
 
@@ -178,16 +181,12 @@ class Rig:
         raise AssertionError(f"nothing came within {within_s} s; the renderer is {self.process.poll()}")
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(10)
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
-        for socket in self.sockets:
-            socket.close(0)
-        self.context.term()
+        try:
+            end(self.process, within_s=10)
+        finally:
+            for socket in self.sockets:
+                socket.close(0)
+            self.context.term()
 
 
 SHAPE = (12, 16, 24)
@@ -425,11 +424,12 @@ def test_a_picture_of_a_finished_run_is_saved(rig: Rig, tmp_path: Path) -> None:
         [CAVECAST, "renderer", "--feed", feed.address, "--picture", str(out), "--size", "320x180"],
         stderr=subprocess.PIPE,
     )
-    deadline = time.monotonic() + PATIENCE_S
-    while child.poll() is None and time.monotonic() < deadline:
-        feed.serve(wait_ms=50)
-    assert child.wait(1) == 0, child.communicate()
-    child.communicate()
+    with ending(child, signal.SIGKILL):
+        deadline = time.monotonic() + PATIENCE_S
+        while child.poll() is None and time.monotonic() < deadline:
+            feed.serve(wait_ms=50)
+        _, said = child.communicate(timeout=10)
+        assert child.returncode == 0, said
     assert out.read_bytes().startswith(b"\x89PNG")
 
 

@@ -23,6 +23,7 @@ from streamer.wire.keys import ROLES, Role, read
 from streamer.wire.messages import Known
 from streamer.wire.volume import RunSpec
 from tests import nursery
+from tests.ending import kill, line_within
 
 DEADLINE_S = 60.0
 START = [sys.executable, "-c", "from streamer.cli import main; main()"]
@@ -61,8 +62,7 @@ class Part:
 
     def ready(self) -> dict[str, Any]:
         """The line on stdout that says that it is ready."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        line = line_within(self.process.stdout)
         assert line, self.said
         found: dict[str, Any] = json.loads(line)
         return found
@@ -77,15 +77,20 @@ class Part:
 
     def wait(self) -> int:
         """Its exit code, once it has ended by itself."""
-        code = self.process.wait(DEADLINE_S)
+        try:
+            code = self.process.wait(DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            kill(self.process)
+            self._reader.join(DEADLINE_S)
+            raise AssertionError(f"{self.process.args!r} did not end:\n{self.said}") from None
         self._reader.join(DEADLINE_S)
         return code
 
     def end(self, number: signal.Signals = signal.SIGKILL) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(DEADLINE_S)
-        self._reader.join(DEADLINE_S)
+        code = self.wait()
+        assert not self._reader.is_alive(), "somebody else holds its stderr"
         for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()

@@ -216,7 +216,7 @@ def land() -> Iterator[Land]:
     near, away = (f"cavecast{os.getpid()}{end}" for end in "ab")
 
     def ip(*words: str) -> None:
-        subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+        subprocess.run(["ip", *words], check=True, capture_output=True, text=True, timeout=60)
 
     try:
         for name in (near, away):
@@ -235,7 +235,7 @@ def land() -> Iterator[Land]:
 
 def _remove(*names: str) -> None:
     for name in names:
-        subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+        subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True, timeout=60)
 
 
 def test_parts_on_two_machines_meet_with_keys_and_not_without(

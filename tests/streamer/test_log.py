@@ -17,6 +17,7 @@ from streamer.layout import FILE_SIZE, HEAD
 from streamer.log import OPEN_FILES, Log, LogDamaged, LogInUse
 from streamer.recent import RECENT_BYTES, Recent
 from streamer.record import LogFull
+from tests.ending import ending, lines_within
 
 NO_ROOM = OSError(errno.ENOSPC, "No space left on device")
 ENTRIES = [("chunk", [b"head", b"", b"labels" * 50]), ("merges", [bytes(32)]), ("end", [b"complete"])]
@@ -229,13 +230,12 @@ def test_what_append_returned_for_survives_the_kill_of_its_process(tmp_path: Pat
         "log = Log.open(Path(sys.argv[1]))\n"
         "while True:\n    print(log.append('chunk', [bytes(5000)]), flush=True)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", writer, str(tmp_path)], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        last = -1
-        while last < 200:
-            last = int(process.stdout.readline())
+    process = subprocess.Popen([sys.executable, "-c", writer, str(tmp_path)], stdout=subprocess.PIPE)
+    with ending(process, signal.SIGKILL):
+        said = lines_within(process.stdout)
+        last = next(number for line in said if (number := int(line)) >= 200)
         process.kill()
-        for line in process.stdout:
+        for line in said:
             last = int(line) if line.endswith(b"\n") else last
     log = Log.open(tmp_path)
     assert log.head > last

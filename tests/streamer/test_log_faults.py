@@ -163,18 +163,18 @@ def small_disk(streamer: Streamer) -> Iterator[Callable[[bool], None]]:
     folder = streamer.folder / "log"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=20k", "tmpfs", str(folder)]
-    if os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0:
+    if os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False, timeout=60).returncode == 0:
 
         def real(full: bool) -> None:
             if not full:
-                subprocess.run(["mount", "-o", "remount,size=16m", str(folder)], check=True)
+                subprocess.run(["mount", "-o", "remount,size=16m", str(folder)], check=True, timeout=60)
 
         try:
             yield real
         finally:
             if streamer.process is not None:
                 streamer.stop()
-            subprocess.run(["umount", str(folder)], check=True)
+            subprocess.run(["umount", str(folder)], check=True, timeout=60)
         return
     print("not root, or without mounts: a limit on the size of files stands in for the full disk")
 

@@ -47,6 +47,7 @@ from streamer.wire.status import RunStatus
 from streamer.wire.volume import RunSpec
 from tests import nursery
 from tests.assembly.pieces import Piece
+from tests.ending import end, ending, line_within
 from tests.streamer.runs import PLENTY, made, spec_of, subscriber_hello, under, worker_hello
 
 SPEC = spec_of((12, 9, 9), (4, 3, 3))
@@ -72,16 +73,14 @@ class Streamer:
 
     def start(self, *options: str) -> None:
         self.process = process = nursery.Part(self.arguments("--ingest", self.ingest, "--feed", self.feed, *options))
-        ready = process.stdout.readline()
+        ready = line_within(process.stdout)
         assert ready, process.stderr.read()
         assert json.loads(ready) == {"ready": "streamer", "ingest": self.ingest, "feed": self.feed}
 
     def stop(self, number: int = signal.SIGKILL) -> int:
         assert self.process is not None
-        self.process.send_signal(number)
-        self.process.communicate(timeout=DEADLINE_S)
-        code, self.process = self.process.wait(), None
-        return code
+        process, self.process = self.process, None
+        return end(process, number)
 
 
 @pytest.fixture
@@ -407,15 +406,14 @@ def test_a_log_in_use_or_of_another_run_is_refused_in_one_sentence(streamer: Str
 
 
 def test_a_free_port_is_taken_and_said(tmp_path: Path, lines: Lines) -> None:
-    with subprocess.Popen(Streamer(tmp_path).command(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
+    process = subprocess.Popen(Streamer(tmp_path).command(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    with ending(process):
+        ready = json.loads(line_within(process.stdout))
         worker = Worker(lines, ready["ingest"])
         worker.begin()
         assert worker.work(1)
         assert status_of(Peer(lines, ready["feed"])).committed >= 1
-        process.terminate()
-        assert process.wait(DEADLINE_S) == 0
+        assert end(process) == 0
 
 
 def test_credit_is_the_limit_over_real_sockets(streamer: Streamer, lines: Lines) -> None:

@@ -21,6 +21,7 @@ from streamer.wire.header import decode, encode
 from streamer.wire.messages import Ack, Command, Drain, Focus, Hello, Lease, Message, Welcome
 from streamer.wire.messages import Ask as AskLeases
 from tests import nursery
+from tests.ending import line_within
 from tests.streamer.runs import made, spec_of, under, worker_hello
 from tests.streamer.test_process import DEADLINE_S, Lines, Peer, Process, Streamer, Worker, lines, status_of, streamer
 
@@ -48,7 +49,7 @@ class RelayProcess(Streamer):
         else:
             self.process = nursery.Part(arguments)
         assert self.process.stdout is not None
-        ready = self.process.stdout.readline()
+        ready = line_within(self.process.stdout)
         assert ready, self.process.stderr and self.process.stderr.read()
         assert json.loads(ready) == {"ready": "relay", "feed": self.feed}
 

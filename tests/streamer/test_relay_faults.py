@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import select
 import signal
 import subprocess
 import time
@@ -22,6 +21,7 @@ from streamer.relay_disk import Flusher
 from streamer.relay_figures import RelayFigures
 from streamer.relay_main import COPY_FILE
 from streamer.wire.messages import AskFigures, Figures
+from tests.ending import lines_within
 from tests.streamer.runs import PLENTY, MemoryLog, hub_of, subscriber_hello, under, worker_hello
 from tests.streamer.test_process import DEADLINE_S, MADE, SPEC, Lines, Peer, Streamer, Worker, lines, streamer
 from tests.streamer.test_relay import Reader, RelayProcess, log_of, relays
@@ -112,12 +112,7 @@ def test_an_entry_that_is_damaged_while_the_relay_runs_is_never_served_and_mende
 def relay_says(relay: RelayProcess, words: str) -> None:
     """Waits until a relay has said that."""
     assert relay.process is not None
-    assert relay.process.stderr is not None
-    heard = ""
-    while words not in heard:
-        assert select.select([relay.process.stderr], [], [], DEADLINE_S)[0], "it says nothing"
-        heard = relay.process.stderr.readline()
-        assert heard, "it has ended"
+    assert any(words in line for line in lines_within(relay.process.stderr)), "it has ended"
 
 
 def test_a_chunk_that_is_not_what_its_header_says_is_not_read_from_a_copy() -> None:
@@ -142,18 +137,21 @@ def small_disk(folder: Path, relay: RelayProcess) -> Iterator[Callable[[bool], N
     """A disk of 20 KB for the copy; what is yielded makes it full (True: it is one by itself) or large again."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=20k", "tmpfs", str(folder)]
-    if os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0:
+    if (
+        os.geteuid() == 0
+        and subprocess.run(mount, capture_output=True, check=False, timeout=DEADLINE_S).returncode == 0
+    ):
 
         def real(full: bool) -> None:
             if not full:
-                subprocess.run(["mount", "-o", "remount,size=16m", str(folder)], check=True)
+                subprocess.run(["mount", "-o", "remount,size=16m", str(folder)], check=True, timeout=DEADLINE_S)
 
         try:
             yield real
         finally:
             if relay.process is not None:
                 relay.stop()
-            subprocess.run(["umount", str(folder)], check=True)
+            subprocess.run(["umount", str(folder)], check=True, timeout=DEADLINE_S)
         return
     print("not root, or without mounts: a limit on the size of files stands in for the full disk")
 

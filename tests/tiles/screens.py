@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.ending import ending, line_within, tied
+
 Pixels = NDArray[np.uint8]
 PATIENCE_S = 60.0
 SIZES = ((800, 600), (640, 480))
@@ -53,15 +55,12 @@ def x_server() -> Iterator[Screens]:
         read, write = os.pipe()
         sizes = [part for n, (w, h) in enumerate(SIZES) for part in ("-screen", str(n), f"{w}x{h}x24")]
         server = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write), *sizes, "-nolisten", "tcp", "-fbdir", folder],
+            tied("Xvfb", "-displayfd", write, *sizes, "-nolisten", "tcp", "-fbdir", folder),
             pass_fds=[write], stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(write)
-        try:
+        with ending(server):
             with os.fdopen(read) as said:
-                number = said.readline().strip()
+                number = line_within(said).strip()
             assert number, "Xvfb did not start"
             yield Screens(number, Path(folder))
-        finally:
-            server.terminate()
-            server.wait()

@@ -17,6 +17,7 @@ from renderers.wall.records import Node, Place, Screen, Stereo, Tile, Wall
 from renderers.wall.write import to_toml
 from streamer.wire.viewing import Head, View
 from tests.barrier.house import CAVECAST, Desk, House, read_png
+from tests.ending import ending, line_within
 from tests.tiles.screens import Pixels, Screens, x_server
 
 pytestmark = pytest.mark.skipif(
@@ -83,14 +84,14 @@ def test_the_pattern_stands_at_its_places_on_both_screens_until_it_is_told_to_en
         [CAVECAST, "wall", "test-pattern", str(file), "--pictures", str(tmp_path)],
         stderr=subprocess.PIPE, text=True, env={**os.environ, "DISPLAY": ":nonsense"},
     )  # fmt: skip
-    assert process.stderr is not None
-    said = [process.stderr.readline() for _ in range(5)]
-    assert said[-1].startswith("shown")
-    assert said[0].startswith(f"a: {screens.name(0)}, 320x240+41+33, checkerboard")
-    as_saved(screens, tmp_path)
-    process.send_signal(signal.SIGTERM)
-    _, rest = process.communicate(timeout=60)
-    assert (process.returncode, rest) == (0, "")
+    with ending(process, signal.SIGKILL):
+        said = [line_within(process.stderr) for _ in range(5)]
+        assert said[-1].startswith("shown")
+        assert said[0].startswith(f"a: {screens.name(0)}, 320x240+41+33, checkerboard")
+        as_saved(screens, tmp_path)
+        process.send_signal(signal.SIGTERM)
+        _, rest = process.communicate(timeout=60)
+        assert (process.returncode, rest) == (0, "")
     for screen in (0, 1):
         screens.until(screen, nothing, f"screen {screen} is empty again")
 
@@ -109,7 +110,7 @@ def test_a_tile_process_shows_its_tiles_on_the_right_screens_and_closes_them(scr
         pictures = tmp_path / "pictures"
         done = subprocess.run(
             [CAVECAST, "wall", "test-pattern", str(file), "--offscreen", "--pictures", str(pictures)],
-            capture_output=True, text=True, check=False,
+            capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         as_saved(screens, pictures)
@@ -128,7 +129,7 @@ def test_a_display_that_is_not_there_is_one_sentence(screens: Screens, tmp_path:
         ["wall", "test-pattern", str(file)],
         ["tile", "--wall", str(file), "--conductor", f"ipc://{tmp_path}/none", "--tile", "b"],
     ):
-        done = subprocess.run([CAVECAST, *command], capture_output=True, text=True, check=False)
+        done = subprocess.run([CAVECAST, *command], capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 1
         (line,) = done.stderr.splitlines()
         assert "tile b: the X display :4711.0 cannot be opened" in line

@@ -18,7 +18,9 @@ CAVECAST = Path(sys.executable).parent / "cavecast"
 
 
 def asked(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([CAVECAST, "wall", "describe", *words], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [CAVECAST, "wall", "describe", *words], capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -67,5 +69,5 @@ def test_nothing_that_draws_is_loaded_for_it() -> None:
         "except SystemExit: pass\n"
         "assert not [name for name in sys.modules if name.startswith('vtk')]\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -15,6 +15,7 @@ from streamer.wire.header import VERSION, decode, encode
 from streamer.wire.messages import Message, Welcome
 from streamer.wire.volume import RunSpec, encode_spec
 from tests import nursery
+from tests.ending import end, line_within
 
 DEADLINE_S = 60.0
 T = TypeVar("T", bound=Message)
@@ -75,7 +76,7 @@ class Process:
 
     def ready(self) -> dict[str, Any]:
         """The line that it prints when it is at work."""
-        return dict(json.loads(self._process.stdout.readline()))
+        return dict(json.loads(line_within(self._process.stdout)))
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -86,9 +87,7 @@ class Process:
         return self._process.wait(), out, err
 
     def kill(self) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.communicate()
+        end(self._process, signal.SIGKILL)
 
 
 @contextmanager

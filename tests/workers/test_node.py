@@ -377,13 +377,13 @@ open_source(found.source, found.volume).read(Box((0, 0, 0), (1, 1, 1)))
 large = {{"vtk", "vtkmodules", "pyvista", "tensorflow", "fastapi", "zarr"}}
 print(sorted({{name.partition(".")[0] for name in sys.modules}} & large))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
 
 
 def test_the_commands_options_are_these() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from streamer.cli import main; main()", "worker", "--help"],
-        capture_output=True, text=True, check=True,
+        capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     assert all(option in done.stdout for option in ("--ingest", "--name", "--leases", "--patience"))

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from streamer.lifeline import Lifeline
 from tests.control.parts import CAVECAST, environment
+from tests.ending import end
 from tests.k8s.server.cluster import Cluster
 from tests.k8s.server.kinds import Obj
 from tests.k8s.server.podlife import Exit
@@ -74,8 +75,7 @@ class Machines:
         self._thread.join(20)
         assert not self._thread.is_alive()
         for process in self.running.values():
-            process.kill()
-            process.wait(10)
+            end(process, signal.SIGKILL)
         self._lifeline.close()
 
     def _run(self) -> None:
@@ -95,8 +95,7 @@ class Machines:
                 self._start(uid, pod)
         for uid in [uid for uid in self.running if uid not in there]:  # deleted by force
             process = self.running.pop(uid)
-            process.kill()
-            process.wait(10)
+            end(process, signal.SIGKILL)
 
     def _up(self, pod: Obj) -> bool:
         """Whether its container is to run now, and not to wait for being started again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import httpx
 
 from tests.control.parts import CAVECAST, DEADLINE_S, control_plane, environment
+from tests.ending import end, line_within, tied
 from tests.k8s.launcher.machines import Machines
 from tests.k8s.server.cluster import Cluster
 from tests.k8s.server.kinds import Obj
@@ -157,11 +159,14 @@ class Killed:
         self.said = world.folder / f"{name}.log"
         with self.said.open("a") as log:
             self.process = subprocess.Popen(
-                [CAVECAST, "serve", "--port", "0", "--log-level", "info"], stdout=subprocess.PIPE, stderr=log,
+                tied(CAVECAST, "serve", "--port", "0", "--log-level", "info"), stdout=subprocess.PIPE, stderr=log,
                 text=True, env=environment(**world.settings(site, name, **more)),
             )  # fmt: skip
-        assert self.process.stdout is not None
-        url = json.loads(self.process.stdout.readline())["url"]
+        try:
+            url = json.loads(line_within(self.process.stdout))["url"]
+        except BaseException:
+            end(self.process, signal.SIGKILL)
+            raise
         self.client = httpx.Client(base_url=url, trust_env=False, timeout=DEADLINE_S)
 
     def leads(self) -> None:
@@ -173,10 +178,7 @@ class Killed:
 
     def ended(self) -> int:
         self.client.close()
-        code = self.process.wait(DEADLINE_S)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return code
+        return end(self.process, None, log=self.said)
 
 
 def state(client: httpx.Client, run_id: str) -> dict[str, Any]:

@@ -142,7 +142,9 @@ def test_the_probes_see_a_real_control_plane_and_that_there_is_none(rendered: Ca
 
     def probed(port: int) -> int:
         asked = code.replace("127.0.0.1:8750", f"127.0.0.1:{port}")
-        return subprocess.run([sys.executable, "-c", asked], env=proxied, stderr=subprocess.DEVNULL).returncode
+        return subprocess.run(
+            [sys.executable, "-c", asked], env=proxied, stderr=subprocess.DEVNULL, timeout=60
+        ).returncode
 
     with control_plane() as (client, _):
         port = client.base_url.port
