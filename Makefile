@@ -63,9 +63,17 @@ format: $(VENV)/.dev
 # A process whose test hung beyond help is replaced, and its file begun again: twice, then it is enough.
 # The networks' tests have processes of their own: TensorFlow and the software OpenGL under VTK cannot be in the same
 # one, whichever comes first.  5 is pytest's way of saying that ARGS selects none of these.
+# They are thousands, with real processes, browsers and clocks, and share the machine with whatever else it does: what
+# failed (1 is pytest's word for that) is run once more with nothing beside it, and has failed if it fails again.
 test: $(VENV)/.dev browser-libraries lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 2 --ignore tests/ffn $(ARGS) || [ $$? -eq 5 ]
-	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 2 --override-ini testpaths=tests/ffn $(ARGS) || [ $$? -eq 5 ]
+	pass() { \
+	  $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 2 "$$@" && return; code=$$?; \
+	  [ $$code -ne 5 ] || return 0; \
+	  [ $$code -eq 1 ] || return $$code; \
+	  echo "Once more, by themselves, those that failed:"; \
+	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 5 "$$@" -n 0; \
+	}; \
+	pass --ignore tests/ffn $(ARGS) && pass --override-ini testpaths=tests/ffn $(ARGS)
 
 # Firefox, a reverse proxy, an S3 server, a fuzzer, an OpenID provider, images: many minutes, and packages that the other tests do
 # without.  Images are built as root and take 10 GB: ARGS="-k 'not containers'" leaves them out, ARGS="-k containers"

@@ -94,7 +94,7 @@ def test_who_does_not_answer_or_is_somebody_else_is_said_to_be(client: Client) -
 
 def test_runs_are_managed_from_the_command_line(client: Client, path: Path) -> None:
     at = ("--server", client.url)
-    run_id = start(client, path, pace_s=60)
+    run_id = start(client, path, pace_s=600)
     assert run_id in cavecast("runs", "list", *at, "--state", "running", "--state", "starting")[0]
     assert json.loads(cavecast("runs", "list", *at, "--json", "--limit", "1")[0])[0]["run_id"] == run_id
     assert "There are no such runs." in cavecast("runs", "list", *at, "--words", "nothing like it")[0]
