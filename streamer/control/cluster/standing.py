@@ -124,6 +124,18 @@ def put_away(run_id: str, facts: Facts) -> tuple[Action, ...]:
     return tuple(found)
 
 
+def for_wall(action: Action, there: Mapping[Key, Object], made: Mapping[Key, Object]) -> bool:
+    """Whether a change is about something of walls.  ``there``: what the run has; ``made``: what it is to have."""
+    match action:
+        case Make():
+            found = made[action.key]
+        case Drop():
+            found = action.found
+        case Patch():
+            found = there.get((action.kind, action.name), {})
+    return bool(of_wall(found))
+
+
 def iso(clock: float) -> str:
     """A time as it is written into a root."""
     return datetime.fromtimestamp(clock, UTC).isoformat(timespec="seconds")

@@ -236,7 +236,7 @@ class Upkeep:
                 case Patch():
                     await self._hand.patch(action, space)
         except (Taken, Refused) as why:
-            if isinstance(action, Make) and of_wall(self._made[action.key]):  # a wall never fails its run
+            if standing.for_wall(action, self._facts.objects, self._made):  # a wall never fails its run
                 self._memory = memories.refused(self._memory, what, str(why))
             else:
                 self.put(lives.failed(self.life, str(why)))

@@ -332,3 +332,14 @@ def test_lines_of_a_log_are_ours_or_whatever_they_are() -> None:
         ("2026-01-01T00:00:00Z", "worker-1", "debug", "committed chunk=3"),
         ("", "worker-1", "info", "{no json"), ("", "worker-1", "info", "[1]"),
     ]  # fmt: skip
+
+
+def test_whatever_is_done_to_something_of_walls_is_about_walls_alone() -> None:
+    objects = there(everything())
+    tiles, workers = ("DaemonSet", f"{NAME}-wall-1"), ("Job", f"{NAME}-workers")
+    seats, root = Patch("ConfigMap", f"{NAME}-seats-1", {}), Patch("ConfigMap", f"{NAME}-run", {})
+    for wall, other in (
+        (Make(tiles), Make(workers)), (Drop(tiles, objects[tiles]), Drop(workers, objects[workers])), (seats, root),
+    ):  # fmt: skip
+        assert standing.for_wall(wall, objects, objects)
+        assert not standing.for_wall(other, objects, objects)
