@@ -6,7 +6,7 @@ how often an object was made again, since when something lasts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -41,7 +41,7 @@ class Memory(msgspec.Struct, frozen=True):
     seats: Mapping[int, Mapping[str, str]] = {}
     """For each wall, by its number, who sits where; not there as long as that cannot be known."""
     refused: Mapping[str, str] = {}
-    """Of changes that were refused, and may not be the next time, why."""
+    """Of changes that were refused, and may not be the next time, why; by the kind and name of what they change."""
 
 
 def begun(life: Life, now: float) -> Memory:
@@ -62,6 +62,15 @@ def refused(memory: Memory, what: str, why: str) -> Memory:
         return memory
     found = {one: said for one, said in memory.refused.items() if one != what}
     return msgspec.structs.replace(memory, refused={**found, what: why} if why else found)
+
+
+def due(memory: Memory, changes: Collection[str], facts: Facts) -> Memory:
+    """With what was refused of changes that are due still, or may be since nothing is heard of such objects."""
+    found = {
+        what: why for what, why in memory.refused.items()
+        if what in changes or what.partition(" ")[0] not in facts.heard
+    }  # fmt: skip
+    return memory if len(found) == len(memory.refused) else msgspec.structs.replace(memory, refused=found)
 
 
 def renderers(memory: Memory, idle_s: float, now: float) -> int:

@@ -226,7 +226,7 @@ class Upkeep:
 
     async def _do(self, space: str, action: standing.Action) -> None:
         """Makes one change."""
-        what = f"{action.kind} {action.name}" if isinstance(action, Patch) else " ".join(action.key)
+        what = standing.about(action)
         try:
             match action:
                 case Make():
@@ -241,7 +241,7 @@ class Upkeep:
             else:
                 self.put(lives.failed(self.life, str(why)))
         except NotThere:
-            return
+            self._memory = memories.refused(self._memory, what, "")
         except Trouble as why:
             self._memory = memories.refused(self._memory, what, str(why))
         else:

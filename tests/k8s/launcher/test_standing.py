@@ -92,6 +92,23 @@ def test_numbers_are_patched_until_they_are_so() -> None:
     )
 
 
+def test_what_was_refused_is_said_only_as_long_as_it_is_due() -> None:
+    objects = there(smallest())
+    job, service = ("Job", f"{NAME}-workers"), ("Service", f"{NAME}-streamer")
+    more, as_is = record(workers=5), record()
+    memory = memories.refused(decided(objects, wanted=more).memory, " ".join(job), "the quota refuses it")
+    # Also while it need not be asked for again.
+    later = decided(objects, memory, 1.0, wanted=more)
+    assert (later.actions, later.remarks) == ((), ("the quota refuses it",))
+    assert decided(objects, later.memory, 9.0, wanted=more).remarks == ("the quota refuses it",)
+    assert decided(objects, later.memory, 9.0, wanted=as_is).remarks == (), "nobody wants it any more"
+    memory = memories.refused(memories.begun(lives.Life(state="running"), 0.0), " ".join(service), "it is not allowed")
+    gone = there(smallest(), service)
+    assert decided(gone, memory).remarks == ("it is not allowed",)
+    assert decided(gone, memory, heard=HEARD - {"Service"}).remarks == ("it is not allowed",), "it may be due"
+    assert decided(objects, memory).remarks == (), "somebody else has made it"
+
+
 def test_a_renderer_is_there_while_somebody_looks_and_a_while_longer() -> None:
     memory = memories.begun(lives.Life(), 0.0)
     assert [memories.renderers(memory, 60.0, now) for now in (0.0, 59.9, 60.0)] == [1, 1, 0]
