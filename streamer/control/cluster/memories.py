@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 
 from streamer.control import lives
-from streamer.control.cluster.facts import Facts, Key
+from streamer.control.cluster.facts import Facts, Key, going
 from streamer.control.cluster.walls import of_wall
 from streamer.control.lives import Life
 
@@ -90,10 +90,16 @@ def forgotten(memory: Memory, keys: Iterable[Key]) -> Memory:
 
 def heard(memory: Memory, facts: Facts, now: float) -> Memory:
     """With what the followers know now."""
-    # Pods come and go without end, and what a run has for walls as often as somebody wishes.
-    seen = {key for key, one in facts.objects.items() if key[0] != "Pod" and not of_wall(one)}
+    # Pods come and go without end, and what a run has for walls as often as somebody wishes.  What is on its way out
+    # was seen before, or it is we who delete it.
+    seen = {key for key, one in facts.objects.items() if not (key[0] == "Pod" or of_wall(one) or going(one))}
     since = None if not facts.words else (memory.silent_since if memory.silent_since is not None else now)
     return msgspec.structs.replace(memory, silent_since=since, seen=memory.seen | seen)
+
+
+def dropping(memory: Memory, key: Key) -> Memory:
+    """An object is to be deleted by us: nobody else does when it is not there any more."""
+    return msgspec.structs.replace(memory, seen=memory.seen - {key})
 
 
 def making(memory: Memory, key: Key, now: float) -> Memory:

@@ -198,7 +198,10 @@ def _idle(plan: ClusterPlan, facts: Facts, memory: Memory, now: float) -> tuple[
         return msgspec.structs.replace(memory, idle_jobs_since=None), []
     since = memory.idle_jobs_since if memory.idle_jobs_since is not None else now
     memory = msgspec.structs.replace(memory, idle_jobs_since=since)
-    return memory, [Drop(("Job", job["metadata"]["name"]), job)] if now - since >= IDLE_JOB_S else []
+    if now - since < IDLE_JOB_S:
+        return memory, []
+    drop = Drop(("Job", job["metadata"]["name"]), job)
+    return memories.dropping(memory, drop.key), [drop]
 
 
 def _seats(plan: ClusterPlan, facts: Facts, memory: Memory) -> dict[int, Mapping[str, str]]:

@@ -172,6 +172,31 @@ def test_workers_that_have_all_ended_though_the_run_goes_on_are_made_anew() -> N
     assert not [one for one in decided(objects, memories.begun(over, 0.0), 500.0).actions if isinstance(one, Drop)]
 
 
+def test_what_we_make_anew_ourselves_is_not_taken_for_somebody_elses_deed() -> None:
+    key, life = ("Job", f"{NAME}-workers"), lives.Life(state="running")
+    at_work, ended, leaving = (there(smallest()) for _ in range(3))
+    for one in (ended, leaving):
+        one[key]["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+    leaving[key]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    memory, now = memories.begun(life, 0.0), 0.0
+    for _ in range(2 * memories.MOST_AGAIN):  # well within the ten minutes
+        memory = decided(at_work, memory, now).memory
+        memory = decided(ended, memory, now + 1).memory
+        for again in (31, 32):  # that it is being deleted may be heard a moment later
+            step = decided(ended, memory, now + again)
+            assert [type(one) for one in step.actions] == [Drop]
+            memory = step.memory
+        memory = decided(leaving, memory, now + 33).memory
+        step = decided(there(smallest(), key), memory, now + 34)
+        assert step.actions == (Make(key),)
+        memory, now = step.memory, now + 40
+    assert memory.life == life
+    # Somebody else's deleting it still counts.
+    memory = decided(at_work, memory, now).memory
+    memory = decided(there(smallest(), key), decided(leaving, memory, now + 1).memory, now + 10).memory
+    assert len(memory.again[key]) == 1
+
+
 def test_a_cancelled_run_has_so_long_and_one_that_never_began_has_no_need_of_it() -> None:
     wanted = record(cancelling=True)
     step = decided(there(smallest()), wanted=wanted)
