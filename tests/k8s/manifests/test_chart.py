@@ -36,6 +36,8 @@ VERSION = "1.37"
 OF_OPERATORS = {"ServiceMonitor", "PrometheusRule"}
 """Kinds of the Prometheus operator, whose schemas the clusters' own do not have."""
 Tool = Callable[..., str]
+LEAST = 'namespace = "rivers"\n'
+"""How a site begins."""
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +196,22 @@ def test_several_control_planes_share_a_database_and_start_runs_in_namespaces_of
     assert parse(site["data"]["site.toml"].encode()) == parse(whole.encode())
     said = helm("template", "cavecast", CHART, "--set", "replicas=2", fails=True)
     assert "replicas is more than 1: that needs launcher kubernetes and database.existingSecret" in said
+
+
+def test_pods_are_started_again_when_the_site_changes_which_is_read_at_the_start(
+    rendered: Callable[..., list[Object]],
+) -> None:
+    def marks(*more: str) -> Object:
+        things = rendered("--set", "launcher=kubernetes", *more)
+        found: Object = one(things, "Deployment")["spec"]["template"]["metadata"]["annotations"]
+        return found
+
+    assert marks() == marks()
+    assert marks() != marks("--set", "cluster.workerImage=other"), "one that is made of the values"
+    whole = [("--set-json", f"cluster.site={json.dumps(f'{LEAST}most_gpus = {count}')}") for count in (1, 2)]
+    own = [marks(*one, "--set", "cluster.namespaces={rivers}", "--set", "podAnnotations.a=b") for one in whole]
+    assert own[0] != own[1]
+    assert {one["a"] for one in own} == {"b"}
 
 
 WHO_MAY = ROOT / "examples" / "access" / "keycloak.toml"
