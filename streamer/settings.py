@@ -96,6 +96,23 @@ class Settings(BaseSettings):
     kube_context: Annotated[
         str | None, Field(max_length=255, description="Which context of it; its current one if not given.")
     ] = None
+    leader_lease: Annotated[
+        str | None,
+        Field(
+            max_length=317,
+            pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$",
+            description="`NAMESPACE/NAME` of the Lease by which control planes of a cluster agree on who leads, in "
+            "place of the site's `[lease]`; the chart sets it, as it gives the right to that one.",
+        ),
+    ] = None
+    run_namespaces: Annotated[
+        str | None,
+        Field(
+            max_length=4096,
+            description="Namespaces in which there are rights to have runs, divided by commas: a site or a project "
+            "that names another one is refused at the start. The chart sets it.",
+        ),
+    ] = None
     parts_host: Annotated[
         str | None,
         Field(

@@ -174,6 +174,18 @@ def chosen(settings: Settings, spaces: Mapping[str, str] | None = None) -> Choic
     from streamer.control.cluster.site import load
 
     site = load(settings.cluster)
+    if settings.run_namespaces is not None:
+        allowed = {one.strip() for one in settings.run_namespaces.split(",")}
+        named = dict.fromkeys((*site.namespaces, *(spaces or {}).values()))
+        if lacking := [space for space in named if space not in allowed]:
+            raise CannotLaunch(
+                f"the site's file or a project has runs in {', '.join(lacking)}, where nobody has given us the rights: "
+                f"run_namespaces has {settings.run_namespaces} (in the chart's values: cluster.namespaces)"
+            )
+    if settings.leader_lease is not None:
+        namespace, _, name = settings.leader_lease.partition("/")
+        lease = msgspec.structs.replace(site.lease, namespace=namespace, name=name)
+        site = msgspec.structs.replace(site, lease=lease)
     kubeconfig = str(settings.kubeconfig or os.environ.get("KUBECONFIG", ""))
     where = {name: os.environ.get(name, "") for name in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")}
     given = str(Path(kubeconfig).expanduser()) if kubeconfig and os.pathsep not in kubeconfig else kubeconfig

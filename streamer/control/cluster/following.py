@@ -70,6 +70,11 @@ class Follower:
         with self._lock:
             return self._hearing.objects()
 
+    def known(self) -> tuple[bool, list[Object]]:
+        """Both at one moment: whether the collection is in touch, and its objects as they were last seen."""
+        with self._lock:
+            return self._hearing.in_touch(self._clock.now()), self._hearing.objects()
+
     def in_touch(self) -> bool:
         with self._lock:
             return self._hearing.in_touch(self._clock.now())

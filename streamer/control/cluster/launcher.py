@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -208,14 +208,16 @@ class ClusterLauncher:
             if run_id in self._runs:  # somebody has come to look at it meanwhile
                 continue
             if record is not None and record.state in runs.ENDED and root is not None and not going(root):
-                await self._put_away(space, run_id, root)
+                with _apart(space, root):
+                    await self._put_away(space, run_id, root)
         found = tidying.orphans(every, known, self._lost.get(space, {}), time.monotonic(), self._site.orphans_s)
         self._lost[space] = dict(found.since)
         for one in found.due:
             # Asked once more: it may have been written down since.
             if tidying.run_of(one) not in self._runs and await self._in_books(tidying.run_of(one)) is None:
-                log.warning("removed what no run is known of", kind=one["kind"], name=called(one))
-                await self._hand.drop(one)
+                with _apart(space, one):
+                    await self._hand.drop(one)
+                    log.warning("removed what no run is known of", kind=one["kind"], name=called(one))
 
     async def _put_away(self, space: str, run_id: str, root: Object) -> None:
         """A run that is over and that nobody looks at has no processes, and its log is kept for so long."""
@@ -234,3 +236,15 @@ class ClusterLauncher:
                     await self._hand.patch(action, space)
                 case standing.Drop():
                     await self._hand.drop(action.found)
+
+
+@contextlib.contextmanager
+def _apart(space: str, found: Object) -> Iterator[None]:
+    """What goes wrong with one thing that is tidied away is said, and keeps nobody from the next."""
+    try:
+        yield
+    except Exception as why:
+        log.warning(
+            "what is left of a run is looked at later",
+            namespace=space, kind=found["kind"], name=called(found), why=str(why),
+        )  # fmt: skip

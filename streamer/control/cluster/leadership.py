@@ -23,7 +23,7 @@ from streamer.control.cluster.following import ClusterLine
 from streamer.control.cluster.lease import Candidate, Claim, Terms
 from streamer.control.cluster.names import INSTALLATION_LABEL, MANAGED_BY
 from streamer.control.cluster.plan import Object
-from streamer.control.cluster.troubles import Trouble
+from streamer.control.cluster.troubles import Taken, Trouble
 
 LEADS_LABEL = "cavecast/leads"
 RELEASE_S = 3.0
@@ -94,7 +94,7 @@ class LeaseLeadership:
                     # A renewal that was under way may have come to pass.
                     found = await self._line.ask(self._line.engine.get, "Lease", self._name, self._namespace)
                     self._one = lease.seen(self._one, found, time.monotonic())
-                    if self._one.holder == self._one.me:
+                    if found is not None and self._one.holder == self._one.me:
                         await self._write(lease.freed(self._one))
         except (Trouble, TimeoutError) as why:
             log.warning("the next control plane has to wait until the Lease runs out", why=str(why))
@@ -138,7 +138,11 @@ class LeaseLeadership:
             return
         wanted = lease.claim(self._one, found, time.monotonic(), _stamp())
         if wanted is not None:
-            written = await self._write(wanted)
+            try:
+                written = await self._write(wanted)
+            except Taken:  # one that was deleted was made again by somebody else, who leads now
+                self._one = msgspec.structs.replace(self._one, renewed=None)
+                raise
             self._one = lease.taken(self._one, written, asked)
 
     async def _write(self, wanted: Claim) -> Object:

@@ -2,7 +2,8 @@
 
 Nobody compares clocks: a Lease that has not changed for its duration, by one's own clock, has no holder any more.  The
 holder counts from before it asked for the renewal, and stops ``renew_s`` after that, which is less; so whoever
-takes over begins later than the other one has stopped.
+takes over begins later than the other one has stopped.  A Lease that somebody deletes keeps its holder for so long,
+who makes it again and leads on.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ class Candidate(msgspec.Struct, frozen=True):
     me: str
     terms: Terms = Terms()
     version: str = ""
-    """Of the Lease, when it was seen to change last."""
+    """Of the Lease, when it was seen to change last; empty if there was none."""
     since: float = 0.0
     """When that was, by the own clock."""
     renewed: float | None = None
     """When the renewal that came to pass last was asked for."""
     holder: str = ""
+    """Of the Lease, or of the one that was deleted."""
 
     def leads(self, now: float) -> bool:
         """Whether it may act."""
@@ -51,7 +53,7 @@ class Claim(NamedTuple):
 def seen(one: Candidate, lease: Object | None, now: float) -> Candidate:
     """The Lease was read."""
     version = text(lease, "metadata", "resourceVersion")
-    holder = text(lease, "spec", "holderIdentity")
+    holder = one.holder if lease is None else text(lease, "spec", "holderIdentity")
     if version == one.version:
         return msgspec.structs.replace(one, holder=holder)
     return msgspec.structs.replace(one, version=version, since=now, holder=holder)
@@ -66,6 +68,8 @@ def claim(one: Candidate, lease: Object | None, now: float, stamp: str) -> Claim
         "holderIdentity": one.me, "leaseDurationSeconds": max(1, round(one.terms.duration_s)), "renewTime": stamp,
     }  # fmt: skip
     if lease is None:
+        if one.holder not in ("", one.me) and now - one.since < one.terms.duration_s:
+            return None
         return Claim({**spec, "acquireTime": stamp, "leaseTransitions": 0})
     if one.holder == one.me:
         return Claim(spec, one.version)

@@ -6,12 +6,12 @@ how often an object was made again, since when something lasts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
 from streamer.control import lives
-from streamer.control.cluster.facts import Facts, Key
+from streamer.control.cluster.facts import Facts, Key, going
 from streamer.control.cluster.walls import of_wall
 from streamer.control.lives import Life
 
@@ -41,7 +41,7 @@ class Memory(msgspec.Struct, frozen=True):
     seats: Mapping[int, Mapping[str, str]] = {}
     """For each wall, by its number, who sits where; not there as long as that cannot be known."""
     refused: Mapping[str, str] = {}
-    """Of changes that were refused, and may not be the next time, why."""
+    """Of changes that were refused, and may not be the next time, why; by the kind and name of what they change."""
 
 
 def begun(life: Life, now: float) -> Memory:
@@ -64,6 +64,15 @@ def refused(memory: Memory, what: str, why: str) -> Memory:
     return msgspec.structs.replace(memory, refused={**found, what: why} if why else found)
 
 
+def due(memory: Memory, changes: Collection[str], facts: Facts) -> Memory:
+    """With what was refused of changes that are due still, or may be since nothing is heard of such objects."""
+    found = {
+        what: why for what, why in memory.refused.items()
+        if what in changes or what.partition(" ")[0] not in facts.heard
+    }  # fmt: skip
+    return memory if len(found) == len(memory.refused) else msgspec.structs.replace(memory, refused=found)
+
+
 def renderers(memory: Memory, idle_s: float, now: float) -> int:
     """How many renderers a run with a view is to have."""
     return int(memory.idle_since is None or now - memory.idle_since < idle_s)
@@ -81,10 +90,16 @@ def forgotten(memory: Memory, keys: Iterable[Key]) -> Memory:
 
 def heard(memory: Memory, facts: Facts, now: float) -> Memory:
     """With what the followers know now."""
-    # Pods come and go without end, and what a run has for walls as often as somebody wishes.
-    seen = {key for key, one in facts.objects.items() if key[0] != "Pod" and not of_wall(one)}
+    # Pods come and go without end, and what a run has for walls as often as somebody wishes.  What is on its way out
+    # was seen before, or it is we who delete it.
+    seen = {key for key, one in facts.objects.items() if not (key[0] == "Pod" or of_wall(one) or going(one))}
     since = None if not facts.words else (memory.silent_since if memory.silent_since is not None else now)
     return msgspec.structs.replace(memory, silent_since=since, seen=memory.seen | seen)
+
+
+def dropping(memory: Memory, key: Key) -> Memory:
+    """An object is to be deleted by us: nobody else does when it is not there any more."""
+    return msgspec.structs.replace(memory, seen=memory.seen - {key})
 
 
 def making(memory: Memory, key: Key, now: float) -> Memory:

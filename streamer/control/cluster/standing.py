@@ -78,7 +78,9 @@ def decide(
     memory = msgspec.structs.replace(memory, seats=_seats(plan, facts, memory))
     memory, idle = _idle(plan, facts, memory, now)
     actions: list[Action] = [*idle]
+    due: list[Action] = [*idle]  # with what was asked for a moment ago
     for drop in _taken_off(plan, wanted, facts):
+        due.append(drop)
         if not memories.asked(memory, f"drop {drop.key}", now):
             memory = memories.noted(memory, f"drop {drop.key}", now)
             actions.append(drop)
@@ -89,16 +91,21 @@ def decide(
     for key in made:
         if (memory.life.over and key[0] == "Job") or key in unseated:
             continue
-        if facts.missing(key) and not memories.asked(memory, f"make {key}", now):
+        if not facts.missing(key):
+            continue
+        due.append(Make(key))
+        if not memories.asked(memory, f"make {key}", now):
             memory = memories.making(memory, key, now)
             if memory.life.over and memory.life.state == "failed":
                 break
             actions.append(Make(key))
     for patch in _patches(plan, wanted, facts, memory, idle_s, now):
-        what = f"{patch.kind} {patch.name} {msgspec.json.encode(patch.body).decode()}"
+        due.append(patch)
+        what = f"{about(patch)} {msgspec.json.encode(patch.body).decode()}"
         if not memories.asked(memory, what, now):
             memory = memories.noted(memory, what, now)
             actions.append(patch)
+    memory = memories.due(memory, {about(one) for one in due}, facts)
     observed = Observed(
         pods=facts.of("Pod"), jobs=facts.of("Job"), nodes=facts.nodes, events=facts.events, now=facts.clock
     )
@@ -122,6 +129,23 @@ def put_away(run_id: str, facts: Facts) -> tuple[Action, ...]:
     if streamer is not None and dig(streamer, "spec", "replicas") != 0:
         found.append(changes.scale_streamer(run_id, 0))
     return tuple(found)
+
+
+def about(action: Action) -> str:
+    """Kind and name of what a change is about."""
+    return f"{action.kind} {action.name}" if isinstance(action, Patch) else " ".join(action.key)
+
+
+def for_wall(action: Action, there: Mapping[Key, Object], made: Mapping[Key, Object]) -> bool:
+    """Whether a change is about something of walls.  ``there``: what the run has; ``made``: what it is to have."""
+    match action:
+        case Make():
+            found = made[action.key]
+        case Drop():
+            found = action.found
+        case Patch():
+            found = there.get((action.kind, action.name), {})
+    return bool(of_wall(found))
 
 
 def iso(clock: float) -> str:
@@ -174,7 +198,10 @@ def _idle(plan: ClusterPlan, facts: Facts, memory: Memory, now: float) -> tuple[
         return msgspec.structs.replace(memory, idle_jobs_since=None), []
     since = memory.idle_jobs_since if memory.idle_jobs_since is not None else now
     memory = msgspec.structs.replace(memory, idle_jobs_since=since)
-    return memory, [Drop(("Job", job["metadata"]["name"]), job)] if now - since >= IDLE_JOB_S else []
+    if now - since < IDLE_JOB_S:
+        return memory, []
+    drop = Drop(("Job", job["metadata"]["name"]), job)
+    return memories.dropping(memory, drop.key), [drop]
 
 
 def _seats(plan: ClusterPlan, facts: Facts, memory: Memory) -> dict[int, Mapping[str, str]]:

@@ -1,7 +1,8 @@
 """All objects of this installation as its followers know them, sorted by runs.
 
 A thread for each kind and namespace hears; here their news is put in order at most ten times a second, and whoever
-looks after a run is woken.
+looks after a run is woken.  A kind is known as it is now if that was so when it was put in order, and still is: what
+was listed since then is not among the objects yet, and nothing of it is missing.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Surroundings:
         self._versions: dict[str, list[str]] = {}
         self._looked = asyncio.Event()
         self._by_run: dict[tuple[str, str], dict[Key, Object]] = {}
+        self._heard: dict[str, frozenset[str]] = {}
+        """The kinds that were in touch when their objects were put in order, for each namespace."""
         self._words: dict[str, str] = {}
         self._began = time.time() - time.monotonic()
         self._look()
@@ -73,7 +76,7 @@ class Surroundings:
         followers = self._followers[namespace]
         return Facts(
             objects=self._by_run.get((namespace, slug(run_id)), {}),
-            heard=frozenset(kind for kind, one in followers.items() if one.in_touch()),
+            heard=frozenset(kind for kind in followers if self._knows(namespace, kind)),
             words=self._words.get(namespace, ""),
             events=followers["Event"].objects(),
             nodes=self._nodes.objects() if self._nodes.in_touch() else None,
@@ -96,7 +99,7 @@ class Surroundings:
 
     def heard(self, *kinds: str) -> bool:
         """Whether some kinds are known as they are now, everywhere."""
-        return all(followers[kind].in_touch() for followers in self._followers.values() for kind in kinds)
+        return all(self._knows(space, kind) for space in self._followers for kind in kinds)
 
     async def known(self, *kinds: str) -> None:
         """Waits until some kinds are known as they are now, everywhere."""
@@ -123,11 +126,16 @@ class Surroundings:
         """All objects of the installation in a namespace."""
         return [one for (space, _), found in self._by_run.items() if space == namespace for one in found.values()]
 
+    def _knows(self, namespace: str, kind: str) -> bool:
+        return kind in self._heard[namespace] and self._followers[namespace][kind].in_touch()
+
     def _look(self) -> None:
         sorted_: defaultdict[tuple[str, str], dict[Key, Object]] = defaultdict(dict)
         for space, followers in self._followers.items():
+            known = {kind: follower.known() for kind, follower in followers.items()}
+            self._heard[space] = frozenset(kind for kind, (in_touch, _) in known.items() if in_touch)
             for kind in FOLLOWED:
-                for one in followers[kind].objects():
+                for one in known[kind][1]:
                     # What a watch tells has its kind, what a list has was given it.
                     sorted_[space, text(one, "metadata", "labels", RUN_LABEL)][key_of(one)] = one
             # The sentence stays while the trouble lasts, though its words may change with each attempt.

@@ -226,7 +226,7 @@ class Upkeep:
 
     async def _do(self, space: str, action: standing.Action) -> None:
         """Makes one change."""
-        what = f"{action.kind} {action.name}" if isinstance(action, Patch) else " ".join(action.key)
+        what = standing.about(action)
         try:
             match action:
                 case Make():
@@ -236,12 +236,12 @@ class Upkeep:
                 case Patch():
                     await self._hand.patch(action, space)
         except (Taken, Refused) as why:
-            if isinstance(action, Make) and of_wall(self._made[action.key]):  # a wall never fails its run
+            if standing.for_wall(action, self._facts.objects, self._made):  # a wall never fails its run
                 self._memory = memories.refused(self._memory, what, str(why))
             else:
                 self.put(lives.failed(self.life, str(why)))
         except NotThere:
-            return
+            self._memory = memories.refused(self._memory, what, "")
         except Trouble as why:
             self._memory = memories.refused(self._memory, what, str(why))
         else:

@@ -16,7 +16,7 @@ from streamer.control.cluster.lease import Terms
 from streamer.control.cluster.plan import NotPossible, Pod
 from streamer.control.cluster.root import fixed, read
 from streamer.control.cluster.troubles import Taken, Unanswered
-from tests.k8s.contract.site import DEADLINE_S, IMAGE, IMPATIENT, Site, story
+from tests.k8s.contract.site import DEADLINE_S, IMAGE, IMPATIENT, Site, closing, story
 from tests.k8s.manifests.plans import KEYS, smallest, spec_of
 
 TERMS = Terms(3.0, 2.0, 0.2)
@@ -45,6 +45,34 @@ def test_one_leads_and_who_lets_go_is_followed_at_once(site: Site) -> None:
         finally:
             await first.release()
             await second.release()
+
+    asyncio.run(told())
+
+
+def test_a_lease_that_somebody_deletes_is_made_again_and_who_leads_leads_on(site: Site) -> None:
+    async def told() -> None:
+        one, other = candidate(site, "one"), candidate(site, "other")
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                await one.won()
+                waiting = asyncio.create_task(other.won())
+                await site.until(lambda: "one leads" in other.standing, "the other one knows who leads")
+                with closing(site.engine(through_line=False)) as beside:
+                    for _ in range(3):
+                        assert beside.delete("Lease", "lab", {})
+
+                        def again() -> bool:
+                            found = beside.get("Lease", "lab")
+                            return found is not None and found["spec"].get("holderIdentity") == "one"
+
+                        await site.until(again, "it is there again")
+                assert (one.leads(), one.lost.is_set(), waiting.done()) == (True, False, False)
+                # Nothing is made anew by who lets go, and the next one leads.
+                await one.release()
+                await waiting
+        finally:
+            await one.release()
+            await other.release()
 
     asyncio.run(told())
 

@@ -119,6 +119,27 @@ def test_never_two_lead_whatever_is_lost_late_or_stopped(seed: int) -> None:
     assert len(led) > 1, "nobody ever took over: the test tries nothing"
 
 
+def test_a_lease_that_is_deleted_is_made_again_by_who_leads() -> None:
+    server, a, b = Server(), Candidate("a", TERMS), Candidate("b", TERMS)
+    a, b = attempt(server, a, 0.0), attempt(server, b, 1.0)
+    server.lease = None
+    b = attempt(server, b, 2.0)  # it comes first, and waits all the same
+    assert (b.leads(2.0), b.holder, server.lease) == (False, "a", None)
+    a = attempt(server, a, 3.0)
+    assert a.leads(12.9)
+    b = attempt(server, b, 4.0)
+    assert not b.leads(4.0)
+    # Where its holder has gone as well, the other one waits until that cannot lead any more.
+    server.lease = None
+    for now in (5.0, 12.0, 19.9):
+        b = attempt(server, b, now)
+        assert not b.leads(now)
+    b = attempt(server, b, 20.0)
+    assert (b.leads(20.0), a.leads(20.0)) == (True, False)
+    # One that sees only then that there is another one has lost.
+    assert seen(a, server.lease, 20.1).holder == "b"
+
+
 def test_a_lease_that_is_none_is_taken() -> None:
     server = Server()
     server.lease = {"metadata": {"resourceVersion": "7"}, "spec": {"holderIdentity": 5, "leaseTransitions": "x"}}

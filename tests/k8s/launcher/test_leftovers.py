@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
+import zmq.asyncio
 
 from streamer.control.cluster import objects
+from streamer.control.cluster.engine import Access, Engine
+from streamer.control.cluster.following import ClusterLine
+from streamer.control.cluster.launcher import ClusterLauncher
 from streamer.control.cluster.plan import ClusterPlan, Object
+from streamer.control.cluster.site import load
 from streamer.control.cluster.tidying import orphans, outlived
-from tests.control.parts import volume
+from streamer.control.runs import Run
+from streamer.settings import Settings
+from tests.control.parts import DEADLINE_S, volume
 from tests.k8s.launcher.test_lives import begin, workers
+from tests.k8s.launcher.test_standing import record
 from tests.k8s.launcher.world import NAMESPACE, World, serving, state, until
 from tests.k8s.manifests.plans import KEYS, smallest, spec_of
 from tests.k8s.server.kinds import BY_RESOURCE
@@ -69,6 +79,50 @@ def test_the_log_of_a_run_that_is_over_is_kept_for_so_long(shell: World) -> None
         until(lambda: shell.objects() == [], "its time is over")
         answer = client.get(f"/api/v1/runs/{run_id}")
         assert answer.json()["state"] == "cancelled"
+
+
+def test_what_cannot_be_tidied_away_keeps_nothing_else_from_it(shell: World) -> None:
+    """It may not mark the run that is over, nor remove the first one that is lost."""
+    roots = {run: f"cc-{run}-1a2b3c4d-run" for run in ("over", "lost-a", "lost-b")}
+    for run in roots:
+        its = plan(f"{run}-1a2b3c4d", "lab")
+        shell.cluster.create(objects.first(spec_of(its.run_id), its))
+    about = {"name": "tidy", "namespace": NAMESPACE}
+    shell.cluster.create({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": about,
+        "rules": [
+            {"apiGroups": ["*"], "resources": ["*"], "verbs": ["list", "watch"]},
+            {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [roots["lost-b"]], "verbs": ["delete"]},
+        ],
+    })  # fmt: skip
+    shell.cluster.create({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": about,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "tidy"},
+        "subjects": [{"kind": "ServiceAccount", "name": "tidy", "namespace": NAMESPACE}],
+    })  # fmt: skip
+    kubeconfig = shell.server.kubeconfig(shell.cluster.account_token(NAMESPACE, "tidy"), NAMESPACE, name="tidy")
+
+    async def in_books(run_id: str) -> Run | None:
+        return record(state="cancelled") if run_id.startswith("over") else None
+
+    async def told() -> None:
+        context = zmq.asyncio.Context()
+        line = ClusterLine(Engine.connect(Access(str(kubeconfig))))
+        site = load(shell.site(orphans_s=0))
+        launcher = ClusterLauncher(Settings(), site, line, lambda: True, in_books, context)
+        tending = asyncio.create_task(launcher.tend())
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                while shell.cluster.get("configmaps", NAMESPACE, roots["lost-b"]) is not None:
+                    assert not tending.done()
+                    await line.news(0.05)
+        finally:
+            tending.cancel()
+            await launcher.close()
+            context.destroy(linger=0)
+
+    asyncio.run(told())
+    assert shell.objects("configmaps") == [f"configmaps {roots[one]}" for one in ("lost-a", "over")]
 
 
 def thing(run_id: str, part: str, uid: str, owned: bool = True) -> Object:

@@ -341,6 +341,34 @@ def test_what_the_cluster_refuses_of_a_wall_is_a_remark_and_the_run_goes_on(shel
         assert shell.get("daemonsets.apps", run_id, "wall-1") is None
 
 
+def test_a_change_of_a_wall_that_is_refused_is_a_remark_for_as_long_as_it_is_due(shell: World) -> None:
+    with cave(shell, nodes=1) as (client, _):
+        run_id = begin(shell, client, "cave")
+        until(lambda: on_nodes(shell) == ["cave-1"], "it is shown where it can be")
+
+        def fixed(immutable: bool) -> None:
+            """An administrator forbids to change who sits where, or allows it again."""
+            with shell.cluster.lock:
+                seats = shell.must("configmaps", run_id, "seats-1")
+                shell.cluster.keep(BY_RESOURCE["configmaps"], {**seats, "immutable": immutable})
+
+        def said() -> list[str]:
+            return [one for one in state(client, run_id)["remarks"] if "field is immutable" in one]
+
+        fixed(True)
+        shell.cluster.add_node("cave-2", ZONE, taints=[TAINT])
+        until(said, "it is said")
+        assert state(client, run_id)["state"] == "starting", "a wall fails no run"
+        shell.cluster.remove_node("cave-2")  # then nobody asks for the change any more
+        until(lambda: not said(), "it is said no more")
+        shell.cluster.add_node("cave-2", ZONE, taints=[TAINT])
+        until(said, "it is said again")
+        fixed(False)
+        until(lambda: on_nodes(shell) == ["cave-1", "cave-2"], "it is shown on both")
+        until(lambda: not said(), "it is said no more")
+        assert state(client, run_id)["state"] == "starting"
+
+
 @pytest.mark.long
 def test_a_run_that_is_over_is_shown_too_also_when_it_has_to_be_served_again(lab: World) -> None:
     with cave(lab) as (client, _):

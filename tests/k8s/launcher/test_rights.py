@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -55,22 +57,40 @@ def granted(roles: list[Object]) -> set[Right]:
 
 
 @pytest.fixture
-def roles(request: pytest.FixtureRequest, tmp_path: Path) -> list[Object]:
-    """The chart's roles for one namespace."""
+def chart(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., list[Object]]:
+    """The chart's objects, as release ``lab`` in a namespace."""
     cache = request.config.cache
     assert cache is not None
     helm = unpacked(cache.mkdir("kubectl-layer")) / "helm" / "helm"
     home = tmp_path / "home"
     home.mkdir()
-    done = called(helm, "template", "lab", CHART, "--namespace", NAMESPACE, "--set", "launcher=kubernetes", home=home)
-    assert done.returncode == 0, done.stderr
-    return [one for one in yaml.safe_load_all(done.stdout) if one and "Role" in one["kind"]]
+
+    def render(namespace: str, *values: str) -> list[Object]:
+        given = ("--namespace", namespace, "--set", "launcher=kubernetes", *values)
+        done = called(helm, "template", "lab", CHART, *given, home=home)
+        assert done.returncode == 0, done.stderr
+        return [one for one in yaml.safe_load_all(done.stdout) if one]
+
+    return render
+
+
+def of_roles(things: list[Object], namespace: str) -> list[Object]:
+    """All that has to do with rights, each in a namespace as helm has it there."""
+    found = [one for one in things if "Role" in one["kind"]]
+    for one in found:
+        if not one["kind"].startswith("Cluster"):
+            one["metadata"].setdefault("namespace", namespace)
+    return found
+
+
+@pytest.fixture
+def roles(chart: Callable[..., list[Object]]) -> list[Object]:
+    """The chart's roles for one namespace."""
+    return of_roles(chart(NAMESPACE), NAMESPACE)
 
 
 def test_the_charts_role_is_enough_and_all_of_it_is_used(shell: World, roles: list[Object]) -> None:
     for one in roles:
-        if not one["kind"].startswith("Cluster"):
-            one["metadata"].setdefault("namespace", NAMESPACE)  # as helm does
         shell.cluster.create(one)
     token = shell.cluster.account_token(NAMESPACE, "lab-cavecast")
     site = shell.site(installation="lab-cavecast", orphans_s=8, more=WALLS)
@@ -108,6 +128,27 @@ def test_the_charts_role_is_enough_and_all_of_it_is_used(shell: World, roles: li
     assert used <= granted(roles), used - granted(roles)
 
 
+def test_with_a_site_of_ones_own_it_leads_by_the_lease_that_the_chart_gives_it(
+    shell: World, chart: Callable[..., list[Object]]
+) -> None:
+    """The site names no Lease, and would have it under the installation's name where the runs are."""
+    site = shell.site()
+    whole = f"cluster.site={json.dumps(site.read_text())}"
+    things = chart("control", "--set-json", whole, "--set", f"cluster.namespaces={{{NAMESPACE}}}")
+    shell.cluster.namespace("control")
+    for one in of_roles(things, "control"):
+        shell.cluster.create(one)
+    token = shell.cluster.account_token("control", "lab-cavecast")
+    (deployment,) = [one for one in things if one["kind"] == "Deployment"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    given = {one["name"]: one["value"] for one in container["env"] if one["name"].endswith(("_LEASE", "_NAMESPACES"))}
+    with serving(shell, site, token=token, **given) as (client, _):
+        assert client.get("/api/v1/runs").status_code == 200
+        assert shell.cluster.get("leases.coordination.k8s.io", "control", "lab-cavecast") is not None
+        run_id = begin(client, volume(shell.folder / "a.npy"))
+        until(lambda: len(workers(shell, run_id)) == 2, "both run")
+
+
 def _left(shell: World) -> list[str]:
     return [one for one in shell.objects() if not one.startswith("secrets ")]
 
@@ -117,7 +158,6 @@ def test_where_nodes_may_not_be_listed_a_wall_is_shown_on_the_hosts_of_its_file(
 ) -> None:
     for one in roles:
         if not one["kind"].startswith("Cluster"):
-            one["metadata"].setdefault("namespace", NAMESPACE)
             shell.cluster.create(one)
     for name in ("cave-1", "cave-2"):
         shell.cluster.add_node(name, {"zone": "cave"})

@@ -11,7 +11,9 @@ from streamer.control.booking import Booking
 from streamer.control.cluster.plan import ClusterPlan, NotPossible, Object
 from streamer.control.cluster.planning import cluster_plan, manifests
 from streamer.control.cluster.reach import Reach, address
-from streamer.control.cluster.site import Site, load, parse
+from streamer.control.cluster.site import Lease, Site, load, parse
+from streamer.control.launchers import CannotLaunch, chosen
+from streamer.settings import Settings
 from tests.k8s.manifests.plans import spec_of, wall
 
 EXAMPLE = Path(__file__).parents[3] / "k8s" / "examples" / "site.toml"
@@ -33,6 +35,8 @@ def test_the_example_has_every_key_and_makes_a_plan() -> None:
     text = EXAMPLE.read_text()
     for key in Site.__struct_fields__:
         assert f"\n{key} = " in text or f"[{key}]" in text or f"([{key}])" in text, f"{key} is not in the example"
+    for key in Lease.__struct_fields__:
+        assert f"\n{key} = " in text[text.index("[lease]") : text.index("[storage]")], f"lease.{key} is not in it"
     plan = cluster_plan(booked(out="s3://results/a.zarr", view=True, gpus=2, gpu_product="NVIDIA-A10"), found)
     gpu = plan.workers.pod.gpu
     assert (gpu.count, gpu.product) == (2, {"nvidia.com/gpu.product": "NVIDIA-A10"})
@@ -63,6 +67,13 @@ def test_what_is_wrong_with_a_site_is_said_with_its_key(text: str, sentence: str
     with pytest.raises(NotPossible) as told:
         site(text)
     assert str(told.value).startswith(sentence)
+
+
+def test_a_site_with_a_namespace_for_which_there_are_no_rights_is_refused_at_the_start(tmp_path: Path) -> None:
+    given = Settings(launcher="kubernetes", cluster=EXAMPLE, dir=tmp_path, run_namespaces="rivers, storms")
+    words = "the site's file or a project has runs in rivers-wall, teaching, where nobody has given us the rights"
+    with pytest.raises(CannotLaunch, match=words):
+        chosen(given, {"storms": "storms", "teaching": "teaching"})
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

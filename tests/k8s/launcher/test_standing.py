@@ -92,6 +92,23 @@ def test_numbers_are_patched_until_they_are_so() -> None:
     )
 
 
+def test_what_was_refused_is_said_only_as_long_as_it_is_due() -> None:
+    objects = there(smallest())
+    job, service = ("Job", f"{NAME}-workers"), ("Service", f"{NAME}-streamer")
+    more, as_is = record(workers=5), record()
+    memory = memories.refused(decided(objects, wanted=more).memory, " ".join(job), "the quota refuses it")
+    # Also while it need not be asked for again.
+    later = decided(objects, memory, 1.0, wanted=more)
+    assert (later.actions, later.remarks) == ((), ("the quota refuses it",))
+    assert decided(objects, later.memory, 9.0, wanted=more).remarks == ("the quota refuses it",)
+    assert decided(objects, later.memory, 9.0, wanted=as_is).remarks == (), "nobody wants it any more"
+    memory = memories.refused(memories.begun(lives.Life(state="running"), 0.0), " ".join(service), "it is not allowed")
+    gone = there(smallest(), service)
+    assert decided(gone, memory).remarks == ("it is not allowed",)
+    assert decided(gone, memory, heard=HEARD - {"Service"}).remarks == ("it is not allowed",), "it may be due"
+    assert decided(objects, memory).remarks == (), "somebody else has made it"
+
+
 def test_a_renderer_is_there_while_somebody_looks_and_a_while_longer() -> None:
     memory = memories.begun(lives.Life(), 0.0)
     assert [memories.renderers(memory, 60.0, now) for now in (0.0, 59.9, 60.0)] == [1, 1, 0]
@@ -153,6 +170,31 @@ def test_workers_that_have_all_ended_though_the_run_goes_on_are_made_anew() -> N
     assert step.actions == (Drop(("Job", f"{NAME}-workers"), job),)
     over = lives.told(lives.Life(state="running", archived=True), "complete")
     assert not [one for one in decided(objects, memories.begun(over, 0.0), 500.0).actions if isinstance(one, Drop)]
+
+
+def test_what_we_make_anew_ourselves_is_not_taken_for_somebody_elses_deed() -> None:
+    key, life = ("Job", f"{NAME}-workers"), lives.Life(state="running")
+    at_work, ended, leaving = (there(smallest()) for _ in range(3))
+    for one in (ended, leaving):
+        one[key]["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+    leaving[key]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    memory, now = memories.begun(life, 0.0), 0.0
+    for _ in range(2 * memories.MOST_AGAIN):  # well within the ten minutes
+        memory = decided(at_work, memory, now).memory
+        memory = decided(ended, memory, now + 1).memory
+        for again in (31, 32):  # that it is being deleted may be heard a moment later
+            step = decided(ended, memory, now + again)
+            assert [type(one) for one in step.actions] == [Drop]
+            memory = step.memory
+        memory = decided(leaving, memory, now + 33).memory
+        step = decided(there(smallest(), key), memory, now + 34)
+        assert step.actions == (Make(key),)
+        memory, now = step.memory, now + 40
+    assert memory.life == life
+    # Somebody else's deleting it still counts.
+    memory = decided(at_work, memory, now).memory
+    memory = decided(there(smallest(), key), decided(leaving, memory, now + 1).memory, now + 10).memory
+    assert len(memory.again[key]) == 1
 
 
 def test_a_cancelled_run_has_so_long_and_one_that_never_began_has_no_need_of_it() -> None:
@@ -332,3 +374,14 @@ def test_lines_of_a_log_are_ours_or_whatever_they_are() -> None:
         ("2026-01-01T00:00:00Z", "worker-1", "debug", "committed chunk=3"),
         ("", "worker-1", "info", "{no json"), ("", "worker-1", "info", "[1]"),
     ]  # fmt: skip
+
+
+def test_whatever_is_done_to_something_of_walls_is_about_walls_alone() -> None:
+    objects = there(everything())
+    tiles, workers = ("DaemonSet", f"{NAME}-wall-1"), ("Job", f"{NAME}-workers")
+    seats, root = Patch("ConfigMap", f"{NAME}-seats-1", {}), Patch("ConfigMap", f"{NAME}-run", {})
+    for wall, other in (
+        (Make(tiles), Make(workers)), (Drop(tiles, objects[tiles]), Drop(workers, objects[workers])), (seats, root),
+    ):  # fmt: skip
+        assert standing.for_wall(wall, objects, objects)
+        assert not standing.for_wall(other, objects, objects)

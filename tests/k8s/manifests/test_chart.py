@@ -36,6 +36,8 @@ VERSION = "1.37"
 OF_OPERATORS = {"ServiceMonitor", "PrometheusRule"}
 """Kinds of the Prometheus operator, whose schemas the clusters' own do not have."""
 Tool = Callable[..., str]
+LEAST = 'namespace = "rivers"\n'
+"""How a site begins."""
 
 
 @pytest.fixture(scope="module")
@@ -190,12 +192,44 @@ def test_several_control_planes_share_a_database_and_start_runs_in_namespaces_of
     env = [entry for entry in container["env"] if entry["name"].startswith(PREFIX)]
     settings = {entry["name"].removeprefix(PREFIX).lower(): entry.get("value", "sqlite:///x") for entry in env}
     assert Settings.model_validate(settings).cluster == Path("/etc/cavecast/site.toml")
-    whole = (ROOT / "k8s" / "examples" / "site.toml").read_text()
-    own = rendered("--set", "launcher=kubernetes", "--set-json", f"cluster.site={json.dumps(whole)}")
-    (site,) = [each for each in own if each["kind"] == "ConfigMap"]
-    assert parse(site["data"]["site.toml"].encode()) == parse(whole.encode())
     said = helm("template", "cavecast", CHART, "--set", "replicas=2", fails=True)
     assert "replicas is more than 1: that needs launcher kubernetes and database.existingSecret" in said
+
+
+def test_the_roles_are_those_that_a_site_of_ones_own_takes(rendered: Callable[..., list[Object]], helm: Tool) -> None:
+    """The example, in a release that is called otherwise and is elsewhere than its Lease."""
+    whole = (ROOT / "k8s" / "examples" / "site.toml").read_text()
+    given = ("--set", "launcher=kubernetes", "--set-json", f"cluster.site={json.dumps(whole)}")
+    things = rendered(*given, "--set", "cluster.namespaces={rivers,rivers-wall}", name="lab")
+    (site,) = [each for each in things if each["kind"] == "ConfigMap"]
+    found = parse(site["data"]["site.toml"].encode())
+    assert found == parse(whole.encode())
+    roles = [each for each in things if each["kind"] == "Role"]
+    assert {each["metadata"].get("namespace", "") for each in roles} == {*found.namespaces, ""}
+    (container,) = one(things, "Deployment")["spec"]["template"]["spec"]["containers"]
+    env = {entry["name"]: entry.get("value") for entry in container["env"]}
+    settings = Settings(leader_lease=env["CAVECAST_LEADER_LEASE"], run_namespaces=env["CAVECAST_RUN_NAMESPACES"])
+    assert settings.run_namespaces == ",".join(found.namespaces)
+    (rule,) = [rule for each in roles for rule in each["rules"] if "resourceNames" in rule]
+    assert settings.leader_lease == f"cavecast/{rule['resourceNames'][0]}" == "cavecast/lab-cavecast"
+    said = helm("template", "cavecast", CHART, *given, fails=True)
+    assert "cluster.site is given without cluster.namespaces" in said
+
+
+def test_pods_are_started_again_when_the_site_changes_which_is_read_at_the_start(
+    rendered: Callable[..., list[Object]],
+) -> None:
+    def marks(*more: str) -> Object:
+        things = rendered("--set", "launcher=kubernetes", *more)
+        found: Object = one(things, "Deployment")["spec"]["template"]["metadata"]["annotations"]
+        return found
+
+    assert marks() == marks()
+    assert marks() != marks("--set", "cluster.workerImage=other"), "one that is made of the values"
+    whole = [("--set-json", f"cluster.site={json.dumps(f'{LEAST}most_gpus = {count}')}") for count in (1, 2)]
+    own = [marks(*one, "--set", "cluster.namespaces={rivers}", "--set", "podAnnotations.a=b") for one in whole]
+    assert own[0] != own[1]
+    assert {one["a"] for one in own} == {"b"}
 
 
 WHO_MAY = ROOT / "examples" / "access" / "keycloak.toml"

@@ -46,3 +46,40 @@ exec:
 {{- end }}
 timeoutSeconds: 5
 {{- end }}
+
+{{- define "cavecast.spaces" -}}
+{{- default (list .Release.Namespace) .Values.cluster.namespaces | join "," -}}
+{{- end }}
+
+{{- define "cavecast.site" -}}
+{{- $name := include "cavecast.name" . }}
+{{- $spaces := include "cavecast.spaces" . | splitList "," }}
+{{- if .Values.cluster.site }}
+{{- .Values.cluster.site }}
+{{- else -}}
+namespace = {{ first $spaces | quote }}
+other_namespaces = {{ rest $spaces | toJson }}
+installation = {{ $name | quote }}
+pull_secrets = [{{ range $i, $one := .Values.imagePullSecrets }}{{ if $i }}, {{ end }}{{ $one.name | quote }}{{ end }}]
+[controllers]
+namespace = {{ .Release.Namespace | quote }}
+labels = { "app.kubernetes.io/name" = "cavecast", "app.kubernetes.io/instance" = {{ .Release.Name | quote }}, "app.kubernetes.io/component" = "control" }
+[lease]
+name = {{ $name | quote }}
+namespace = {{ .Release.Namespace | quote }}
+[storage]
+size = {{ .Values.storage.size | quote }}
+storage_class = {{ .Values.storage.storageClass | quote }}
+[streamer]
+image = {{ include "cavecast.image" . | quote }}
+pull_policy = {{ .Values.image.pullPolicy | quote }}
+[worker]
+image = {{ .Values.cluster.workerImage | quote }}
+pull_policy = {{ .Values.image.pullPolicy | quote }}
+{{- with .Values.cluster.rendererImage }}
+[renderer]
+image = {{ . | quote }}
+pull_policy = {{ $.Values.image.pullPolicy | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
