@@ -114,7 +114,8 @@ def test_who_says_more_than_is_taken_waits_at_the_door_and_nothing_is_lost(
     viewer, _ = came()
     for i in range(500):
         viewer.send(b"%d" % i)
-    heard, most = [], 0
+    heard: list[int] = []
+    most = 0
     while len(heard) < 500:
         most = max(most, len(post._in))
         event = soon(post.wake, post.take)
