@@ -70,7 +70,7 @@ put(ENGINE, "streamer.control.migrations", "versions.step_0002_access versions.s
 put(SHELL, "streamer.control", "leading launcher link dealer relay launching local local_launcher past desk scrutiny")
 put(SHELL, "streamer.control", "news crew gauge local_doors local_walls roster admission registry")
 put(SHELL, "streamer.control", "answers security app launchers")
-put(SHELL, "streamer.control", "waiting queue place_lock standby")
+put(SHELL, "streamer.control", "waiting queue place_lock standby last_moment")
 put(SHELL, "streamer.control", "sampling telling run_routes object_routes catalog_routes")
 put(COMMAND, "streamer.control", "main")
 put(DECISION, "streamer.control.access", "__init__ people operations rules quotas limits tokens sessions claims places")
