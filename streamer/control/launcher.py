@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 
 import structlog
 
+from streamer.control.said import writable
 from streamer.control.script import command
 from streamer.lifeline import Lifeline
 
@@ -152,9 +153,11 @@ def _record(line: str) -> dict[str, object] | None:
         return None
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return None
+    return {writable(name): writable(value) if isinstance(value, str) else value for name, value in found.items()}
 
 
 async def lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
@@ -165,14 +168,18 @@ async def lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
         *whole, rest = (rest + block).split(b"\n")
         for line in whole:
             if not cut and line.strip():
-                yield line[:LONGEST_LINE].decode("utf-8", "replace").rstrip()
+                yield _text(line[:LONGEST_LINE]).rstrip()
             cut = False
         if len(rest) > LONGEST_LINE:
             if not cut:
-                yield rest[:LONGEST_LINE].decode("utf-8", "replace")
+                yield _text(rest[:LONGEST_LINE])
             rest, cut = b"", True
     if rest.strip() and not cut:
-        yield rest.decode("utf-8", "replace").rstrip()
+        yield _text(rest).rstrip()
+
+
+def _text(raw: bytes) -> str:
+    return writable(raw.decode("utf-8", "replace"))
 
 
 async def ask(

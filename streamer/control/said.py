@@ -34,6 +34,12 @@ class Line(msgspec.Struct, frozen=True):
     text: str
 
 
+def writable(text: str) -> str:
+    """A text as it can be written anywhere: without what is no character of UTF-8, and without NUL, which no database
+    takes.  A part's JSON may hold both: half of a pair stands there for a byte of a file's name that is not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ import psutil
 import pytest
 
 from streamer.control import launcher
-from streamer.control.launcher import Silent, ask
+from streamer.control.launcher import Part, Silent, ask
 from streamer.lifeline import Lifeline
 
 
@@ -47,3 +48,21 @@ def test_who_never_comes_to_an_end_is_ended_too(lifeline: Lifeline) -> None:
     code = "import sys, time\nwhile True: time.sleep(0.01); print('still', file=sys.stderr, flush=True)"
     with pytest.raises(Silent, match="longer than 1 s"):
         asyncio.run(ask([code], lifeline, silence_s=30, longest_s=1))
+
+
+def test_what_a_part_says_can_be_written_whatever_it_says(lifeline: Lifeline) -> None:
+    said = (
+        json.dumps({"event": "no file a\udcff.nc", "level": "error", "seen\0": "\0"}), '{"a":' * 1500, "plain \0 \x7f",
+    )  # fmt: skip
+    heard: list[str] = []
+
+    async def runs() -> int:
+        code = f"import sys; sys.stderr.write({chr(10).join(said)!r})"
+        part = Part("p", [code], lifeline, {}, lambda *what: heard.append(what[-1]))
+        assert await part.run() == 0
+        return len(part.words.encode())
+
+    assert asyncio.run(runs()) > 0
+    assert heard == ["no file a\\udcff.nc seen\\x00=\\x00", said[1], "plain \\x00 \x7f"]
+    for line in heard:
+        assert "\0" not in line.encode().decode()

@@ -332,3 +332,9 @@ def test_lines_of_a_log_are_ours_or_whatever_they_are() -> None:
         ("2026-01-01T00:00:00Z", "worker-1", "debug", "committed chunk=3"),
         ("", "worker-1", "info", "{no json"), ("", "worker-1", "info", "[1]"),
     ]  # fmt: skip
+
+
+def test_a_line_of_a_log_can_be_written_whatever_a_part_said() -> None:
+    (one,) = lines("worker-1", '{"event": "no file a\\udcff.nc", "level": "error", "seen": "\\u0000"}')
+    assert one.text == "no file a\\udcff.nc seen=\\x00"
+    assert msgspec.json.decode(msgspec.json.encode(one), type=type(one)) == one
