@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 
 import structlog
 
+from streamer.control.killing import kill
 from streamer.control.said import writable
 from streamer.control.script import command
 from streamer.lifeline import Lifeline
@@ -227,8 +228,6 @@ async def ask(
     finally:
         if watching is not None:
             watching.cancel()
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await kill(process, f"cavecast {arguments[0]}" if arguments else "cavecast")
     assert process.returncode is not None
     return process.returncode, out, "\n".join(words)

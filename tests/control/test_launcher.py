@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from streamer.control import launcher
+from streamer.control import killing, launcher
 from streamer.control.launcher import Part, Silent, ask
 from streamer.lifeline import Lifeline
 
@@ -66,3 +66,26 @@ def test_what_a_part_says_can_be_written_whatever_it_says(lifeline: Lifeline) ->
     assert heard == ["no file a\\udcff.nc seen\\x00=\\x00", said[1], "plain \\x00 \x7f"]
     for line in heard:
         assert "\0" not in line.encode().decode()
+
+
+LEAVES = """
+import subprocess, sys, threading
+left = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"])
+print(left.pid, file=sys.stderr, flush=True)
+threading.Event().wait()
+"""
+
+
+def test_who_was_killed_and_left_somebody_at_its_pipes_is_not_waited_for(
+    lifeline: Lifeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(killing, "GONE_S", 0.2)
+
+    async def asks() -> None:
+        await asyncio.wait_for(ask([LEAVES], lifeline, silence_s=2, longest_s=60), 30)
+
+    with pytest.raises(Silent, match="said nothing for 2 s, after") as said:
+        asyncio.run(asks())
+    left = psutil.Process(int(str(said.value).split("'")[1]))
+    assert left.is_running(), "it has the pipes still"
+    left.kill()
