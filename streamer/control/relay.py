@@ -50,6 +50,8 @@ GARBAGE, NO_SEAT = 4400, 4403
 OWN_VIEW = Opened()
 SLOWEST_S = 30.0
 """A browser that takes nothing for so long has gone."""
+HANG_UP_S = 2.0
+"""So long may a browser take to take our last word; one that reads nothing never does."""
 
 
 async def relay(
@@ -60,16 +62,18 @@ async def relay(
     keys: Keys | None = None,
     opened: Opened = OWN_VIEW,
     line: ViewLine | None = None,
+    slowest_s: float = SLOWEST_S,
 ) -> None:
     """Passes messages both ways until one side leaves or ``gone`` says that the renderer has.
 
     ``opened``: which view the browser comes to, and what it may there, as the renderer is told.  ``line``: what is
-    known of that view besides, and where what the renderer wants to be kept goes.
+    known of that view besides, and where what the renderer wants to be kept goes.  A browser that takes nothing for
+    ``slowest_s`` is let go.
 
     The WebSocket has been accepted already; it is closed here unless the browser did.
     """
     dealer = _dealer(context, views, keys)
-    pace = Pace()
+    pace = Pace(slowest_s)
     code, why = 1000, ""
     try:
         await dealer.send(encode_opened(opened))
@@ -116,18 +120,19 @@ def farewell(raw: bytes) -> str | None:
 
 
 async def hang_up(browser: WebSocket, code: int, why: str) -> None:
-    """Closes the WebSocket with a reason that the page can show, if it is still open."""
+    """Closes the WebSocket with a reason that the page can show, if it is still open and takes that."""
     if WebSocketState.DISCONNECTED in (browser.application_state, browser.client_state):
         return
-    with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-        await browser.close(code, why.encode()[:120].decode("utf-8", "ignore"))
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
+        async with asyncio.timeout(HANG_UP_S):
+            await browser.close(code, why.encode()[:120].decode("utf-8", "ignore"))
 
 
 class Pace:
     """How long the browser has been taking what is sent to it: one clock for all messages, instead of one for each."""
 
-    def __init__(self) -> None:
-        self._since = inf
+    def __init__(self, slowest_s: float = SLOWEST_S) -> None:
+        self._since, self._slowest_s = inf, slowest_s
 
     def begins(self) -> None:
         """A message is being sent."""
@@ -140,8 +145,8 @@ class Pace:
     async def lost(self) -> tuple[int, str]:
         """Returns when the browser has taken nothing for too long."""
         while True:
-            await asyncio.sleep(SLOWEST_S / 5)
-            if time.monotonic() - self._since >= SLOWEST_S:
+            await asyncio.sleep(self._slowest_s / 5)
+            if time.monotonic() - self._since >= self._slowest_s:
                 return 1000, ""
 
 

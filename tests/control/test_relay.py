@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from streamer.control.dealer import Dealer
-from streamer.control.relay import GARBAGE, NOT_BINARY, RENDERER_GONE, TOO_LARGE, relay
+from streamer.control.relay import GARBAGE, NOT_BINARY, RENDERER_GONE, SLOWEST_S, TOO_LARGE, relay
 from streamer.control.view_lines import ViewLine
 from streamer.wire.view import JPEG, KEEP, LAST, MAX_UP, NOTE, Closed, Frame, Opened, decode_up, encode_frame
 
@@ -32,6 +32,8 @@ class Bench:
 
     def __init__(self, renderer: zmq.asyncio.Socket, port: int, gone: asyncio.Event) -> None:
         self.renderer, self.port, self.gone = renderer, port, gone
+        self.left = asyncio.Event()
+        """Set when a browser's line has been put away."""
 
     def browser(self) -> connect:
         return connect(f"ws://127.0.0.1:{self.port}/", compression=None, max_size=None, proxy=None)
@@ -47,7 +49,7 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def bench(folder: Path, line: ViewLine | None = None) -> AsyncIterator[Bench]:
+async def bench(folder: Path, line: ViewLine | None = None, slowest_s: float = SLOWEST_S) -> AsyncIterator[Bench]:
     context = zmq.asyncio.Context()
     renderer = context.socket(zmq.ROUTER)
     renderer.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -58,16 +60,18 @@ async def bench(folder: Path, line: ViewLine | None = None) -> AsyncIterator[Ben
 
     async def endpoint(browser: WebSocket) -> None:
         await browser.accept()
-        await relay(browser, context, address, gone, line=line)
+        await relay(browser, context, address, gone, line=line, slowest_s=slowest_s)
+        at.left.set()
 
     listening = socket.create_server(("127.0.0.1", 0))
+    at = Bench(renderer, listening.getsockname()[1], gone)
     config = uvicorn.Config(
         Starlette(routes=[WebSocketRoute("/", endpoint)]), log_config=None, lifespan="off", ws_per_message_deflate=False
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve(sockets=[listening]))
     try:
-        yield Bench(renderer, listening.getsockname()[1], gone)
+        yield at
     finally:
         server.should_exit = True
         await serving
@@ -222,6 +226,30 @@ def test_a_browser_that_does_not_read_holds_up_the_renderer_and_not_our_memory(t
             browser.transport.resume_reading()
             for _ in range(sent):
                 assert await asyncio.wait_for(browser.recv(), DEADLINE_S) == picture
+
+    asyncio.run(story())
+
+
+def test_a_browser_that_never_reads_again_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamer.control.relay.HANG_UP_S", 0.1)
+
+    async def story() -> None:
+        async with bench(tmp_path, slowest_s=0.5) as at, at.browser() as browser:
+            peer = await at.opened()
+            browser.transport.pause_reading()
+
+            async def draws() -> None:
+                with contextlib.suppress(zmq.ZMQError):  # the line is not there any more
+                    while True:
+                        await at.renderer.send_multipart([peer, b"x" * (1 << 20)])
+
+            drawing = asyncio.create_task(draws())
+            try:
+                assert decode_up((await at.heard())[1]) == CLOSED
+                await asyncio.wait_for(at.left.wait(), DEADLINE_S)
+            finally:
+                drawing.cancel()
+                browser.transport.abort()
 
     asyncio.run(story())
 
