@@ -69,9 +69,27 @@ class Part:
     async def run(self) -> int:
         """Starts the process and stays with it until it has ended; returns its exit code (negative: the signal).
 
+        One that cannot be started now (no process, memory or descriptor is left) has ended with exit code 1.
         Cancelling ends the process at once.
         """
-        self._process = await asyncio.create_subprocess_exec(
+        try:
+            try:
+                self._process = await self._started()
+            except OSError as why:
+                self._words.append(f"cavecast: it could not be started: {why.strerror or why}")
+                return 1
+            assert self._process.stdout is not None
+            assert self._process.stderr is not None
+            await asyncio.gather(self._listen(self._process.stdout), self._relay(self._process.stderr))
+            return await self._process.wait()
+        finally:
+            self.signal(signal.SIGKILL)
+            self.gone.set()
+            if not self.ready.done():
+                self.ready.cancel()
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
             *command(*self._arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -80,16 +98,6 @@ class Part:
             pass_fds=(self._lifeline.fd,),
             start_new_session=True,  # Ctrl-C on the terminal is for the command in front, which ends us in order
         )
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        try:
-            await asyncio.gather(self._listen(self._process.stdout), self._relay(self._process.stderr))
-            return await self._process.wait()
-        finally:
-            self.signal(signal.SIGKILL)
-            self.gone.set()
-            if not self.ready.done():
-                self.ready.cancel()
 
     async def wait_ready(self, deadline_s: float) -> dict[str, object]:
         """What it announced.  Raises NotReady, in its own words, if it ended or stayed silent instead."""

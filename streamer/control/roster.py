@@ -111,7 +111,8 @@ class Roster:
             await run.live()
         except* Exception as why:
             log.error("run failed", run=run.record.run_id, exc_info=why)
-            run.fail(f"the control plane could not go on with it: {why.exceptions[0]}")
+            run.fail(f"the control plane could not go on with it: {_first(why)}")
+            run.close()
         finally:
             for task in following:
                 task.cancel()
@@ -174,3 +175,10 @@ class Roster:
                 living.cancel()
             if missing:
                 await asyncio.wait(missing, timeout=LAST_S)
+
+
+def _first(why: BaseException) -> BaseException:
+    """The first of those that failed together."""
+    while isinstance(why, BaseExceptionGroup):
+        why = why.exceptions[0]
+    return why

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,6 +14,7 @@ from streamer.control import roster, runs
 from streamer.control.crew import Crew
 from streamer.control.folder import Folder
 from streamer.control.local import LocalRun
+from streamer.control.local_walls import LocalWalls
 from streamer.control.registry import Registry, open_registry
 from streamer.control.schema import RunRequest
 from streamer.settings import Settings
@@ -105,3 +108,59 @@ def test_a_run_that_does_not_end_is_named_and_given_up(tmp_path: Path, monkeypat
     assert [(entry["event"], entry["run"]) for entry in said if entry["log_level"] == "error"] == [
         ("a run has not ended in time, and is given up", run_id)
     ]
+
+
+def test_a_part_that_cannot_be_started_now_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = volume(tmp_path / "blobs.npy", (4, 8, 8))
+    real = asyncio.create_subprocess_exec
+    refused: list[tuple[str, ...]] = []
+
+    async def starts(*words: str, **more: Any) -> asyncio.subprocess.Process:
+        if "worker" in words and not refused:
+            refused.append(words)
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return await real(*words, **more)
+
+    async def told() -> None:
+        async with asyncio.timeout(DEADLINE_S), open_registry(Settings(), folder) as registry:
+            run = await started(registry, source)
+            version = run.version
+            while run.record.state not in runs.ENDED:
+                version = await run.newer(version)
+            assert (run.record.state, run.record.error) == ("complete", None)
+            assert run.record.restarts == {"worker-1": 1}
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", starts)
+    folder = Folder(tmp_path / "runs")
+    try:
+        with capture_logs() as said:
+            asyncio.run(told())
+    finally:
+        folder.close()
+    assert refused
+    again = [entry["why"] for entry in said if entry["event"] == "started again"]
+    assert again == ["worker-1 ended with exit code 1: it could not be started: Resource temporarily unavailable"]
+
+
+def test_a_run_that_could_not_be_gone_on_with_says_why_and_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = volume(tmp_path / "blobs.npy", (4, 8, 8))
+
+    def breaks(*_: object) -> None:
+        raise ExceptionGroup("of a part", [RuntimeError("unforeseen")])
+
+    async def told() -> None:
+        async with asyncio.timeout(DEADLINE_S), open_registry(Settings(), folder) as registry:
+            run = await registry.admission.start(RunRequest(input=str(source), threshold=0.55, view=False, workers=1))
+            assert isinstance(run, LocalRun)
+            await run.closing.wait()
+            assert run.record.state == "failed"
+            assert run.record.error == "the control plane could not go on with it: unforeseen"
+
+    monkeypatch.setattr(LocalWalls, "start", breaks)
+    folder = Folder(tmp_path / "runs")
+    try:
+        asyncio.run(told())
+    finally:
+        folder.close()
