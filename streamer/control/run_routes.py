@@ -18,7 +18,6 @@ from starlette.responses import Response, StreamingResponse
 from streamer.control import runs, scrutiny
 from streamer.control.access.guard import Visit, Who
 from streamer.control.access.project_routes import project_for
-from streamer.control.access.quotas import Usage
 from streamer.control.answers import as_json
 from streamer.control.openapi import TEXT, answers
 from streamer.control.past import PastRun
@@ -175,8 +174,7 @@ def add_runs(app: FastAPI, registry: Registry, projects: Collection[str]) -> Non
         scrutiny.check_workers(scale.workers, registry.settings)
 
         def scaled(run: Run) -> Run:
-            more = scale.workers - run.workers
-            registry.admission.check_quota(run.project, Usage(0, more, more * run.gpus))
+            registry.admission.check_scale(run, scale.workers)
             return runs.wanted(run, workers=scale.workers)
 
         return shown(await registry.want(run_id, scaled, generation_of(if_match)))
