@@ -45,7 +45,7 @@ def _now() -> datetime:
 
 
 class Said:
-    """The lines of one run, in memory and in ``folder``, if there is one."""
+    """The lines of one run, in memory and in ``folder``, if there is one.  ``close`` it when done."""
 
     def __init__(self, folder: Path | None, clock: Callable[[], datetime] = _now) -> None:
         self._path = folder / FILE if folder is not None else None
@@ -75,9 +75,10 @@ class Said:
                 await asyncio.to_thread(self._write, self._taken())
 
     def close(self) -> None:
-        """Writes the rest."""
+        """Writes the rest, and keeps nothing in memory: there may be many runs that are over."""
         if rest := self._taken():
             self._write(rest)
+        self._newest.clear()
 
     def tail(self, lines: int, part: str = "") -> list[Line]:
         """The newest lines (of one part), oldest first."""
