@@ -7,6 +7,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 import uvicorn
@@ -19,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from streamer.control.dealer import Dealer
-from streamer.control.relay import GARBAGE, NOT_BINARY, RENDERER_GONE, SLOWEST_S, TOO_LARGE, relay
+from streamer.control.relay import GARBAGE, NOT_BINARY, RENDERER_GONE, SLOWEST_S, TOO_LARGE, _dealer, relay
 from streamer.control.view_lines import ViewLine
 from streamer.wire.view import JPEG, KEEP, LAST, MAX_UP, NOTE, Closed, Frame, Opened, decode_up, encode_frame
 
@@ -259,7 +260,8 @@ async def exchange(folder: Path) -> None:
     context = zmq.asyncio.Context()
     router = context.socket(zmq.ROUTER)
     router.bind(f"ipc://{folder}/line")
-    socket: zmq.Socket[bytes] = zmq.Context.shadow(context).socket(zmq.DEALER)
+    plain = cast("zmq.Context[zmq.Socket[bytes]]", context)
+    socket = plain.socket(zmq.DEALER, socket_class=zmq.Socket)
     socket.setsockopt(zmq.SNDHWM, 1)
     socket.connect(f"ipc://{folder}/line")
     dealer = Dealer(socket)
@@ -284,6 +286,16 @@ async def exchange(folder: Path) -> None:
         dealer.close()
         router.close(0)
         context.term()
+
+
+def test_a_context_that_is_destroyed_takes_the_lines_of_browsers_with_it(tmp_path: Path) -> None:
+    async def story() -> bool:
+        context = zmq.asyncio.Context()
+        dealer = _dealer(context, f"ipc://{tmp_path}/views", None)
+        context.destroy(linger=0)  # it would wait for ever for a socket that it does not know
+        return dealer._socket.closed
+
+    assert asyncio.run(story())
 
 
 def test_a_dealer_hears_what_came_while_it_sent(tmp_path: Path) -> None:
