@@ -54,6 +54,8 @@ class Part:
         self._facts = dict(facts)
         self._words: deque[str] = deque(maxlen=KEPT_LINES)
         self._process: asyncio.subprocess.Process | None = None
+        self._signals: list[signal.Signals] = []
+        """Those that it is to get as soon as there is a process."""
 
     @property
     def words(self) -> str:
@@ -78,6 +80,8 @@ class Part:
             except OSError as why:
                 self._words.append(f"cavecast: it could not be started: {why.strerror or why}")
                 return 1
+            for number in self._signals:
+                self.signal(number)
             assert self._process.stdout is not None
             assert self._process.stderr is not None
             await asyncio.gather(self._listen(self._process.stdout), self._relay(self._process.stderr))
@@ -109,8 +113,10 @@ class Part:
         return self.ready.result()
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends a signal, if it still runs."""
-        if self._process is not None and self._process.returncode is None:
+        """Sends a signal, if it still runs; one that is only being started gets it first of all."""
+        if self._process is None:
+            self._signals.append(number)
+        elif self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
 

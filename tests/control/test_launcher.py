@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -89,3 +91,22 @@ def test_who_was_killed_and_left_somebody_at_its_pipes_is_not_waited_for(
     left = psutil.Process(int(str(said.value).split("'")[1]))
     assert left.is_running(), "it has the pipes still"
     left.kill()
+
+
+def test_who_is_only_being_started_is_ended_as_well(lifeline: Lifeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, go = asyncio.create_subprocess_exec, asyncio.Event()
+
+    async def starts(*words: str, **more: Any) -> asyncio.subprocess.Process:
+        await go.wait()
+        return await real(*words, **more)
+
+    async def story() -> int:
+        part = Part("p", ["import threading; threading.Event().wait()"], lifeline, {})
+        running = asyncio.create_task(part.run())
+        await asyncio.sleep(0)
+        part.signal(signal.SIGTERM)
+        go.set()
+        return await asyncio.wait_for(running, 30)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", starts)
+    assert asyncio.run(story()) == -signal.SIGTERM
