@@ -58,13 +58,17 @@ put(ENGINE, "streamer", "lifeline logs settings run.__init__ run.progress")
 put(DECISION, "streamer.control", "__init__ runs lives parts script queueing usage report")
 put(DECISION, "streamer.control.cluster", "__init__ names plan quantity affinity pods commands root streaming jobs")
 put(DECISION, "streamer.control.cluster", "seating walls serving policies objects changes observed readable refusals")
-put(ENGINE, "streamer.control", "killing proc schema metrics pages openapi folder booking database books said object_tables")
+put(
+    ENGINE,
+    "streamer.control",
+    "killing proc schema metrics pages openapi folder booking database books said object_tables",
+)
 put(DECISION, "streamer.control", "onwall seats view_roles view_seats")
 put(ENGINE, "streamer.control", "this_machine wall_books view_books examples wall_examples")
 put(ENGINE, "streamer.control.migrations", "versions.step_0003_walls")
 put(SHELL, "streamer.control", "showing")
 put(SHELL, "streamer.control", "wall_link wall_scrutiny hanging identify targets shared_views wall_routes view_routes")
-put(SHELL, "streamer.control", "patterns view_lines view_keeping")
+put(SHELL, "streamer.control", "patterns view_lines view_keeping permits")
 put(ENGINE, "streamer.control.migrations", "__init__ env versions.__init__ versions.step_0001_runs")
 put(ENGINE, "streamer.control.migrations", "versions.step_0002_access versions.step_0004_samples")
 put(SHELL, "streamer.control", "leading launcher link dealer relay launching local local_launcher past desk scrutiny")

@@ -44,7 +44,9 @@ class LastMoment:
 
     def _end(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            threads = [one.name for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
+            threads = [
+                one.name for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()
+            ]
             print(_stacks(), file=sys.stderr)
             print(f"cavecast: {sentence(self._after_s, threads, _tasks(loop))}", file=sys.stderr, flush=True)
         finally:
@@ -53,7 +55,9 @@ class LastMoment:
 
 def sentence(after_s: float, threads: list[str], tasks: list[str]) -> str:
     """That it did not end, and what did not.  Pure."""
-    there = [f"{kind} {', '.join(sorted(set(some)))}" for kind, some in (("threads", threads), ("tasks", tasks)) if some]
+    there = [
+        f"{kind} {', '.join(sorted(set(some)))}" for kind, some in (("threads", threads), ("tasks", tasks)) if some
+    ]
     return f"asked to end {after_s:g} s ago and not ended, so it ends at once: {' and '.join(there) or 'nothing'} left"
 
 

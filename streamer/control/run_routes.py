@@ -96,7 +96,8 @@ def add_runs(app: FastAPI, registry: Registry, projects: Collection[str]) -> Non
             list[State] | None, Query(description="Only runs in one of these states; may be repeated.")
         ] = None,
         q: Annotated[
-            str, Query(max_length=256, pattern=ONE_LINE, description="Words in the title, the input, or the run's name.")
+            str,
+            Query(max_length=256, pattern=ONE_LINE, description="Words in the title, the input, or the run's name."),
         ] = "",
         before: Annotated[
             str, Query(max_length=64, pattern=ONE_LINE, description="Only runs older than the one of this name.")
