@@ -28,7 +28,7 @@ from streamer.control.launching import STARTED_AGAIN, Launcher
 from streamer.control.past import PastRun
 from streamer.control.queueing import Claim
 from streamer.control.roster import AnyRun, Roster
-from streamer.control.runs import ENDED
+from streamer.control.runs import ENDED, Run
 from streamer.control.schema import Problem, RunRequest, sentence
 from streamer.control.targets import Targets
 from streamer.control.usage import Series
@@ -73,6 +73,20 @@ class Admission:
         if refused is not None:
             raise Problem(409 if refused.ever else 422, refused.why)
 
+    def check_scale(self, run: Run, workers: int) -> None:
+        """Raises Problem if a run may not have so many workers: for one that waits 422, if it could never begin."""
+        if run.state == "queued":
+            self._check_ever(run.project, workers, run.gpus)
+            return
+        more = workers - run.workers
+        self.check_quota(run.project, Usage(0, more, more * run.gpus))
+
+    def _check_ever(self, project: str, workers: int, gpus: int) -> None:
+        """Raises Problem if a run of so many workers, each with so many GPUs, is more than a project may ever have."""
+        asked = Usage(1, workers, workers * gpus)
+        if (never := beyond(project, self.quotas.get(project, NO_LIMIT), Usage(), asked)) is not None:
+            raise Problem(422, never.why)
+
     def fits(self, claim: Claim, at_work: Sequence[Claim]) -> bool:
         """Whether the quota of a run's project has room for it beside those at work."""
         used = Usage()
@@ -101,9 +115,7 @@ class Admission:
         if request.out is not None:
             self._check_out(request.out)
         gpus = self._launcher.gpus(request)
-        never = beyond(project, self.quotas.get(project, NO_LIMIT), Usage(), Usage(1, workers, workers * gpus))
-        if never is not None:
-            raise Problem(422, never.why)
+        self._check_ever(project, workers, gpus)
         self._asked += 1
         try:
             async with self.looks:

@@ -23,7 +23,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 
 from streamer.control import metrics, pages
 from streamer.control.access.door import Door, Turned
-from streamer.control.access.guard import Guard, Who
+from streamer.control.access.guard import Guard, Visit, Who
 from streamer.control.access.login_routes import add_login
 from streamer.control.access.people import Person
 from streamer.control.access.places import Network
@@ -36,6 +36,7 @@ from streamer.control.launching import NoView
 from streamer.control.link import NoAnswer
 from streamer.control.object_routes import add_objects
 from streamer.control.openapi import TEXT, Health, answers, document
+from streamer.control.permits import barred
 from streamer.control.picture_routes import add_pictures
 from streamer.control.registry import Registry
 from streamer.control.relay import NO_SEAT, NO_VIEW, RENDERER_GONE, VIEW_OVER, hang_up, note, relay
@@ -46,6 +47,7 @@ from streamer.control.security import NAMELESS, Gate
 from streamer.control.shared_views import Asker, SharedViews
 from streamer.control.targets import OF_WALL
 from streamer.control.view_keeping import seated
+from streamer.control.view_roles import Role
 from streamer.control.view_routes import add_views
 from streamer.control.view_seats import GOOD_S, NoSeat, Seat, Seats
 from streamer.control.wall_routes import add_walls
@@ -105,50 +107,64 @@ def _view(app: FastAPI, registry: Registry) -> None:
     @app.websocket(f"{API}/runs/{{run_id}}/view")
     async def watch(browser: WebSocket, run_id: str, visit: Who, view: str = "") -> None:
         await browser.accept(VIEWING if VIEWING in browser.scope["subprotocols"] else None)
-        try:
-            if len(view.encode()) > MAX_NAME:
-                raise Problem(404, f"a view's name has {MAX_NAME} bytes at most")
-            if (await registry.find(run_id)).record.view_url is None:
-                raise Problem(404, f"run {run_id} was started without a view")
-            viewer = _viewer(browser, registry, run_id, view, visit.person)
-            # A view without a name is the viewer's own.
-            offered = browser.scope["subprotocols"]
-            token = next((text.removeprefix(OF_VIEW) for text in offered if text.startswith(OF_VIEW)), None)
-            role = LEAD if not view else ROLES[await shared.may(run_id, view, Asker(visit.person, token))]
-            run = await registry.serve(run_id)
-        except Problem as why:
-            await hang_up(browser, NO_VIEW, why.detail)
-            return
-        except NoSeat as why:
-            await hang_up(browser, NO_SEAT, str(why))
-            return
-        run.viewer_came()
-        try:
-            views = await asyncio.wait_for(run.views(), registry.settings.ready_s)
-            name = "" if visit.person.means == "local" else cleaned(visit.person.name)
-            opened = Opened(view, role, viewer, name)
-            seat = Seat(run_id, view, visit.person.account, viewer, time.time() + GOOD_S)
-            await browser.send_bytes(note({"seat": Seats(registry.folder.secret()).token(seat)}))
-            # What is noted under a wall's name is what its conductor shows, and not the browsers' to change.
-            keeps = view != "" and not view.startswith(OF_WALL)
-            async with seated(registry, run_id, view) if keeps else nullcontext() as line:
-                await relay(browser, registry.context, views.address, views.gone, run.keys, opened, line)
-        except NoView as why:
-            await hang_up(browser, VIEW_OVER, str(why))
-        except Problem as why:
-            await hang_up(browser, RENDERER_GONE, why.detail)
-        except TimeoutError:
-            late = f"the renderer was not ready after {registry.settings.ready_s:g} s"
-            await hang_up(browser, RENDERER_GONE, waits(run.record) or late)
-        except asyncio.CancelledError:
-            # The run was closed while the viewer waited, or the server ends: only the latter is ours to pass on.
-            if not run.closing.is_set():
-                raise
-            await hang_up(browser, NO_VIEW, f"run {run_id} has been closed")
-        except WebSocketDisconnect:
-            return  # it went before it had a seat
-        finally:
-            run.viewer_went()
+        with registry.view_lines.visit(run_id, view, visit.again):
+            await _looks(registry, shared, browser, visit, run_id, view)
+
+
+async def _looks(
+    registry: Registry, shared: SharedViews, browser: WebSocket, visit: Visit, run_id: str, view: str
+) -> None:
+    """Pictures down and input up, for as long as that is allowed."""
+
+    async def may() -> Role:
+        offered = browser.scope["subprotocols"]
+        token = next((text.removeprefix(OF_VIEW) for text in offered if text.startswith(OF_VIEW)), None)
+        return await shared.may(run_id, view, Asker(visit.person, token))
+
+    try:
+        if len(view.encode()) > MAX_NAME:
+            raise Problem(404, f"a view's name has {MAX_NAME} bytes at most")
+        if (await registry.find(run_id)).record.view_url is None:
+            raise Problem(404, f"run {run_id} was started without a view")
+        viewer = _viewer(browser, registry, run_id, view, visit.person)
+        held: Role = await may() if view else "lead"  # a view without a name is the viewer's own
+        run = await registry.serve(run_id)
+    except Problem as why:
+        await hang_up(browser, NO_VIEW, why.detail)
+        return
+    except NoSeat as why:
+        await hang_up(browser, NO_SEAT, str(why))
+        return
+    run.viewer_came()
+    try:
+        views = await asyncio.wait_for(run.views(), registry.settings.ready_s)
+        name = "" if visit.person.means == "local" else cleaned(visit.person.name)
+        opened = Opened(view, ROLES[held], viewer, name)
+        seat = Seat(run_id, view, visit.person.account, viewer, time.time() + GOOD_S)
+        await browser.send_bytes(note({"seat": Seats(registry.folder.secret()).token(seat)}))
+        # What is noted under a wall's name is what its conductor shows, and not the browsers' to change.
+        keeps = view != "" and not view.startswith(OF_WALL)
+        async with seated(registry, run_id, view) if keeps else nullcontext() as line:
+            await relay(
+                browser, registry.context, views.address, views.gone, run.keys, opened, line,
+                barred=(lambda: barred(may, held, visit.again)) if view else None,
+            )  # fmt: skip
+    except NoView as why:
+        await hang_up(browser, VIEW_OVER, str(why))
+    except Problem as why:
+        await hang_up(browser, RENDERER_GONE, why.detail)
+    except TimeoutError:
+        late = f"the renderer was not ready after {registry.settings.ready_s:g} s"
+        await hang_up(browser, RENDERER_GONE, waits(run.record) or late)
+    except asyncio.CancelledError:
+        # The run was closed while the viewer waited, or the server ends: only the latter is ours to pass on.
+        if not run.closing.is_set():
+            raise
+        await hang_up(browser, NO_VIEW, f"run {run_id} has been closed")
+    except WebSocketDisconnect:
+        return  # it went before it had a seat
+    finally:
+        run.viewer_went()
 
 
 def _viewer(browser: WebSocket, registry: Registry, run_id: str, view: str, person: Person) -> bytes:

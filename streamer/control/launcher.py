@@ -19,6 +19,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 
 import structlog
 
+from streamer.control.killing import kill
+from streamer.control.said import writable
 from streamer.control.script import command
 from streamer.lifeline import Lifeline
 
@@ -52,6 +54,8 @@ class Part:
         self._facts = dict(facts)
         self._words: deque[str] = deque(maxlen=KEPT_LINES)
         self._process: asyncio.subprocess.Process | None = None
+        self._signals: list[signal.Signals] = []
+        """Those that it is to get as soon as there is a process."""
 
     @property
     def words(self) -> str:
@@ -67,9 +71,29 @@ class Part:
     async def run(self) -> int:
         """Starts the process and stays with it until it has ended; returns its exit code (negative: the signal).
 
+        One that cannot be started now (no process, memory or descriptor is left) has ended with exit code 1.
         Cancelling ends the process at once.
         """
-        self._process = await asyncio.create_subprocess_exec(
+        try:
+            try:
+                self._process = await self._started()
+            except OSError as why:
+                self._words.append(f"cavecast: it could not be started: {why.strerror or why}")
+                return 1
+            for number in self._signals:
+                self.signal(number)
+            assert self._process.stdout is not None
+            assert self._process.stderr is not None
+            await asyncio.gather(self._listen(self._process.stdout), self._relay(self._process.stderr))
+            return await self._process.wait()
+        finally:
+            self.signal(signal.SIGKILL)
+            self.gone.set()
+            if not self.ready.done():
+                self.ready.cancel()
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
             *command(*self._arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -78,16 +102,6 @@ class Part:
             pass_fds=(self._lifeline.fd,),
             start_new_session=True,  # Ctrl-C on the terminal is for the command in front, which ends us in order
         )
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        try:
-            await asyncio.gather(self._listen(self._process.stdout), self._relay(self._process.stderr))
-            return await self._process.wait()
-        finally:
-            self.signal(signal.SIGKILL)
-            self.gone.set()
-            if not self.ready.done():
-                self.ready.cancel()
 
     async def wait_ready(self, deadline_s: float) -> dict[str, object]:
         """What it announced.  Raises NotReady, in its own words, if it ended or stayed silent instead."""
@@ -99,8 +113,10 @@ class Part:
         return self.ready.result()
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends a signal, if it still runs."""
-        if self._process is not None and self._process.returncode is None:
+        """Sends a signal, if it still runs; one that is only being started gets it first of all."""
+        if self._process is None:
+            self._signals.append(number)
+        elif self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
 
@@ -152,9 +168,11 @@ def _record(line: str) -> dict[str, object] | None:
         return None
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return None
+    return {writable(name): writable(value) if isinstance(value, str) else value for name, value in found.items()}
 
 
 async def lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
@@ -165,14 +183,18 @@ async def lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
         *whole, rest = (rest + block).split(b"\n")
         for line in whole:
             if not cut and line.strip():
-                yield line[:LONGEST_LINE].decode("utf-8", "replace").rstrip()
+                yield _text(line[:LONGEST_LINE]).rstrip()
             cut = False
         if len(rest) > LONGEST_LINE:
             if not cut:
-                yield rest[:LONGEST_LINE].decode("utf-8", "replace")
+                yield _text(rest[:LONGEST_LINE])
             rest, cut = b"", True
     if rest.strip() and not cut:
-        yield rest.decode("utf-8", "replace").rstrip()
+        yield _text(rest).rstrip()
+
+
+def _text(raw: bytes) -> str:
+    return writable(raw.decode("utf-8", "replace"))
 
 
 async def ask(
@@ -220,8 +242,6 @@ async def ask(
     finally:
         if watching is not None:
             watching.cancel()
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await kill(process, f"cavecast {arguments[0]}" if arguments else "cavecast")
     assert process.returncode is not None
     return process.returncode, out, "\n".join(words)

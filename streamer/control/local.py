@@ -212,7 +212,12 @@ class LocalRun:
 
     async def live(self) -> None:
         """Starts all parts and stays until they have been ended."""
-        try:
+        with contextlib.ExitStack() as last:
+            # Whatever else fails: many wait for this.
+            last.callback(self._news.publish)
+            last.callback(self.closed.set)
+            last.callback(self._doors.close)
+            last.callback(self.said.close)
             async with asyncio.TaskGroup() as tasks:
                 self._crew.start(tasks)
                 self._walls.start(tasks)
@@ -222,11 +227,6 @@ class LocalRun:
                     other.cancel()
                 self._walls.stop()
                 await self._crew.end()
-        finally:
-            self.said.close()
-            self._doors.close()
-            self.closed.set()
-            self._news.publish()
 
     async def _watch(self) -> None:
         """Asks the streamer how the run stands, for as long as there is a run."""

@@ -2,7 +2,7 @@
 
 One line of JSON on stdout when it is ready: ``{"ready": "serve", "url": "http://127.0.0.1:8750"}``.
 SIGTERM and Ctrl-C end all runs with their processes first, so that open event streams and viewers
-come to an end by themselves, and the server after them.
+come to an end by themselves, and the server after them.  Whatever holds that up, the process ends after a bounded time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import os
 import signal
 import socket
 import ssl
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -31,6 +30,7 @@ from streamer.control.access.issuer import DEADLINE_S
 from streamer.control.access.places import networks, public
 from streamer.control.access.rules import Access
 from streamer.control.folder import Folder
+from streamer.control.last_moment import LastMoment
 from streamer.control.launchers import Choice, chosen
 from streamer.control.leading import Leadership, LeadLost
 from streamer.control.registry import Registry, open_registry
@@ -48,7 +48,9 @@ STANDBY_AFTER_S = 2.0
 FOLDER_S = 0.2
 """Between two tries to hold the folder that another control plane still holds."""
 LOST_S = 3.0
-"""So long a control plane that has lost the lead may take to end."""
+"""So long a control plane that has lost the lead may take to end: it is gone before another one acts."""
+END_S = 20.0
+"""So long, beside what its parts may take (``stop_s``), a control plane may take to end."""
 INTERRUPTED = 130
 
 
@@ -196,9 +198,10 @@ async def _serve(
         lifespan="off",
     ))  # fmt: skip
     stop, asked = asyncio.Event(), [signal.SIGTERM]
-    loop = asyncio.get_running_loop()
+    loop, last = asyncio.get_running_loop(), LastMoment(settings.stop_s + END_S)
 
     def end(number: signal.Signals) -> None:
+        last.begin()
         asked.append(number)
         stop.set()
 
@@ -220,15 +223,18 @@ async def _serve(
                 front.behind = make_app(registry, door, networks(settings.trusted_proxies))
                 serving = serving or asyncio.create_task(server.serve(sockets=[listening]))
                 await asyncio.wait([serving, stopping, losing], return_when=asyncio.FIRST_COMPLETED)
+                last.begin()
                 if leadership.lost.is_set():
                     front.behind = None
-                    _last_moment(choice)
+                    if not choice.shared:  # there the others wait for the folder
+                        LastMoment(LOST_S, LeadLost.exit_code).begin()
                 await registry.close()
                 server.should_exit = True
                 await serving
                 if door is not None:
                     await door.diary.flush()
     finally:
+        last.begin()
         server.should_exit = True
         if serving is not None:
             await serving
@@ -239,14 +245,6 @@ async def _serve(
     if lost:
         raise LeadLost("this control plane does not lead any more and ends; it stands by when it is started again")
     return INTERRUPTED if asked[-1] == signal.SIGINT else 0
-
-
-def _last_moment(choice: Choice) -> None:
-    """Whoever has lost the lead is gone before another one acts, whatever holds it up."""
-    if not choice.shared:  # there the others wait for the folder
-        watch = threading.Timer(LOST_S, os._exit, (LeadLost.exit_code,))
-        watch.daemon = True
-        watch.start()
 
 
 async def _won(leadership: Leadership, folder: Folder, choice: Choice) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from streamer.control.killing import kill
 from streamer.control.usage import Reading
 
 PROC = Path("/proc")
@@ -21,6 +22,8 @@ SMI_S = 5.0
 """nvidia-smi may take so long."""
 SMI_BYTES = 1 << 20
 _TICKS = os.sysconf("SC_CLK_TCK")
+_hung: list[asyncio.subprocess.Process] = []
+"""The nvidia-smi that was killed and has not gone: while its driver hangs, no other is asked."""
 
 
 class Gpus(NamedTuple):
@@ -70,10 +73,11 @@ def _read(pid: int) -> tuple[str, Reading]:
 async def gpus() -> Gpus | None:
     """What nvidia-smi says now; None if it is not there, or says nothing of use."""
     program = shutil.which("nvidia-smi")
-    if program is None:
+    _hung[:] = [process for process in _hung if process.returncode is None]
+    if program is None or _hung:
         return None
     apps = await _ask(program, "--query-compute-apps=pid,gpu_uuid")
-    cards = await _ask(program, "--query-gpu=uuid,utilization.gpu")
+    cards = None if apps is None else await _ask(program, "--query-gpu=uuid,utilization.gpu")
     return None if apps is None or cards is None else read_gpus(apps, cards)
 
 
@@ -105,6 +109,5 @@ async def _ask(program: str, question: str) -> str | None:
     except TimeoutError:  # the driver hangs
         return None
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        if not await kill(process, "nvidia-smi"):
+            _hung.append(process)

@@ -79,13 +79,13 @@ class Registry:
         here = self.roster.get(run_id)
         if here is not None:
             return here
+        if not run_id.isprintable():  # a NUL is none of PostgreSQL's characters
+            raise Problem(404, "there is no run of that name")
         written = await self._written(run_id)
         return self.roster.get(run_id) or PastRun(written)
 
     async def project_of(self, run_id: str) -> str | None:
         """Whose a run is; None if there is no such run.  Raises Problem 503."""
-        if not run_id.isprintable():  # a NUL is none of PostgreSQL's characters
-            return None
         try:
             return (await self.find(run_id)).record.project
         except Problem as why:

@@ -11,7 +11,9 @@ import asyncio
 import contextlib
 import json
 import time
+from collections.abc import Callable, Coroutine
 from math import inf
+from typing import Any, cast
 
 import zmq
 import zmq.asyncio
@@ -43,13 +45,15 @@ LAST_S = 2.0
 """The renderer has so long, once a browser has gone, to say what is to be kept of its view."""
 
 # Codes of a closed WebSocket: two of RFC 6455, and five of our own, of which 4503 is worth coming again,
-# and 4403 without the token of the seat.
+# and 4403 without the token of the seat: it is not taken, or what it was given for is not allowed any more.
 TOO_LARGE, NOT_BINARY = 1009, 1003
 NO_VIEW, VIEW_OVER, RENDERER_GONE = 4404, 4410, 4503
 GARBAGE, NO_SEAT = 4400, 4403
 OWN_VIEW = Opened()
 SLOWEST_S = 30.0
 """A browser that takes nothing for so long has gone."""
+HANG_UP_S = 2.0
+"""So long may a browser take to take our last word; one that reads nothing never does."""
 
 
 async def relay(
@@ -60,16 +64,19 @@ async def relay(
     keys: Keys | None = None,
     opened: Opened = OWN_VIEW,
     line: ViewLine | None = None,
+    barred: Callable[[], Coroutine[Any, Any, str]] | None = None,
+    slowest_s: float = SLOWEST_S,
 ) -> None:
     """Passes messages both ways until one side leaves or ``gone`` says that the renderer has.
 
     ``opened``: which view the browser comes to, and what it may there, as the renderer is told.  ``line``: what is
-    known of that view besides, and where what the renderer wants to be kept goes.
+    known of that view besides, and where what the renderer wants to be kept goes.  ``barred`` returns when the
+    browser may not go on, with the reason.  One that takes nothing for ``slowest_s`` is let go.
 
     The WebSocket has been accepted already; it is closed here unless the browser did.
     """
     dealer = _dealer(context, views, keys)
-    pace = Pace()
+    pace = Pace(slowest_s)
     code, why = 1000, ""
     try:
         await dealer.send(encode_opened(opened))
@@ -84,6 +91,8 @@ async def relay(
         ]
         if line is not None:
             ways.append(asyncio.create_task(_tell(line, dealer)))
+        if barred is not None:
+            ways.append(asyncio.create_task(_barred(barred)))
         try:
             done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             code, why = next(iter(done)).result()
@@ -116,18 +125,19 @@ def farewell(raw: bytes) -> str | None:
 
 
 async def hang_up(browser: WebSocket, code: int, why: str) -> None:
-    """Closes the WebSocket with a reason that the page can show, if it is still open."""
+    """Closes the WebSocket with a reason that the page can show, if it is still open and takes that."""
     if WebSocketState.DISCONNECTED in (browser.application_state, browser.client_state):
         return
-    with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-        await browser.close(code, why.encode()[:120].decode("utf-8", "ignore"))
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
+        async with asyncio.timeout(HANG_UP_S):
+            await browser.close(code, why.encode()[:120].decode("utf-8", "ignore"))
 
 
 class Pace:
     """How long the browser has been taking what is sent to it: one clock for all messages, instead of one for each."""
 
-    def __init__(self) -> None:
-        self._since = inf
+    def __init__(self, slowest_s: float = SLOWEST_S) -> None:
+        self._since, self._slowest_s = inf, slowest_s
 
     def begins(self) -> None:
         """A message is being sent."""
@@ -140,13 +150,15 @@ class Pace:
     async def lost(self) -> tuple[int, str]:
         """Returns when the browser has taken nothing for too long."""
         while True:
-            await asyncio.sleep(SLOWEST_S / 5)
-            if time.monotonic() - self._since >= SLOWEST_S:
+            await asyncio.sleep(self._slowest_s / 5)
+            if time.monotonic() - self._since >= self._slowest_s:
                 return 1000, ""
 
 
 def _dealer(context: zmq.asyncio.Context, views: str, keys: Keys | None) -> Dealer:
-    socket: zmq.Socket[bytes] = zmq.Context.shadow(context).socket(zmq.DEALER)
+    # Not one of the shadow of the context, which would not know it when it is destroyed.
+    plain = cast("zmq.Context[zmq.Socket[bytes]]", context)
+    socket = plain.socket(zmq.DEALER, socket_class=zmq.Socket)
     try:
         socket.setsockopt(zmq.SNDHWM, 64)
         socket.setsockopt(zmq.RCVHWM, IN_FLIGHT)
@@ -207,6 +219,10 @@ async def _last(dealer: Dealer, line: ViewLine) -> None:
                 if raw[1:2] == bytes((KEEP,)):
                     line.keep(raw[FRAME_HEADER:])
                     return
+
+
+async def _barred(barred: Callable[[], Coroutine[Any, Any, str]]) -> tuple[int, str]:
+    return NO_SEAT, await barred()
 
 
 async def _until(gone: asyncio.Event) -> tuple[int, str]:

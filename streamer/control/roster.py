@@ -27,6 +27,8 @@ from streamer.control.waiting import WaitingRun
 from streamer.settings import Settings
 
 KEPT_RECORDS = 1000
+LATE_S = 5.0
+"""So long, beside what their parts may take (``stop_s``), runs may take to be closed."""
 LAST_S = 5.0
 """So long runs that have been closed may take to be written down."""
 log = structlog.get_logger()
@@ -109,7 +111,8 @@ class Roster:
             await run.live()
         except* Exception as why:
             log.error("run failed", run=run.record.run_id, exc_info=why)
-            run.fail(f"the control plane could not go on with it: {why.exceptions[0]}")
+            run.fail(f"the control plane could not go on with it: {_first(why)}")
+            run.close()
         finally:
             for task in following:
                 task.cancel()
@@ -155,12 +158,27 @@ class Roster:
             raise Problem(503, "the control plane is ending: start it again, then the run")
 
     async def close(self) -> None:
-        """Ends all processes, or lets go of them; ``closing`` is set before."""
+        """Ends all processes, or lets go of them, within a bound; ``closing`` is set before."""
         for run in self.all():
             run.close(for_good=self.launcher.temporary)
             if self.launcher.temporary and run.record.run_id in self.queue:
                 self._desk.note(run.record)
-        for run in self.all():
-            await run.closed.wait()
+        ends = [asyncio.create_task(run.closed.wait()) for run in self.all()]
+        if ends:
+            _, late = await asyncio.wait(ends, timeout=self._settings.stop_s + LATE_S)
+            for one in late:
+                one.cancel()
         if self._living:
-            await asyncio.wait(self._living, timeout=LAST_S)  # their last words are written down
+            _, missing = await asyncio.wait(self._living, timeout=LAST_S)  # their last words are written down
+            for living in missing:
+                log.error("a run has not ended in time, and is given up", run=living.get_name())
+                living.cancel()
+            if missing:
+                await asyncio.wait(missing, timeout=LAST_S)
+
+
+def _first(why: BaseException) -> BaseException:
+    """The first of those that failed together."""
+    while isinstance(why, BaseExceptionGroup):
+        why = why.exceptions[0]
+    return why

@@ -18,7 +18,6 @@ from starlette.responses import Response, StreamingResponse
 from streamer.control import runs, scrutiny
 from streamer.control.access.guard import Visit, Who
 from streamer.control.access.project_routes import project_for
-from streamer.control.access.quotas import Usage
 from streamer.control.answers import as_json
 from streamer.control.openapi import TEXT, answers
 from streamer.control.past import PastRun
@@ -32,6 +31,8 @@ from streamer.control.telling import course
 
 API = "/api/v1"
 LONGEST_PAGE = 1000
+ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
+"""No control characters, of which PostgreSQL takes no NUL."""
 MADE = (409, 411, 413, 422, 429, 500, 503, 504)
 """How a request for a new run may be refused."""
 YAML = "application/yaml"
@@ -94,8 +95,13 @@ def add_runs(app: FastAPI, registry: Registry, projects: Collection[str]) -> Non
         state: Annotated[
             list[State] | None, Query(description="Only runs in one of these states; may be repeated.")
         ] = None,
-        q: Annotated[str, Query(max_length=256, description="Words in the title, the input, or the run's name.")] = "",
-        before: Annotated[str, Query(max_length=64, description="Only runs older than the one of this name.")] = "",
+        q: Annotated[
+            str,
+            Query(max_length=256, pattern=ONE_LINE, description="Words in the title, the input, or the run's name."),
+        ] = "",
+        before: Annotated[
+            str, Query(max_length=64, pattern=ONE_LINE, description="Only runs older than the one of this name.")
+        ] = "",
         limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="At most so many.")] = 100,
     ) -> Response:
         """Runs, newest first. If there are more, the header `Link` names the next page."""
@@ -175,8 +181,7 @@ def add_runs(app: FastAPI, registry: Registry, projects: Collection[str]) -> Non
         scrutiny.check_workers(scale.workers, registry.settings)
 
         def scaled(run: Run) -> Run:
-            more = scale.workers - run.workers
-            registry.admission.check_quota(run.project, Usage(0, more, more * run.gpus))
+            registry.admission.check_scale(run, scale.workers)
             return runs.wanted(run, workers=scale.workers)
 
         return shown(await registry.want(run_id, scaled, generation_of(if_match)))

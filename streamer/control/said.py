@@ -34,12 +34,18 @@ class Line(msgspec.Struct, frozen=True):
     text: str
 
 
+def writable(text: str) -> str:
+    """A text as it can be written anywhere: without what is no character of UTF-8, and without NUL, which no database
+    takes.  A part's JSON may hold both: half of a pair stands there for a byte of a file's name that is not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
 class Said:
-    """The lines of one run, in memory and in ``folder``, if there is one."""
+    """The lines of one run, in memory and in ``folder``, if there is one.  ``close`` it when done."""
 
     def __init__(self, folder: Path | None, clock: Callable[[], datetime] = _now) -> None:
         self._path = folder / FILE if folder is not None else None
@@ -69,9 +75,10 @@ class Said:
                 await asyncio.to_thread(self._write, self._taken())
 
     def close(self) -> None:
-        """Writes the rest."""
+        """Writes the rest, and keeps nothing in memory: there may be many runs that are over."""
         if rest := self._taken():
             self._write(rest)
+        self._newest.clear()
 
     def tail(self, lines: int, part: str = "") -> list[Line]:
         """The newest lines (of one part), oldest first."""

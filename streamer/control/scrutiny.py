@@ -33,18 +33,19 @@ BUCKET_S = 120.0
 
 
 class Looks:
-    """No more than ``most`` inputs are looked at at a time, in the order of asking; ``waiting`` more may wait.
+    """No more than ``most`` inputs (or other ``things``) are looked at at a time, in the order of asking; ``waiting``
+    more may wait.
 
     ``async with`` it around a look.  Raises Problem if too many wait already.
     """
 
-    def __init__(self, most: int, waiting: int) -> None:
-        self._turns, self._most, self._here = asyncio.Semaphore(most), most + waiting, 0
+    def __init__(self, most: int, waiting: int, things: str = "inputs") -> None:
+        self._turns, self._most, self._here, self._things = asyncio.Semaphore(most), most + waiting, 0, things
 
     async def __aenter__(self) -> None:
         if self._here >= self._most:
             raise Problem(
-                429, f"{self._here} inputs are to be looked at already: ask again in a moment", again_s=AGAIN_S
+                429, f"{self._here} {self._things} are to be looked at already: ask again in a moment", again_s=AGAIN_S
             )
         self._here += 1
         try:

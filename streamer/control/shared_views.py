@@ -151,6 +151,7 @@ class SharedViews:
         await self.leading(run_id, name, asker)
         await self._registry.ask(lambda books: view_books.remove(books, run_id, name))
         self._registry.view_lines.tell(run_id, name, None)
+        self._registry.view_lines.ask_again(run_id, name)
 
     async def may(self, run_id: str, name: str, asker: Asker) -> Role:
         """What somebody may do in a view whose pictures they come for; one that nobody has made is shared."""

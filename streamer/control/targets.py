@@ -26,11 +26,13 @@ from streamer.control.past import PastRun
 from streamer.control.patterns import Patterns
 from streamer.control.runs import Run
 from streamer.control.schema import Problem
+from streamer.control.scrutiny import Looks
 from streamer.control.seats import NodeSource, Nowhere, Seatings
 from streamer.control.showing import Hung, NotIdentified, ToShow
 from streamer.control.view_books import KeptView
 from streamer.control.waiting import WaitingRun
 from streamer.control.wall_books import NotSo, WallFile, WallLine
+from streamer.control.wall_scrutiny import MOST_WAIT, Drawings
 from streamer.wire.viewing import View
 from streamer.wire.walls import WallFacts
 
@@ -52,8 +54,9 @@ class Targets:
         self._walls = launcher if isinstance(launcher, ForWalls) else None
         self.nodes: NodeSource = Nowhere(launcher.name) if self._walls is None else self._walls.nodes
         self._turn = asyncio.Lock()
-        self.looking = asyncio.Semaphore(2)
+        self.looking = Looks(2, MOST_WAIT, "wall files")
         """So many children look at wall files at a time."""
+        self.drawings = Drawings(registry.lifeline)
         self.patterns = Patterns()
         """On walls that show no run."""
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 
@@ -76,6 +76,7 @@ class ViewLines:
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, str], list[ViewLine]] = {}
+        self._visits: dict[tuple[str, str], set[asyncio.Event]] = {}
 
     @asynccontextmanager
     async def open(self, run_id: str, name: str) -> AsyncIterator[ViewLine]:
@@ -88,6 +89,23 @@ class ViewLines:
             self._lines[here].remove(line)
             if not self._lines[here]:
                 del self._lines[here]
+
+    @contextmanager
+    def visit(self, run_id: str, name: str, again: asyncio.Event) -> Iterator[None]:
+        """Somebody looks at a view, kept or not: ``again`` is set when what they may there may be something else."""
+        here = (run_id, name)
+        self._visits.setdefault(here, set()).add(again)
+        try:
+            yield
+        finally:
+            self._visits[here].remove(again)
+            if not self._visits[here]:
+                del self._visits[here]
+
+    def ask_again(self, run_id: str, name: str) -> None:
+        """A token of a view is not good any more, or the view is gone."""
+        for again in self._visits.get((run_id, name), ()):
+            again.set()
 
     def tell(self, run_id: str, name: str, kept: KeptView | None, *, echo: bool = False) -> None:
         """A view is other than before, or not there any more; ``echo``: its viewers have made that of it."""

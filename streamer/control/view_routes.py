@@ -177,10 +177,11 @@ def _tokens(app: FastAPI, registry: Registry, views: SharedViews) -> None:
         responses={204: {"description": "It is revoked."}, **answers(None, 403, 404, 422, 503)},
     )
     async def revoke_token(run_id: RunId, name: Named, token_id: TokenId, asker: Asked) -> Response:
-        """Revoke a token: it is good for nothing from now on."""
+        """Revoke a token: it is good for nothing from now on, and who came with it is let go."""
         await views.leading(run_id, name, asker)
         if not await registry.ask(lambda books: view_books.revoke(books, run_id, name, token_id)):
             raise Problem(404, f"view {name} of run {run_id} has no token {token_id}")
+        registry.view_lines.ask_again(run_id, name)
         return Response(status_code=204)
 
 

@@ -133,7 +133,7 @@ def _files(app: FastAPI, registry: Registry) -> None:
         f"{API}/walls",
         status_code=201,
         openapi_extra=BODY,
-        responses=answers(Wall, 409, 411, 413, 422, 503, 504, status=201),
+        responses=answers(Wall, 409, 411, 413, 422, 429, 503, 504, status=201),
     )
     async def add_wall(request: Request, who: Who) -> Response:
         """Keep a wall file, under the name that it gives its wall. It is checked first."""
@@ -145,7 +145,7 @@ def _files(app: FastAPI, registry: Registry) -> None:
     @app.put(
         f"{API}/walls/{{name}}",
         openapi_extra=BODY,
-        responses={**answers(Wall, 409, 411, 412, 413, 422, 503, 504), **answers(Wall, status=201)},
+        responses={**answers(Wall, 409, 411, 412, 413, 422, 429, 503, 504), **answers(Wall, status=201)},
     )
     async def put_wall(name: Called, request: Request, who: Who, if_match: IfWall = None) -> Response:
         """Keep a wall file in place of the one that there is, or as a new one. Not while a run is shown there."""
@@ -186,7 +186,7 @@ def _files(app: FastAPI, registry: Registry) -> None:
         response_class=Response,
         responses={
             200: {"description": "The drawing.", "content": DRAWINGS},
-            **answers(None, 404, 422, 501, 503, 504),
+            **answers(None, 404, 422, 429, 501, 503, 504),
         },
     )
     async def draw_wall(
@@ -195,7 +195,7 @@ def _files(app: FastAPI, registry: Registry) -> None:
     ) -> Response:
         """The wall to scale: from above, from the front, and unrolled if it is not flat."""
         wall = await registry.targets.wall(name)
-        drawn = await wall_scrutiny.picture(wall.text, format, registry.lifeline, registry.targets.looking)
+        drawn = await registry.targets.drawings.of(wall.text, format)
         return Response(drawn, headers={"etag": _etag(wall)}, media_type=PICTURES[format])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import OrderedDict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -16,6 +17,7 @@ import msgspec
 
 from streamer.control import launcher
 from streamer.control.schema import Problem
+from streamer.control.scrutiny import Looks
 from streamer.lifeline import Lifeline
 from streamer.wire.walls import WALL_NAME, WallFacts
 
@@ -25,14 +27,19 @@ MAX_TEXT = 64 << 10
 FILE = "wall.toml"
 MOST_TILES = 1024
 """Of a wall that is kept: a grid in a few words has thousands."""
+MOST_WAIT = 64
+"""So many may wait for their wall file to be looked at, or for a drawing."""
+MOST_DRAWINGS = 64
+"""So many are kept in memory, those that were asked for last."""
 
 
-async def described(text: str, lifeline: Lifeline, turn: asyncio.Semaphore) -> WallFacts:
+async def described(text: str, lifeline: Lifeline, turn: Looks) -> WallFacts:
     """The facts of a wall that can be kept.  Raises Problem with what is wrong with it.
 
-    ``turn``: so many children look at walls at a time; others wait.
+    ``turn``: so many children look at walls at a time; some others wait, all others are refused.
     """
-    out = await _asked(["wall", "describe", FILE, "--json"], text, lifeline, turn)
+    async with turn:
+        out = await _asked(["wall", "describe", FILE, "--json"], text, lifeline)
     try:
         facts = msgspec.json.decode(out, type=WallFacts)
     except msgspec.MsgspecError as why:
@@ -41,9 +48,25 @@ async def described(text: str, lifeline: Lifeline, turn: asyncio.Semaphore) -> W
     return facts
 
 
-async def picture(text: str, kind: Literal["svg", "png"], lifeline: Lifeline, turn: asyncio.Semaphore) -> bytes:
-    """A drawing of the wall, as ``cavecast wall draw`` makes it.  Raises Problem."""
-    return await _asked(["wall", "draw", FILE, "--out", f"drawn.{kind}"], text, lifeline, turn, f"drawn.{kind}")
+class Drawings:
+    """Drawings of walls, which whoever may look at a wall may ask for: one at a time, and each made once for a file."""
+
+    def __init__(self, lifeline: Lifeline) -> None:
+        self._lifeline, self._turn = lifeline, Looks(1, MOST_WAIT, "drawings of walls")
+        self._drawn: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+
+    async def of(self, text: str, kind: Literal["svg", "png"]) -> bytes:
+        """A drawing of the wall, as ``cavecast wall draw`` makes it.  Raises Problem, 429 if too many wait for one."""
+        if (text, kind) not in self._drawn:
+            async with self._turn:
+                if (text, kind) not in self._drawn:  # nobody has asked for the same before
+                    drawn = f"drawn.{kind}"
+                    made = await _asked(["wall", "draw", FILE, "--out", drawn], text, self._lifeline, drawn)
+                    self._drawn[text, kind] = made
+                    if len(self._drawn) > MOST_DRAWINGS:
+                        self._drawn.popitem(last=False)
+        self._drawn.move_to_end((text, kind))
+        return self._drawn[text, kind]
 
 
 def check(wall: WallFacts) -> None:
@@ -65,26 +88,25 @@ def check(wall: WallFacts) -> None:
             raise Problem(422, f"wall {wall.name} has a node that is called {seat.name[:80]!r}: give it a plain name")
 
 
-async def _asked(asked: list[str], text: str, lifeline: Lifeline, turn: asyncio.Semaphore, made: str = "") -> bytes:
+async def _asked(asked: list[str], text: str, lifeline: Lifeline, made: str = "") -> bytes:
     """What a command prints about a file, or the file that it makes.  Raises Problem."""
     if "\0" in text:
         raise Problem(422, "the wall file holds a NUL character, so it is no TOML")
-    async with turn:
-        folder = await asyncio.to_thread(TemporaryDirectory, prefix="cavecast-wall.")
+    folder = await asyncio.to_thread(TemporaryDirectory, prefix="cavecast-wall.")
+    try:
+        path = Path(folder.name)
+        await asyncio.to_thread((path / FILE).write_text, text, encoding="utf-8")
+        whole = [str(path / word) if word in (FILE, made) and word else word for word in asked]
         try:
-            path = Path(folder.name)
-            await asyncio.to_thread((path / FILE).write_text, text, encoding="utf-8")
-            whole = [str(path / word) if word in (FILE, made) and word else word for word in asked]
-            try:
-                code, out, err = await launcher.ask(whole, lifeline, LONGEST_S, LONGEST_S)
-            except launcher.Silent as why:
-                raise Problem(504, f"the wall file could not be looked at: {why}") from None
-            said = [line.removeprefix("cavecast: ") for line in err.splitlines() if line.startswith("cavecast: ")]
-            if code != 0 and not said:
-                raise Problem(500, f"looking at the wall file ended with exit code {code}: {err.strip()[-300:]}")
-            if code != 0:
-                sentence = said[-1].replace(str(path / FILE), "the wall file").replace(str(path / "x")[:-1], "")
-                raise Problem(501 if made and code == 2 else 422, sentence)
-            return await asyncio.to_thread((path / made).read_bytes) if made else out
-        finally:
-            await asyncio.to_thread(folder.cleanup)
+            code, out, err = await launcher.ask(whole, lifeline, LONGEST_S, LONGEST_S)
+        except launcher.Silent as why:
+            raise Problem(504, f"the wall file could not be looked at: {why}") from None
+        said = [line.removeprefix("cavecast: ") for line in err.splitlines() if line.startswith("cavecast: ")]
+        if code != 0 and not said:
+            raise Problem(500, f"looking at the wall file ended with exit code {code}: {err.strip()[-300:]}")
+        if code != 0:
+            sentence = said[-1].replace(str(path / FILE), "the wall file").replace(str(path / "x")[:-1], "")
+            raise Problem(501 if made and code == 2 else 422, sentence)
+        return await asyncio.to_thread((path / made).read_bytes) if made else out
+    finally:
+        await asyncio.to_thread(folder.cleanup)

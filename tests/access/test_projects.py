@@ -137,6 +137,11 @@ def test_a_quota_is_kept_also_by_scaling(plane: Plane, wish: dict[str, Any]) -> 
         assert rivers.post(f"/api/v1/runs/{first}/scale", json={"workers": 3}).status_code == 200
         large = start(rivers, **slow)
         assert large["state"] == "queued", "two more workers are one too many"
+        waits = f"/api/v1/runs/{large['run_id']}/scale"
+        assert rivers.post(waits, json={"workers": 4}).status_code == 200, "those at work will have ended"
+        never = rivers.post(waits, json={"workers": 5})
+        assert (never.status_code, "ask for no more than that" in never.json()["detail"]) == (422, True)
+        assert rivers.post(waits, json={"workers": 2}).status_code == 200
         second = start(rivers, **{**slow, "workers": 1})["run_id"]
         third = start(rivers, **{**slow, "workers": 1})
         assert third["state"] == "queued", "a third run is one too many"

@@ -47,6 +47,14 @@ def test_a_run_that_is_not_there_is_404_in_a_sentence(client: httpx.Client, path
     assert "there is no run" in detail(client.post("/api/v1/runs/nobody/cancel"), 404)
 
 
+def test_a_character_that_no_database_takes_is_refused_and_not_asked_for(client: httpx.Client) -> None:
+    for name in ("q", "before"):
+        for text in ("\0", "a\nb", "\x7f"):
+            assert detail(client.get("/api/v1/runs", params={name: text}), 422).startswith(name)
+    assert detail(client.get("/api/v1/runs/a%00b"), 404) == "there is no run of that name"
+    assert client.get("/api/v1/runs", params={"q": "Überlauf 2021 – ½"}).json() == []
+
+
 def test_a_path_that_is_not_there_is_a_problem_too(client: httpx.Client) -> None:
     assert "/api/v1/nothing" in detail(client.get("/api/v1/nothing"), 404)
     refused = client.delete("/api/v1/runs")

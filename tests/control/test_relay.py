@@ -7,6 +7,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 import uvicorn
@@ -19,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from streamer.control.dealer import Dealer
-from streamer.control.relay import GARBAGE, NOT_BINARY, RENDERER_GONE, TOO_LARGE, relay
+from streamer.control.relay import GARBAGE, NOT_BINARY, RENDERER_GONE, SLOWEST_S, TOO_LARGE, _dealer, relay
 from streamer.control.view_lines import ViewLine
 from streamer.wire.view import JPEG, KEEP, LAST, MAX_UP, NOTE, Closed, Frame, Opened, decode_up, encode_frame
 
@@ -32,6 +33,8 @@ class Bench:
 
     def __init__(self, renderer: zmq.asyncio.Socket, port: int, gone: asyncio.Event) -> None:
         self.renderer, self.port, self.gone = renderer, port, gone
+        self.left = asyncio.Event()
+        """Set when a browser's line has been put away."""
 
     def browser(self) -> connect:
         return connect(f"ws://127.0.0.1:{self.port}/", compression=None, max_size=None, proxy=None)
@@ -47,7 +50,7 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def bench(folder: Path, line: ViewLine | None = None) -> AsyncIterator[Bench]:
+async def bench(folder: Path, line: ViewLine | None = None, slowest_s: float = SLOWEST_S) -> AsyncIterator[Bench]:
     context = zmq.asyncio.Context()
     renderer = context.socket(zmq.ROUTER)
     renderer.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -58,16 +61,18 @@ async def bench(folder: Path, line: ViewLine | None = None) -> AsyncIterator[Ben
 
     async def endpoint(browser: WebSocket) -> None:
         await browser.accept()
-        await relay(browser, context, address, gone, line=line)
+        await relay(browser, context, address, gone, line=line, slowest_s=slowest_s)
+        at.left.set()
 
     listening = socket.create_server(("127.0.0.1", 0))
+    at = Bench(renderer, listening.getsockname()[1], gone)
     config = uvicorn.Config(
         Starlette(routes=[WebSocketRoute("/", endpoint)]), log_config=None, lifespan="off", ws_per_message_deflate=False
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve(sockets=[listening]))
     try:
-        yield Bench(renderer, listening.getsockname()[1], gone)
+        yield at
     finally:
         server.should_exit = True
         await serving
@@ -226,12 +231,37 @@ def test_a_browser_that_does_not_read_holds_up_the_renderer_and_not_our_memory(t
     asyncio.run(story())
 
 
+def test_a_browser_that_never_reads_again_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamer.control.relay.HANG_UP_S", 0.1)
+
+    async def story() -> None:
+        async with bench(tmp_path, slowest_s=0.5) as at, at.browser() as browser:
+            peer = await at.opened()
+            browser.transport.pause_reading()
+
+            async def draws() -> None:
+                with contextlib.suppress(zmq.ZMQError):  # the line is not there any more
+                    while True:
+                        await at.renderer.send_multipart([peer, b"x" * (1 << 20)])
+
+            drawing = asyncio.create_task(draws())
+            try:
+                assert decode_up((await at.heard())[1]) == CLOSED
+                await asyncio.wait_for(at.left.wait(), DEADLINE_S)
+            finally:
+                drawing.cancel()
+                browser.transport.abort()
+
+    asyncio.run(story())
+
+
 async def exchange(folder: Path) -> None:
     """ZeroMQ tells of news once: whoever sends takes notice of it too, and the receiver is still to hear of it."""
     context = zmq.asyncio.Context()
     router = context.socket(zmq.ROUTER)
     router.bind(f"ipc://{folder}/line")
-    socket: zmq.Socket[bytes] = zmq.Context.shadow(context).socket(zmq.DEALER)
+    plain = cast("zmq.Context[zmq.Socket[bytes]]", context)
+    socket = plain.socket(zmq.DEALER, socket_class=zmq.Socket)
     socket.setsockopt(zmq.SNDHWM, 1)
     socket.connect(f"ipc://{folder}/line")
     dealer = Dealer(socket)
@@ -256,6 +286,16 @@ async def exchange(folder: Path) -> None:
         dealer.close()
         router.close(0)
         context.term()
+
+
+def test_a_context_that_is_destroyed_takes_the_lines_of_browsers_with_it(tmp_path: Path) -> None:
+    async def story() -> bool:
+        context = zmq.asyncio.Context()
+        dealer = _dealer(context, f"ipc://{tmp_path}/views", None)
+        context.destroy(linger=0)  # it would wait for ever for a socket that it does not know
+        return dealer._socket.closed
+
+    assert asyncio.run(story())
 
 
 def test_a_dealer_hears_what_came_while_it_sent(tmp_path: Path) -> None:

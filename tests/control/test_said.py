@@ -58,9 +58,11 @@ def test_lines_that_come_faster_than_they_are_written_are_counted(tmp_path: Path
 def test_a_folder_that_is_gone_is_said_and_stops_nobody(tmp_path: Path) -> None:
     one = lines(tmp_path / "gone")
     one.add("p", "info", "x")
-    one.close()
+    one._write(one._taken())
     assert "cannot be written" in one.trouble
     assert [line.text for line in one.tail(9)] == ["x"]
+    one.close()
+    assert one.tail(9) == [], "of a run that is over nothing is kept in memory"
 
 
 def test_lines_are_written_while_others_come(tmp_path: Path) -> None:

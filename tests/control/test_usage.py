@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -13,8 +15,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from streamer.control import proc, report
+from streamer.control import killing, proc, report
 from streamer.control.usage import (
     GAP_S,
     MOST_POINTS,
@@ -114,6 +117,33 @@ def test_what_the_driver_says_of_gpus(apps: str, cards: str, held: dict[int, set
     found = proc.read_gpus(apps, cards)
     assert {pid: set(gpus) for pid, gpus in found.held.items()} == held
     assert found.busy == busy
+
+
+def test_a_driver_that_hangs_is_not_asked_again_before_it_has_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, program = tmp_path / "asked", tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho $$ >>{asked}\nexec /bin/sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(proc, "SMI_S", 2.0)
+    monkeypatch.setattr(killing, "GONE_S", 0.1)
+
+    async def asks() -> None:
+        with monkeypatch.context() as stuck:
+            stuck.setattr(asyncio.subprocess.Process, "kill", lambda _: None)
+            assert await asyncio.wait_for(proc.gpus(), DEADLINE_S) is None
+            assert await proc.gpus() is None
+        (pid,) = asked.read_text().split()
+        (hung,) = proc._hung
+        os.kill(int(pid), signal.SIGKILL)
+        await hung.wait()
+        program.write_text("#!/bin/sh\n")
+        assert await proc.gpus() == proc.Gpus({}, {})
+
+    with capture_logs() as said:
+        asyncio.run(asks())
+    assert [entry["what"] for entry in said] == ["nvidia-smi"]
 
 
 def test_a_process_is_measured_with_its_children(tmp_path: Path) -> None:

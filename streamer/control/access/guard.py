@@ -6,6 +6,7 @@ route that has to know reads its ``Visit``.  What changes something is written i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Annotated
 from urllib.parse import parse_qsl
@@ -41,6 +42,8 @@ class Visit:
         self.credential: Credential | None = None
         self.project, self.about = project, about
         """What it is about; a route that finds out more than its path says sets them, for the audit log."""
+        self.again = asyncio.Event()
+        """Set, while somebody watches, when who they are was asked again: their roles may be others."""
 
     @property
     def person(self) -> Person:
@@ -216,11 +219,14 @@ class Watched:
         self._asked_at = self._door.clock()
         visit = self._visit
         try:
-            visit.stranger = await self._door.person(visit.credential, visit.whence)
+            person = await self._door.person(visit.credential, visit.whence)
         except Turned as why:
             self.ended = why.status == 401  # a provider or database that is away ends nobody's watching
             return self.ended
-        self.ended = operations.verdict(self._need, visit.stranger, visit.project or None, "it") is not None
+        self.ended = operations.verdict(self._need, person, visit.project or None, "it") is not None
+        if not self.ended:
+            visit.stranger = person
+            visit.again.set()
         return self.ended
 
 

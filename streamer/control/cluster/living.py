@@ -250,9 +250,11 @@ class ClusterRun:
                 await self._upkeep.put_away()
         finally:
             self._around.deafen(self._record.run_id)
-            self._doors.close()
-            self.closed.set()
-            self._publish(always=True)
+            try:
+                self._doors.close()
+            finally:
+                self.closed.set()
+                self._publish(always=True)
 
     async def _look_after(self) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from streamer.control.said import Line
+from streamer.control.said import Line, writable
 
 
 def lines(part: str, log: str) -> list[Line]:
@@ -20,8 +20,9 @@ def _line(part: str, raw: str) -> Line:
         except (ValueError, RecursionError):
             record = None
     if not isinstance(record, dict):
-        return Line("", part, "info", raw)
+        return Line("", part, "info", writable(raw))
     time, level, event = (
-        str(record.pop(key, other)) for key, other in (("timestamp", ""), ("level", "info"), ("event", ""))
+        writable(str(record.pop(key, other))) for key, other in (("timestamp", ""), ("level", "info"), ("event", ""))
     )
-    return Line(time, part, level, " ".join([event, *(f"{key}={value}" for key, value in record.items())]).strip())
+    text = " ".join([event, *(f"{key}={value}" for key, value in record.items())]).strip()
+    return Line(time, part, level, writable(text))

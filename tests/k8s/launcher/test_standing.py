@@ -385,3 +385,9 @@ def test_whatever_is_done_to_something_of_walls_is_about_walls_alone() -> None:
     ):  # fmt: skip
         assert standing.for_wall(wall, objects, objects)
         assert not standing.for_wall(other, objects, objects)
+
+
+def test_a_line_of_a_log_can_be_written_whatever_a_part_said() -> None:
+    (one,) = lines("worker-1", '{"event": "no file a\\udcff.nc", "level": "error", "seen": "\\u0000"}')
+    assert one.text == "no file a\\udcff.nc seen=\\x00"
+    assert msgspec.json.decode(msgspec.json.encode(one), type=type(one)) == one
