@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -32,6 +33,7 @@ from tests.ending import end, line_within, tied
 pytestmark = pytest.mark.browser
 
 PATIENCE_S = 60.0
+PICTURES = Path(__file__).resolve().parents[2] / "benchmarks" / "pictures.html"
 SAMPLE = """() => {
   const canvas = document.querySelector('#picture'), small = document.createElement('canvas');
   small.width = 96; small.height = 54;
@@ -201,27 +203,31 @@ def test_a_browser_behind_a_thin_link_does_not_slow_another_one_of_the_same_view
     quick.mouse.move(300, 300)
     quick.mouse.down()
     quick.evaluate(DRIVE, 20)
-    alone: list[float] = []
-    beside: list[float] = []
+    shares: list[float] = []
     with thin_link(plane.port) as port:
         address = f"http://127.0.0.1:{port}/view/{plane.run}?view=thin"
-        # In pairs, so that whatever else this machine does meets both: held up by the link, all pairs would be slow.
-        while len(alone) < 8:
-            alone.append(float(quick.evaluate(DRIVE, 60)))
+        # In pairs, so that whatever else this machine does meets both.  Any second browser that shows pictures takes
+        # its share of the machine, so the other one of a pair shows as many of its own, from nowhere.
+        while len(shares) < 3 or (median(shares) < 0.9 and len(shares) < 9):
             slow = looks(far, address)
-            frames = int(slow.locator("#picture").get_attribute("data-frame") or 0)
-            beside.append(float(quick.evaluate(DRIVE, 60)))
-            assert int(slow.locator("#picture").get_attribute("data-frame") or 0) > frames, "it sees the drag too"
+            quick.evaluate(DRIVE, 60)  # by then it is known what the link carries
+            frames, begun = shown(slow), time.monotonic()
+            beside = float(quick.evaluate(DRIVE, 60))
+            rate = (shown(slow) - frames) / (time.monotonic() - begun)
             slow.close()
-            if len(alone) >= 3 and best(alone, beside) >= 0.9:
-                break
+            assert rate > 1, "it sees the drag too"
+            other = far.new_page()
+            other.goto(f"{PICTURES.as_uri()}?rate={rate:.1f}")
+            until(other, "Number(document.title) > 2")
+            shares.append(beside / float(quick.evaluate(DRIVE, 60)))
+            other.close()
     quick.mouse.up()
     far.close()
-    assert best(alone, beside) >= 0.9, (alone, beside)
+    assert median(shares) >= 0.9, shares
 
 
-def best(alone: list[float], beside: list[float]) -> float:
-    return max(b / a for a, b in zip(alone, beside, strict=True))
+def shown(page: Page) -> int:
+    return int(page.locator("#picture").get_attribute("data-frame") or 0)
 
 
 def dial(plane: Plane, *protocols: str, origin: str | None = None) -> ClientConnection:
