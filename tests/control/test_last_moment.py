@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import psutil
 from streamer.control.last_moment import STUCK, sentence
 from tests.control.parts import DEADLINE_S, alive, children, environment, start, until, volume
 from tests.control.postgresql import postgresql
+from tests.ending import ending, line_within
 
 IN_SHORT = "from streamer.control import main; main.END_S = 2.0; from streamer.cli import main; main()"
 """The command, with less patience."""
@@ -46,21 +46,15 @@ def test_a_control_plane_whose_database_is_silent_ends_and_says_what_did_not(tmp
             stdout=subprocess.PIPE, stderr=file, text=True,
             env=environment(CAVECAST_DATABASE=url, CAVECAST_STOP_S="0.5"),
         )  # fmt: skip
-        with server:
-            assert server.stdout is not None
-            try:
-                with httpx.Client(
-                    base_url=json.loads(server.stdout.readline())["url"], trust_env=False, timeout=DEADLINE_S
-                ) as client:
-                    run = start(client, input=str(path), threshold=0.55, chunk=[2, 4, 4], view=False, pace_s=60)
-                    until(client, run["run_id"], committed=1)
-                parts = children(server.pid)
-                with silent(url):
-                    server.terminate()
-                    assert server.wait(DEADLINE_S) == STUCK
-            finally:
-                if server.poll() is None:
-                    os.kill(server.pid, signal.SIGKILL)
+        with ending(server, signal.SIGKILL):
+            there = json.loads(line_within(server.stdout))["url"]
+            with httpx.Client(base_url=there, trust_env=False, timeout=DEADLINE_S) as client:
+                run = start(client, input=str(path), threshold=0.55, chunk=[2, 4, 4], view=False, pace_s=60)
+                until(client, run["run_id"], committed=1)
+            parts = children(server.pid)
+            with silent(url):
+                server.terminate()
+                assert server.wait(DEADLINE_S) == STUCK
     assert not alive(parts, 5)
     lines = said.read_text().splitlines()
     assert lines[-1].startswith("cavecast: asked to end 2.5 s ago and not ended, so it ends at once: threads ")

@@ -374,3 +374,34 @@ def test_a_token_to_look_opens_a_private_view_and_never_leads(house: House, plan
     stranger.goto(f"{plane.page}?view=mine")
     expect(stranger.locator("#waiting-detail, #trouble-text").filter(has_text="has no view mine").first).to_be_visible()
     stranger.close()
+
+
+def test_who_may_follow_asks_for_the_lead_and_is_let_go_when_his_token_is_revoked(house: House, plane: Plane) -> None:
+    here = f"{plane.url}/api/v1/runs/{plane.run}/views"
+    made = httpx.post(here, json={"name": "asked", "shared": False}, trust_env=False).json()
+    lead = {"View-Token": made["token"]}
+    given = httpx.post(f"{here}/asked/tokens", json={"role": "follow"}, headers=lead, trust_env=False).json()
+    ada = house.comes("Ada", f"asked#token={made['token']}")
+    ben = house.comes("Ben", f"asked#token={given['token']}")
+    until_row(ben, "Ben (you)", "follows")
+    before = at_rest(ada)
+    ben.locator("#people-close").click()
+    drag(ben, 150, 40)
+    assert apart(at_rest(ada), before) < 1, "he may not take it"
+    people(ben)
+    ben.get_by_role("button", name="Ask for the lead").click()
+    answer(ada, "Keep it", "Ben asks for the lead.")
+    until_row(ben, "Ada", "leads")
+    people(ben)
+    ben.get_by_role("button", name="Ask for the lead").click()
+    answer(ada, "Hand over", "Ben asks for the lead.")
+    until_row(ben, "Ben (you)", "leads")
+    ben.locator("#people-close").click()
+    drag(ben, 150, 40)
+    soon(ada, lambda: apart(seen(ada), before) > 4, "he leads")
+
+    revoked = httpx.delete(f"{here}/asked/tokens/{given['token_id']}", headers=lead, trust_env=False)
+    assert revoked.status_code == 204, revoked.text
+    expect(ben.locator("#connection")).to_have_attribute("data-kind", "ended", timeout=1000 * PATIENCE_S)
+    expect(ben.locator("#trouble")).to_contain_text("asked")
+    until_row(ada, "Ada (you)", "leads")
