@@ -15,23 +15,15 @@ from streamer.control.access.sessions import Session
 from streamer.control.access.shown import AuditEntry
 from streamer.control.access.tokens import Issued
 from streamer.control.books import Books
+from tests.control.two_databases import books_in
 
 ADA = Identity("lab", "ada-1", "Ada \u00fc", "ada@example.org", ("a", "b"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def books(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Books]:
-    if request.param == "sqlite":
-        found = Books(f"sqlite:///{tmp_path / 'books.db'}", "here")
+    with books_in(request.param, tmp_path) as found:
         yield found
-        found.close()
-        return
-    from tests.control.postgresql import postgresql
-
-    with postgresql() as address:
-        found = Books(address, "here")
-        yield found
-        found.close()
 
 
 def issued(name: str, project: str = "rivers") -> Issued:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -121,3 +122,11 @@ def children(pid: int, role: str = "", run_id: str = "") -> list[psutil.Process]
         except psutil.NoSuchProcess:
             continue
     return found
+
+
+def eventually(true: Callable[[], bool], what: str = "what is waited for") -> None:
+    """Waits until something is true of which nobody tells when it becomes so."""
+    end = time.monotonic() + DEADLINE_S
+    while not true():
+        assert time.monotonic() < end, f"in vain: {what}"
+        time.sleep(0.05)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +20,18 @@ from streamer.keyring import make
 from streamer.wire.keys import ROLES, Role, read
 from streamer.wire.messages import Hello
 from streamer.wire.view import Camera, Input, Opened, encode_input, encode_opened
-from tests.control.parts import CAVECAST, DEADLINE_S, children, control_plane, ended, environment, start, until, volume
+from tests.control.parts import (
+    CAVECAST,
+    DEADLINE_S,
+    children,
+    control_plane,
+    ended,
+    environment,
+    eventually,
+    start,
+    until,
+    volume,
+)  # fmt: skip
 from tests.security.parties import Part, Peer, opened, streamer
 from tests.streamer.runs import spec_of
 
@@ -51,14 +61,6 @@ class Locked(NamedTuple):
         return 0.0
 
 
-def eventually(true: Callable[[], bool]) -> None:
-    """Waits until something is true."""
-    end = time.monotonic() + DEADLINE_S
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
     folder = tmp_path_factory.mktemp("locked")
@@ -70,7 +72,9 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
             out=str(folder / "x.zarr"), relays=[{"name": "site"}],
         )  # fmt: skip
         until(client, run["run_id"], committed=1)
-        yield Locked(client, server.pid, run["run_id"], folder / "runs" / run["run_id"] / "keys", said)
+        found = Locked(client, server.pid, run["run_id"], folder / "runs" / run["run_id"] / "keys", said)
+        eventually(lambda: "views" in found.listens("renderer"), "the renderer, which nobody has waited for yet")
+        yield found
 
 
 def test_a_whole_run_goes_over_tcp_under_keys_and_its_pictures_arrive(tmp_path: Path) -> None:

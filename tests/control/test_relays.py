@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
 
 from streamer.wire.view import Camera, Input, encode_input
-from tests.control.parts import DEADLINE_S, children, control_plane, ended, start, until, volume
+from tests.control.parts import DEADLINE_S, children, control_plane, ended, eventually, start, until, volume
 from tests.streamer.test_process import Lines, lines
 from tests.streamer.test_relay import log_of
 
@@ -44,13 +43,6 @@ def figures(client: httpx.Client, run_id: str) -> dict[tuple[str, str], float]:
                 name = sample.name.removeprefix("cavecast_relay_") + sample.labels.get("reason", "")
                 found[sample.labels["relay"], name + sample.labels.get("subscriber", "")] = sample.value
     return found
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + DEADLINE_S
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def feeds(run: dict[str, Any]) -> dict[str, str]:

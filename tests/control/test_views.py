@@ -20,6 +20,7 @@ from streamer.wire.spelling import merged, spelled
 from streamer.wire.viewing import View
 from streamer.wire.walls import WallFacts
 from tests.control.parts import DEADLINE_S, control_plane, start, volume
+from tests.control.two_databases import books_in
 from tests.control.wall_files import detail
 
 NOW, LATER, SOON = "2026-01-01T00:00:00.000+00:00", "2026-01-02T00:00:00.000+00:00", "2026-01-01T00:00:01.000+00:00"
@@ -186,17 +187,8 @@ def test_views_go_with_their_run_and_outlive_the_control_plane(tmp_path: Path, w
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def books(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Books]:
-    if request.param == "sqlite":
-        found = Books(f"sqlite:///{tmp_path / 'books.db'}", "here")
+    with books_in(request.param, tmp_path) as found:
         yield found
-        found.close()
-        return
-    from tests.control.postgresql import postgresql
-
-    with postgresql() as address:
-        found = Books(address, "here")
-        yield found
-        found.close()
 
 
 def kept(name: str = "v") -> KeptView:

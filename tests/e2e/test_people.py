@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from tests.control.parts import DEADLINE_S
+from tests.control.parts import DEADLINE_S, eventually
 from tests.control.wall_files import SLOW, wall
 from tests.e2e.test_viewers import PATIENCE_S, Plane, apart, at_rest, drag, looks, seen, soon
 
@@ -181,10 +180,8 @@ def with_wall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Plane,
         made = client.post("/walls", content=wall("cave"), headers={"content-type": "application/toml"})
         assert made.status_code == 201, made.text
         assert client.post(f"/runs/{plane.run}/walls", json={"walls": ["cave"]}).status_code == 200
-        deadline = time.monotonic() + PATIENCE_S
-        while client.get(f"/runs/{plane.run}/views/wall.cave").status_code != 200:
-            assert time.monotonic() < deadline, "the conductor never came"
-            time.sleep(0.1)
+        there = f"/runs/{plane.run}/views/wall.cave"
+        eventually(lambda: client.get(there).status_code == 200, "the wall's conductor")
         yield plane, client
     plane.kill()
 
