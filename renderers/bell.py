@@ -1,41 +1,49 @@
-"""Bells between threads: one end rings, the other becomes readable to a poller.  Once is enough."""
+"""Bells between threads: one end rings, the other becomes readable to whoever polls.  Once is enough.
+
+A bell is a pipe: it costs two short calls of the kernel a ring, and those who wait for several poll all of them in one.
+"""
 
 from __future__ import annotations
 
-import secrets
-
-import zmq
-
-Socket = zmq.Socket[bytes]
-RINGS = 1000
-"""That may be on their way.  With few, one could be lost: a sender learns only later that they have been heard."""
+import os
+import select
+import threading
 
 
-def bell(context: zmq.Context[Socket]) -> tuple[Socket, Socket]:
-    """The end to be polled and the end that rings it; each belongs to one thread, which closes it."""
-    ends = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
-    for end in ends:
-        end.setsockopt(zmq.LINGER, 0)
-        end.setsockopt(zmq.SNDHWM, RINGS)
-        end.setsockopt(zmq.RCVHWM, RINGS)
-    address = f"inproc://bell-{secrets.token_hex(8)}"
-    ends[0].bind(address)
-    ends[1].connect(address)
-    return ends
+class Bell:
+    """Any thread may ring; one waits, and is to look at what it was rung for after each ``hush``."""
 
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        self._lock, self._rung = threading.Lock(), False
 
-def ring(socket: Socket) -> None:
-    """Makes the other end readable."""
-    try:
-        socket.send(b"", zmq.NOBLOCK)
-    except zmq.Again:
-        return
+    def fileno(self) -> int:
+        """What becomes readable."""
+        return self._read
 
+    def ring(self) -> None:
+        """Makes the other end readable."""
+        with self._lock:
+            if not self._rung:
+                self._rung = True
+                os.write(self._write, b"\0")
 
-def hush(socket: Socket) -> None:
-    """Reads all rings."""
-    while True:
-        try:
-            socket.recv(zmq.NOBLOCK)
-        except zmq.Again:
-            return
+    def hush(self) -> None:
+        """It has been heard, and can be rung again."""
+        with self._lock:
+            if self._rung:
+                os.read(self._read, 1)
+            self._rung = False
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it rings within this time."""
+        poll = select.poll()
+        poll.register(self._read, select.POLLIN)
+        return bool(poll.poll(1000 * seconds))
+
+    def close(self) -> None:
+        """Gives the pipe back.  Who rings later is not heard."""
+        with self._lock:
+            self._rung = True
+            for end in (self._read, self._write):
+                os.close(end)

@@ -18,9 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 import structlog
-import zmq
 
-from renderers.bell import bell, ring
+from renderers.bell import Bell
 from renderers.film import Film
 from renderers.picture import SHIFTS, Blend, Pixels, Png
 from renderers.post import Letter, Post
@@ -55,11 +54,11 @@ class _Job(NamedTuple):
 
 
 class Darkroom:
-    """``wake`` becomes readable when the other thread has done its part."""
+    """``wake`` rings when the other thread has done its part."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], show: Show, post: Post, version: str) -> None:
+    def __init__(self, show: Show, post: Post, version: str) -> None:
         self._show, self._post, self._version = show, post, version
-        self.wake, self._waking = bell(context)
+        self.wake = Bell()
         self._thread = ThreadPoolExecutor(1, "darkroom")
         self._log = structlog.get_logger("renderer")
         self._waiting: deque[_Job] = deque()
@@ -78,8 +77,7 @@ class Darkroom:
     def stop(self) -> None:
         """Ends; what is being made is given up."""
         self._thread.shutdown(wait=True, cancel_futures=True)
-        for socket in (self.wake, self._waking):
-            socket.close(0)
+        self.wake.close()
 
     # ------------------------------------------------------------------ what is asked
 
@@ -220,7 +218,7 @@ class Darkroom:
         except Exception as why:
             done = why
         self._done_works.append((number, done))
-        ring(self._waking)
+        self.wake.ring()
 
     def _cut(self, raw: bytes) -> None:
         self._pieces.extend(raw[at : at + PIECE] for at in range(0, len(raw), PIECE))

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from math import inf
 
-import zmq
+import numpy as np
 
 from renderers.audience import Audience
 from renderers.chains import Chains, Follower, Leg, Way
@@ -29,11 +29,10 @@ MOST_UNABLE = 4
 
 
 class Easel:
-    """Draws the show for the audience.  ``wake`` becomes readable when a still is finished."""
+    """Draws the show for the audience.  ``wake`` rings when a still is finished."""
 
     def __init__(
         self,
-        context: zmq.Context[zmq.Socket[bytes]],
         show: Show,
         audience: Audience,
         post: Post,
@@ -47,7 +46,7 @@ class Easel:
         self._chains, self._videos = Chains(), True
         self._unable: set[Way] = set()
         self._followed: frozenset[int] = frozenset()
-        self._finisher = Finisher(context)
+        self._finisher = Finisher()
         self.wake = self._finisher.wake
 
     def start(self) -> None:
@@ -184,8 +183,13 @@ class Easel:
             self._still = (wanted, Blend())
         blend, state = self._still[1], wanted.state
         begun = time.monotonic()
-        self._show.look(state.look)
-        pixels = self._show.draw(state.camera, state.width, state.height, SHIFTS[blend.taken], ratio=state.ratio)
+        reel = self._trial.reel
+        if reel is None:
+            self._show.look(state.look)
+            pixels = self._show.draw(state.camera, state.width, state.height, SHIFTS[blend.taken], ratio=state.ratio)
+        else:
+            pixels = np.empty((*reel.size, 3), np.uint8)
+            reel.picture(state, pixels)
         self._trial.mark(pixels, state.pointer)
         blend.add(pixels)
         self._viewers[wanted.peer].refined(time.monotonic())
@@ -193,7 +197,7 @@ class Easel:
         if blend.taken > 1:  # the first one may have carried new geometry to the graphics card
             self._detail.drew(0, took_s, self._show.triangles)
         blend.seconds += took_s
-        if blend.taken == len(SHIFTS):
+        if blend.taken == len(SHIFTS) or reel is not None:
             self._still = None
             self._finisher.begin(wanted, blend, lossless=self._viewers[wanted.peer].lossless)
 

@@ -20,7 +20,7 @@ import structlog
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from renderers.bell import bell, hush, ring
+from renderers.bell import Bell
 from renderers.entries import Arrived, Event, Started, There, Told, unpack
 from renderers.follow import (
     ANEW_S,
@@ -45,11 +45,11 @@ from streamer.wire.line import EVENTS, Line
 from streamer.wire.messages import FETCHED, Focus, Goodbye, Message
 from streamer.wire.volume import decode_spec
 
-__all__ = ["Arrived", "Event", "FeedLine", "Started", "There", "Told", "hush", "unpack"]
+__all__ = ["Arrived", "Event", "FeedLine", "Started", "There", "Told", "unpack"]
 
 
 class FeedLine:
-    """Follows a feed in a thread.  ``wake`` is a socket that becomes readable when there are events to ``take``."""
+    """Follows a feed in a thread.  ``wake`` rings when there are events to ``take``."""
 
     def __init__(
         self, context: zmq.Context[zmq.Socket[bytes]], address: str, name: str, keys: Keys | None = None
@@ -68,11 +68,9 @@ class FeedLine:
         self._left: deque[int] = deque()
         """Entries to be read from the store for which there was no room yet."""
         self._shelf = Shelf(self._bring)
-        self.wake, self._waking = bell(context)
-        self._used_up, self._using = bell(context)
+        self.wake, self._used_up, self._read = Bell(), Bell(), Bell()
         self._brought: deque[Event] = deque()
         """From the thread that reads the store."""
-        self._read, self._reading = bell(context)
         self._stop = False
         self.heard_at = time.monotonic()
         """When anything came last."""
@@ -86,13 +84,11 @@ class FeedLine:
     def stop(self) -> None:
         """Says goodbye and ends the thread; returns when it has ended."""
         self._stop = True
-        ring(self._using)
+        self._used_up.ring()
         if self._thread.ident is not None:
             self._thread.join()
-        else:
-            self._close_ends()
-        for socket in (self.wake, self._using):
-            socket.close(0)
+        for end in (self.wake, self._used_up, self._read):
+            end.close()
 
     def take(self) -> Event | None:
         """The next event, or None if there is none now.  Every Arrived is to be given back with ``used``."""
@@ -104,12 +100,12 @@ class FeedLine:
             self._shelf.used(arrived)
         else:
             self._used.append(arrived.nbytes)
-        ring(self._using)
+        self._used_up.ring()
 
     def look(self, foci: Iterable[Focus]) -> None:
         """Viewers look there: the streamer is told, and what is near is fetched first."""
         self._looks.extend(foci)
-        ring(self._using)
+        self._used_up.ring()
 
     @property
     def waiting(self) -> int:
@@ -126,20 +122,20 @@ class FeedLine:
             while not self._stop:
                 poller = zmq.Poller()
                 poller.register(socket, zmq.POLLIN)
-                poller.register(self._used_up, zmq.POLLIN)
-                poller.register(self._read, zmq.POLLIN)
+                poller.register(self._used_up.fileno(), zmq.POLLIN)
+                poller.register(self._read.fileno(), zmq.POLLIN)
                 poller.register(self._monitor, zmq.POLLIN)
                 wait_s = max(0.0, min(follower.deadline(), self._line.deadline()) - time.monotonic())
                 ready = dict(poller.poll(ceil(1000 * wait_s)))
                 steps: list[Step] = []
-                if self._used_up in ready:
-                    hush(self._used_up)
+                if self._used_up.fileno() in ready:
+                    self._used_up.hush()
                     while self._used:
                         steps += follower.used(self._used.popleft())
                     steps += self._looked(follower)
                     steps += self._again(follower)
-                if self._read in ready:
-                    hush(self._read)
+                if self._read.fileno() in ready:
+                    self._read.hush()
                     while self._brought:
                         self._give(self._brought.popleft())
                 if socket in ready:
@@ -152,11 +148,6 @@ class FeedLine:
         finally:
             self._hang_up(socket, 200)
             self._shelf.stop()
-            self._close_ends()
-
-    def _close_ends(self) -> None:
-        for end in (self._waking, self._used_up, self._read, self._reading):
-            end.close(0)
 
     def _looked(self, follower: Follower) -> list[Step]:
         steps: list[Step] = []
@@ -274,11 +265,11 @@ class FeedLine:
         """In the thread that reads the store."""
         if not self._stop:
             self._brought.append(event)
-            ring(self._reading)
+            self._read.ring()
 
     def _give(self, event: Event) -> None:
         self._events.append(event)
-        ring(self._waking)
+        self.wake.ring()
 
     def _call(self) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)

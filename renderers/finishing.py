@@ -9,9 +9,7 @@ import threading
 import time
 from typing import NamedTuple
 
-import zmq
-
-from renderers.bell import bell, ring
+from renderers.bell import Bell
 from renderers.picture import QUALITY_STILL, Blend, GivenUp, jpeg, png
 from streamer.wire.view import JPEG, PNG, Input
 
@@ -35,10 +33,10 @@ class Finished(NamedTuple):
 
 
 class Finisher:
-    """``wake`` becomes readable when a still is finished or given up."""
+    """``wake`` rings when a still is finished or given up."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
-        self.wake, self._waking = bell(context)
+    def __init__(self) -> None:
+        self.wake = Bell()
         self._begin, self._stop = threading.Event(), False
         self._given_up = threading.Event()
         self._job: tuple[Wanted, Blend, bool] | None = None
@@ -57,9 +55,7 @@ class Finisher:
         self._begin.set()
         if self._thread.ident is not None:
             self._thread.join()
-        else:
-            self._waking.close(0)
-        self.wake.close(0)
+        self.wake.close()
 
     @property
     def wanted(self) -> Wanted | None:
@@ -97,12 +93,10 @@ class Finisher:
                 assert self._job is not None
                 self._done = self._finish(*self._job)
                 self._begin.clear()
-                ring(self._waking)
+                self.wake.ring()
         except Exception as why:  # the thread that draws ends with it
             self._failure = why
-            ring(self._waking)
-        finally:
-            self._waking.close(0)
+            self.wake.ring()
 
     def _finish(self, wanted: Wanted, blend: Blend, lossless: bool) -> Finished | None:
         begun = time.monotonic()

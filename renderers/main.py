@@ -160,7 +160,6 @@ def _try_out(window: Any) -> None:
 
 def _take_picture(window: Any, feed: str, name: str, out: Path, size: tuple[int, int], keys: Keys | None = None) -> int:
     """Follows the feed until the run has ended; saves one picture.  Raises CannotDraw if the file cannot be written."""
-    from renderers.bell import hush
     from renderers.camera import fit
     from renderers.entries import Arrived
     from renderers.feed import FeedLine
@@ -172,8 +171,8 @@ def _take_picture(window: Any, feed: str, name: str, out: Path, size: tuple[int,
     line.start()
     try:
         while not show.over:
-            line.wake.poll(1000)
-            hush(line.wake)
+            line.wake.wait(1.0)
+            line.wake.hush()
             while (event := line.take()) is not None:
                 show.happen(event, time.monotonic())
                 if isinstance(event, Arrived):

@@ -7,6 +7,7 @@ new chunks a slice of time, so a drag is answered soon whatever else there is to
 from __future__ import annotations
 
 import json
+import select
 import signal
 import time
 from collections import Counter
@@ -21,7 +22,6 @@ import structlog
 import zmq
 
 from renderers.audience import Audience
-from renderers.bell import hush
 from renderers.darkroom import Darkroom
 from renderers.easel import Easel
 from renderers.entries import Arrived
@@ -98,9 +98,9 @@ class Node:
             undo.callback(self._context.term)
             self._post = Post(self._context, views, keys)
             undo.callback(self._post.stop)
-            self._easel = Easel(self._context, self._show, self._audience, self._post, trial, self.counts)
+            self._easel = Easel(self._show, self._audience, self._post, trial, self.counts)
             undo.callback(self._easel.stop)
-            self._darkroom = Darkroom(self._context, self._show, self._post, version("cavecast"))
+            self._darkroom = Darkroom(self._show, self._post, version("cavecast"))
             undo.callback(self._darkroom.stop)
             self._feed = FeedLine(self._context, feed, name, keys)
             undo.pop_all()
@@ -127,15 +127,14 @@ class Node:
         self._post.start()
         self._easel.start()
         with signals() as (wake, caught):
-            poller = zmq.Poller()
-            bells = self._feed.wake, self._post.wake, self._easel.wake, self._darkroom.wake
+            poll, bells = select.poll(), (self._feed.wake, self._post.wake, self._easel.wake, self._darkroom.wake)
             for source in (wake, *bells):
-                poller.register(source, zmq.POLLIN)
+                poll.register(source, select.POLLIN)
             while not caught:
-                ready = dict(poller.poll(ceil(1000 * self._wait_s(time.monotonic()))))
-                for rung in bells:
-                    if rung in ready:
-                        hush(rung)
+                ready = [source for source, _ in poll.poll(ceil(1000 * self._wait_s(time.monotonic())))]
+                for bell in bells:
+                    if bell.fileno() in ready:
+                        bell.hush()
                 self._listen()
                 self._easel.draw()
                 self._answer()
@@ -157,6 +156,11 @@ class Node:
 
     def _wait_s(self, now: float) -> float:
         """How long nothing needs to be done."""
+        patient = {peer for peer, window in self._viewers.items() if window.credit > 0}
+        if patient != self._post.patient:
+            self._post.patient = patient
+            if self._post.waiting:  # and has rung no bell
+                return 0.0
         if self._more or self._questions or ((self._feed.waiting or self._show.busy) and not self._darkroom.holding):
             return 0.0
         speak = min((window.note_deadline(note) for _, window, note in self._news()), default=inf)

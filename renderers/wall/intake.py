@@ -8,7 +8,7 @@ from math import inf
 
 import zmq
 
-from renderers.feed import Arrived, Event, FeedLine, Started, hush
+from renderers.feed import Arrived, Event, FeedLine, Started
 from renderers.geometry import room_of
 from renderers.wall.held import Due, Held
 from renderers.wall.messages import Reach, Run
@@ -48,7 +48,7 @@ class Intake:
         self._follows = address
         if address:
             self._line = FeedLine(self._context, address, f"tile {self._name}"[:64], self._keys)
-            self._poller.register(self._line.wake, zmq.POLLIN)
+            self._poller.register(self._line.wake.fileno(), zmq.POLLIN)
             self._line.start()
 
     @property
@@ -61,7 +61,7 @@ class Intake:
         begun: list[Run] = []
         if self._line is None:
             return begun
-        hush(self._line.wake)
+        self._line.wake.hush()
         until = time.monotonic() + SLICE_S
         while (event := self._line.take()) is not None:
             now = time.monotonic()
@@ -97,7 +97,7 @@ class Intake:
     def stop(self) -> None:
         """Follows no log any more."""
         if self._line is not None:
-            self._poller.unregister(self._line.wake)
+            self._poller.unregister(self._line.wake.fileno())
             self._line.stop()
         self._line = None
 

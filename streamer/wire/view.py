@@ -10,6 +10,7 @@ JavaScript; golden bytes shared by both test suites keep them alike.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from streamer.wire.camera import Camera as Camera
@@ -220,6 +221,11 @@ def encode_beat() -> bytes:
 def encode_closed() -> bytes:
     """The relay's word that a viewer has gone."""
     return bytes((_CLOSE, VERSION))
+
+
+def is_acknowledged(frames: Sequence[bytes]) -> bool:
+    """Whether a message says no more than that a picture has been shown."""
+    return len(frames) == 1 and len(frames[0]) == _ACK.size and frames[0][0] == 2
 
 
 def of_relay(raw: bytes) -> bool:

@@ -15,13 +15,26 @@ import simplejpeg
 import zmq
 from PIL import Image
 
-from renderers.bell import hush
+from renderers.bell import Bell
 from renderers.finishing import Finisher, Wanted
 from renderers.picture import Blend, GivenUp, png
-from renderers.post import PAGES, Copy, Heard, Letter, Lost, Post
-from streamer.wire.view import FRAME_HEADER, JPEG, KEY, PNG, Camera, Frame, Input, decode_frame
+from renderers.post import PAGES, Copy, Heard, Left, Letter, Lost, Post
+from streamer.wire.view import (
+    FRAME_HEADER,
+    JPEG,
+    KEY,
+    PNG,
+    Acknowledged,
+    Camera,
+    Frame,
+    Input,
+    decode_frame,
+    encode_ack,
+)
+from tests.control.parts import eventually
 
 PATIENCE_MS = 10_000
+PATIENCE_S = PATIENCE_MS / 1000
 T = TypeVar("T")
 STATE = Input(1, 64, 48, False, Camera(0.0, 0.0, 4.0, (0.0, 0.0, 0.0)))
 
@@ -41,14 +54,14 @@ def post(context: zmq.Context[zmq.Socket[bytes]]) -> Iterator[Post]:
     made.stop()
 
 
-def soon(bell: zmq.Socket[bytes], look: Callable[[], T | None]) -> T:
+def soon(bell: Bell, look: Callable[[], T | None]) -> T:
     """The first thing that is seen when the bell rings."""
     while True:
         found = look()
         if found is not None:
             return found
-        assert bell.poll(PATIENCE_MS), "the bell did not ring"
-        hush(bell)
+        assert bell.wait(PATIENCE_S), "the bell did not ring"
+        bell.hush()
 
 
 def header(frame: int) -> Frame:
@@ -106,6 +119,28 @@ def test_one_page_becomes_each_viewers_picture_and_is_free_again(came: Came, pos
     assert np.shares_memory(again, page), "memory is used again, also for another size"
 
 
+def test_what_is_no_news_rings_no_bell_and_comes_with_what_is(came: Came, post: Post) -> None:
+    (viewer, peer), (other, _) = came(), came()
+    post.patient = {peer}
+    post.send(Letter(peer, b"a picture", 1))
+    assert received(viewer) == b"a picture"
+    viewer.send(encode_ack(Acknowledged(1, 2.0)))
+    eventually(lambda: len(post._in) == 2)  # it has left, and was shown
+    assert post.waiting
+    assert not post.wake.wait(0.05)
+    other.send(encode_ack(Acknowledged(1, 2.0)))  # of one who waits for his next picture
+    assert post.wake.wait(PATIENCE_S)
+    post.wake.hush()
+    found = [post.take() for _ in range(3)]
+    assert [type(event) for event in found] == [Left, Heard, Heard]
+    page = post.page(48, 64)
+    assert page is not None
+    assert not post.full
+    post.print(page, ())
+    eventually(lambda: len(post._free) == PAGES)
+    assert not post.wake.wait(0.05), "nobody has missed a page"
+
+
 def test_who_says_more_than_is_taken_waits_at_the_door_and_nothing_is_lost(
     came: Came, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,8 +185,8 @@ def blend(value: int, size: int = 48) -> Blend:
     return made
 
 
-def test_a_still_is_finished_beside_and_can_be_given_up(context: zmq.Context[zmq.Socket[bytes]]) -> None:
-    finisher = Finisher(context)
+def test_a_still_is_finished_beside_and_can_be_given_up() -> None:
+    finisher = Finisher()
     finisher.start()
     try:
         for version, lossless in enumerate((True, False)):
@@ -188,7 +223,7 @@ def test_a_png_is_the_same_in_strips_and_ends_between_them() -> None:
 def test_both_threads_end_whether_they_were_started_or_not(context: zmq.Context[zmq.Socket[bytes]]) -> None:
     before = threading.active_count()
     for started in (False, True):
-        post, finisher = Post(context, "tcp://127.0.0.1:0", None), Finisher(context)
+        post, finisher = Post(context, "tcp://127.0.0.1:0", None), Finisher()
         if started:
             post.start()
             finisher.start()

@@ -102,7 +102,8 @@ def events(of: FeedLine, over: Callable[[list[Event]], bool]) -> list[Event]:
     limit = time.monotonic() + DEADLINE_S
     while not over(found):
         assert time.monotonic() < limit, found
-        of.wake.poll(100)
+        of.wake.wait(0.1)
+        of.wake.hush()
         while (event := of.take()) is not None:
             found.append(event)
             if isinstance(event, Arrived):
