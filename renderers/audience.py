@@ -47,7 +47,7 @@ class Audience:
                 case Input():
                     self._input(peer, window, said, now)
                 case Acknowledged():
-                    window.acknowledge(said, now)
+                    window.acknowledge(said, now - said.held_ms / 1000)
                 case Looking():
                     self._looking(peer, window, said, now)
                 case Handed():

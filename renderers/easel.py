@@ -22,7 +22,7 @@ from renderers.picture import SHIFTS, Blend, Pixels
 from renderers.post import Copy, Letter, Post
 from renderers.show import Show
 from renderers.trial import Trial
-from streamer.wire.view import DEGRADED, JPEG, KEY, STILL, Frame, Input, encode_frame
+from streamer.wire.view import DEGRADED, JPEG, KEY, LATER, STILL, Frame, Input, encode_frame
 
 MOST_UNABLE = 4
 """Ways of encoding H.264 that fail, until no other is tried."""
@@ -125,6 +125,8 @@ class Easel:
             header = self._header(other, other.state, JPEG, render_s)
             if level == COARSE or half or smaller:
                 header = header._replace(flags=header.flags | DEGRADED)
+            if other.credit > 1:
+                header = header._replace(flags=header.flags | LATER)
             copies.append(Copy(one, header, other.quality, smaller, legs.get(one)))
             self._sent(other, due, other.state, drawn_at)
         # H.264 takes longer to encode than a JPEG, and its viewers have slower links.

@@ -85,8 +85,10 @@ class Link:
 
     def acknowledged(self, frame: int, now: float, *, still: bool = False) -> None:
         """A picture has been shown, and with it all before it.  Stills say nothing about what those take that move."""
-        self.flow.acknowledged(frame, now)
         at = self._sent_at.get(frame)
+        if at is not None:
+            now = max(now, at)  # a viewer may say anything of how long it was held back
+        self.flow.acknowledged(frame, now)
         self._sent_at = {number: at for number, at in self._sent_at.items() if number > frame}
         if at is None:
             return

@@ -53,6 +53,7 @@ from streamer.wire.view import (
     Opened,
     decode_up,
     encode_frame,
+    shown_with,
 )
 
 SLICE_S = 0.025
@@ -223,6 +224,8 @@ class Node:
             return
         if not self._present.takes(peer, said, now):
             return
+        if (shown := shown_with(frames[0])) is not None:
+            self._audience.hear(peer, shown, now)
         self._audience.hear(peer, said, now)
         window = self._viewers.get(peer)
         if isinstance(said, Opened) and window is not None:

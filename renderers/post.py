@@ -36,6 +36,7 @@ AT_ONCE = 1000
 """Messages that are taken before anything else is looked at."""
 MOST_HEARD = 2000
 """What viewers have said and the thread that draws has not taken: with so much, the rest waits at the door."""
+READABLE = int(zmq.POLLIN)
 FULL_MS = 20
 """After so long it is looked again whether it has been taken."""
 
@@ -229,11 +230,10 @@ class Post:
                 self._door.socket.get(zmq.EVENTS)  # so that its descriptor is quiet
                 wait_ms = FULL_MS
                 break
-            try:
-                peer, *frames = self._door.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
+            if not int(self._door.socket.get(zmq.EVENTS)) & READABLE:
                 wait_ms = -1
                 break
+            peer, *frames = self._door.socket.recv_multipart(zmq.NOBLOCK)
             self._in.append(Heard(peer, frames, time.monotonic()))
             news = news or peer not in self.patient or not is_acknowledged(frames)
         if news or wait_ms == FULL_MS:

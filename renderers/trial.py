@@ -68,7 +68,7 @@ NO_TRIAL = Trial()
 def reel(path: Path) -> Reel:
     """The pictures in a .npy file.  Raises NoReel."""
     try:
-        pictures = np.load(path, mmap_mode="r", allow_pickle=False)
+        pictures = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as why:
         raise NoReel(f"{path} cannot be read as a .npy file: {why}") from None
     if pictures.ndim != 4 or pictures.dtype != np.uint8 or pictures.shape[3] != 3 or not len(pictures):

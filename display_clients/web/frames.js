@@ -54,6 +54,38 @@ export class Frames {
   }
 }
 
+/** What says that a picture was shown waits so long for an input that takes it along. */
+export const HOLD_MS = 40;
+
+/**
+ * One slot with the newest picture that was shown and of which the renderer has not been told.
+ */
+export class Receipts {
+  slot = /** @type {{frame: number, decodeMs: number, at: number} | null} */ (null);
+
+  /** A new connection: frame numbers start again. */
+  reset() {
+    this.slot = null;
+  }
+
+  /** A picture was shown, and with it all before it. @param {number} frame @param {number} decodeMs @param {number} now */
+  put(frame, decodeMs, now) {
+    if (frame > (this.slot?.frame ?? 0)) this.slot = { frame, decodeMs, at: now };
+  }
+
+  /**
+   * Takes it out of the slot; null if there is nothing to tell.
+   * @param {number} now
+   * @returns {{frame: number, decodeMs: number, heldMs: number} | null}
+   */
+  take(now) {
+    if (this.slot === null) return null;
+    const { frame, decodeMs, at } = this.slot;
+    this.slot = null;
+    return { frame, decodeMs, heldMs: now - at };
+  }
+}
+
 /** Inputs are not sent more often than this; the last one always is. */
 export const INPUT_SPACING_MS = 8;
 /** While the link has not taken the last input, look again after this. */

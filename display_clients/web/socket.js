@@ -1,11 +1,12 @@
 /**
  * Owns the WebSocket: opens it, opens it again after a loss, and says all the time what it is doing.
  *
- * What goes up is one slot with the viewer's latest state (see Outbox), and an acknowledgement for each picture.
+ * What goes up is one slot with the viewer's latest state (see Outbox), and an acknowledgement of each picture, by
+ * itself or with the next state (see Receipts).
  * What comes down is handed on as it is.  The decisions are in frames.js and reconnect.js.
  */
 
-import { Outbox } from "./frames.js";
+import { HOLD_MS, Outbox, Receipts } from "./frames.js";
 import { attemptAfter, NO_SEAT, Pulse, reasonOf, waitSeconds, worthTrying } from "./reconnect.js";
 import { encodeAck, encodeBeat, encodeHand, encodeInput } from "./wire.js";
 
@@ -34,6 +35,8 @@ export class Socket {
     this.protocols = token ? [VIEWING, `view.${token}`] : [VIEWING];
     this.on = on;
     this.outbox = /** @type {Outbox<State>} */ (new Outbox());
+    this.receipts = new Receipts();
+    this.holding = 0;
     this.ws = /** @type {WebSocket | null} */ (null);
     this.attempt = /** @type {number | null} */ (null);
     this.openedAt = /** @type {number | null} */ (null);
@@ -65,6 +68,7 @@ export class Socket {
     this.ws = ws;
     this.openedAt = null;
     this.pulse.reset(performance.now() / 1000);
+    this.receipts.reset();
     ws.binaryType = "arraybuffer";
     this.timer = window.setTimeout(() => ws.close(), PATIENCE_MS);
     ws.onopen = () => {
@@ -113,9 +117,24 @@ export class Socket {
     this.pump();
   }
 
-  /** @param {number} frame @param {number} decodeMs */
-  acknowledge(frame, decodeMs) {
-    if (this.ws?.readyState === WebSocket.OPEN) this.ws.send(encodeAck(frame, decodeMs));
+  /** @param {number} frame @param {number} decodeMs @param {boolean} later with the next state, if that is soon */
+  acknowledge(frame, decodeMs, later) {
+    this.receipts.put(frame, decodeMs, performance.now());
+    clearTimeout(this.holding);
+    if (later) this.holding = window.setTimeout(() => this.receipt(), HOLD_MS);
+    else this.receipt();
+  }
+
+  receipt() {
+    const ack = this.receipted();
+    if (ack && this.ws?.readyState === WebSocket.OPEN) this.ws.send(ack);
+  }
+
+  /** @returns {ArrayBuffer | null} */
+  receipted() {
+    clearTimeout(this.holding);
+    const shown = this.receipts.take(performance.now());
+    return shown && encodeAck(shown.frame, shown.decodeMs, shown.heldMs);
   }
 
   /** Another shall lead the shared view. @param {number} to the viewer's number there; 0: we ask for it */
@@ -161,7 +180,7 @@ export class Socket {
       return;
     }
     const state = this.outbox.take(performance.now());
-    ws.send(encodeInput(state));
+    ws.send(encodeInput(state, this.receipted()));
     this.on.sent(state.sequence, state.at);
   }
 

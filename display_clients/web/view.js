@@ -9,7 +9,7 @@ import * as turn from "./camera.js";
 import { Decoder } from "./decoder.js";
 import { Frames } from "./frames.js";
 import { within } from "./video.js";
-import { DEGRADED, H264, PNG } from "./wire.js";
+import { DEGRADED, H264, LATER, PNG } from "./wire.js";
 
 /** @typedef {import("./wire.js").Camera} Camera */
 /** @typedef {import("./frames.js").Arrival} Arrival */
@@ -25,7 +25,7 @@ export class View {
    * @param {(at: number | null) => void} on.change the camera, the size or whether it moves, because of an event at `at`
    * @param {() => void} on.grab somebody takes hold of the picture
    * @param {(arrival: Arrival) => void} on.shown
-   * @param {(frame: number, decodeMs: number) => void} on.acknowledge
+   * @param {(frame: number, decodeMs: number, later: boolean) => void} on.acknowledge later: it may come with the next input, if one is expected
    * @param {(sentence: string) => void} on.trouble
    * @param {(wish: number) => void} on.video what can be made of H.264 here, or that some of it was lost
    * @param {(sentence: string) => void} on.noVideo
@@ -39,7 +39,7 @@ export class View {
     this.painted = 0;
     this.decoder = new Decoder(codec, {
       picture: (picture, arrival, started) => this.decoded(picture, arrival, started),
-      dropped: (arrival) => this.on.acknowledge(arrival.frame.frame, 0),
+      dropped: (arrival) => this.on.acknowledge(arrival.frame.frame, 0, false),
       wish: (wish) => this.on.video(wish),
       failed: (sentence) => this.on.noVideo(sentence),
     });
@@ -104,7 +104,8 @@ export class View {
       if (generation !== this.generation) return;
       const decodeMs = performance.now() - started;
       const { acks, next } = this.frames.settle();
-      for (const frame of acks) this.on.acknowledge(frame, decodeMs);
+      const newest = acks.at(-1); // it speaks for those before it
+      if (newest !== undefined) this.on.acknowledge(newest, decodeMs, this.later(now));
       now = next;
     }
   }
@@ -114,7 +115,12 @@ export class View {
     const decoded = { width: picture.displayWidth, height: picture.displayHeight };
     this.paint(picture, within(decoded, arrival.frame), arrival);
     picture.close();
-    this.on.acknowledge(arrival.frame.frame, performance.now() - started);
+    this.on.acknowledge(arrival.frame.frame, performance.now() - started, this.later(arrival));
+  }
+
+  /** Whether the next input says soon enough that a picture was shown. @param {Arrival} arrival */
+  later(arrival) {
+    return this.moving && (arrival.frame.flags & LATER) > 0;
   }
 
   /**

@@ -91,7 +91,7 @@ export class Viewer {
       },
       grab: () => this.grab(),
       shown: ({ frame }) => this.shown(frame),
-      acknowledge: (frame, decodeMs) => this.socket.acknowledge(frame, decodeMs),
+      acknowledge: (frame, decodeMs, later) => this.socket.acknowledge(frame, decodeMs, later),
       trouble: (text) => this.troubles.complain("picture", text),
       video: (wish) => this.socket.post(encodeVideo(wish)),
       noVideo: (text) => this.troubles.complain("video", text),

@@ -21,7 +21,7 @@
 /**
  * @typedef {object} Frame
  * @property {number} codec JPEG, PNG, NOTE or H264
- * @property {number} flags KEY, STILL and DEGRADED, added up
+ * @property {number} flags KEY, STILL, DEGRADED and LATER, added up
  * @property {number} frame counts up from 1 for each viewer
  * @property {number} input sequence number of the last input that the picture shows
  * @property {number} step index along axis 0
@@ -45,7 +45,8 @@ export const VIDEO_SIZE = 4;
 export const JPEG = 1, PNG = 2, NOTE = 3, H264 = 4;
 /** When H.264 is wanted while something moves. */
 export const NEVER = 0, THIN = 1, ALWAYS = 2;
-export const KEY = 1, STILL = 2, DEGRADED = 4;
+/** LATER: what says that it was shown may come with the next input. */
+export const KEY = 1, STILL = 2, DEGRADED = 4, LATER = 16;
 
 /** Bytes that are not a frame: what is wrong with them, in a sentence. */
 export class Refused extends Error {}
@@ -78,12 +79,14 @@ export function decodeFrame(buffer) {
 }
 
 /**
- * A viewer's state.
+ * A viewer's state, and what has been shown meanwhile.
  * @param {Input} state
+ * @param {ArrayBuffer | null} [ack] of a frame
  * @returns {ArrayBuffer}
  */
-export function encodeInput({ sequence, width, height, moving, camera, ratio = 1, pointer = null, exact = false }) {
-  const view = new DataView(new ArrayBuffer(INPUT_SIZE));
+export function encodeInput({ sequence, width, height, moving, camera, ratio = 1, pointer = null, exact = false }, ack = null) {
+  const view = new DataView(new ArrayBuffer(INPUT_SIZE + (ack?.byteLength ?? 0)));
+  if (ack) new Uint8Array(view.buffer).set(new Uint8Array(ack), INPUT_SIZE);
   view.setUint8(0, 1);
   view.setUint8(1, VERSION);
   const sixteenths = Math.min(255, Math.max(1, Math.round(16 * ratio)));
@@ -103,12 +106,14 @@ export function encodeInput({ sequence, width, height, moving, camera, ratio = 1
  * The viewer has shown a frame.
  * @param {number} frame
  * @param {number} decodeMs
+ * @param {number} [heldMs] how long ago
  * @returns {ArrayBuffer}
  */
-export function encodeAck(frame, decodeMs) {
+export function encodeAck(frame, decodeMs, heldMs = 0) {
   const view = new DataView(new ArrayBuffer(ACK_SIZE));
   view.setUint8(0, 2);
   view.setUint8(1, VERSION);
+  view.setUint16(2, Math.min(65535, Math.max(0, Math.round(10 * heldMs))), true);
   view.setUint32(4, frame, true);
   view.setFloat32(8, decodeMs, true);
   return view.buffer;

@@ -11,6 +11,7 @@ import asyncio
 import zmq
 
 LINGER_MS = 300
+READABLE, WRITABLE = int(zmq.POLLIN), int(zmq.POLLOUT)  # as numbers: flags are slow to be compared
 
 
 class Dealer:
@@ -47,22 +48,18 @@ class Dealer:
 
     async def recv(self) -> bytes:
         """The next message; its parts as one."""
-        while True:
-            try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                self._readable.clear()
-                self._look()
-                await self._readable.wait()
-            else:
-                if not self._writable.is_set():
-                    self._look()
-                return frames[0] if len(frames) == 1 else b"".join(frames)
+        # Asked first: to be told by an exception that there is nothing costs several times as much.
+        while not self._look() & READABLE:
+            self._readable.clear()
+            await self._readable.wait()
+        frames = self._socket.recv_multipart(zmq.NOBLOCK)
+        return frames[0] if len(frames) == 1 else b"".join(frames)
 
-    def _look(self) -> None:
-        """Wakes whoever waits.  Asking for the events is also what makes the descriptor quiet."""
+    def _look(self) -> int:
+        """Wakes whoever waits; what may be done.  Asking for the events is also what makes the descriptor quiet."""
         events = int(self._socket.get(zmq.EVENTS))
-        if events & zmq.POLLIN:
+        if events & READABLE:
             self._readable.set()
-        if events & zmq.POLLOUT:
+        if events & WRITABLE:
             self._writable.set()
+        return events

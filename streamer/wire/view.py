@@ -46,9 +46,10 @@ JPEG, PNG, NOTE, H264, FILE, KEEP = 1, 2, 3, 4, 5, 16
 """Codecs of a frame: two picture formats, a note (JSON text about the scene, no picture), and a picture that follows
 from the one before it, unless it has the flag KEY (H.264 in Annex B, BT.709, an even width and height).  No browser
 gets a piece of a file (``streamer.wire.taking``), nor what the relay is to have kept (``streamer.wire.keeping``)."""
-KEY, STILL, DEGRADED, LAST = 1, 2, 4, 8
+KEY, STILL, DEGRADED, LAST, LATER = 1, 2, 4, 8, 16
 """Flags of a frame: decodes by itself (all but most of H264 do); the refined picture after rest; less than full detail;
-a note after which the renderer does not listen any more, so that the relay closes the line."""
+a note after which the renderer does not listen any more, so that the relay closes the line; the next picture does not
+wait for the acknowledgement of this one, which may come with the viewer's next state."""
 LOOK, FOLLOW, LEAD = 0, 1, 2
 """What a viewer may in a shared view: see it; be handed the lead as well; take the lead by itself.  A private view's
 only viewer always leads."""
@@ -60,6 +61,8 @@ _FRAME = struct.Struct("<BBHIIIQHHffI")
 FRAME_HEADER = _FRAME.size
 _INPUT = struct.Struct("<BBHIHH6fHH")
 _ACK = struct.Struct("<BBHIf")
+_TENTHS = 65535
+"""The most tenths of a millisecond that an acknowledgement says it was held back."""
 _OPENED = struct.Struct("<BBBB16s")
 _HAND = struct.Struct("<BBHI")
 _VIDEO_WISH = struct.Struct("<BBH")
@@ -112,6 +115,8 @@ class Acknowledged(NamedTuple):
 
     frame: int
     decode_ms: float
+    held_ms: float = 0.0
+    """How long ago, when this was sent; in tenths on the wire, at most 6.5 s."""
 
 
 class Opened(NamedTuple):
@@ -167,14 +172,15 @@ def decode_frame(raw: bytes | memoryview) -> Frame:
     return Frame(*fields)
 
 
-def encode_input(state: Input) -> bytes:
-    """A viewer's state."""
+def encode_input(state: Input, shown: Acknowledged | None = None) -> bytes:
+    """A viewer's state; ``shown``: what he has shown meanwhile."""
     camera = state.camera
     flags = _MOVING * state.moving | _EXACT * state.exact | _sixteenths(state.ratio) << 8
-    return _INPUT.pack(
+    said = _INPUT.pack(
         1, VERSION, flags, state.sequence, state.width, state.height,
         camera.azimuth, camera.elevation, camera.distance, *camera.target, *_shares(state.pointer),
     )  # fmt: skip
+    return said if shown is None else said + encode_ack(shown)
 
 
 def _shares(pointer: tuple[float, float] | None) -> tuple[int, int]:
@@ -190,7 +196,7 @@ def _sixteenths(ratio: float) -> int:
 
 def encode_ack(ack: Acknowledged) -> bytes:
     """A viewer's acknowledgement."""
-    return _ACK.pack(2, VERSION, 0, ack.frame, ack.decode_ms)
+    return _ACK.pack(2, VERSION, min(_TENTHS, round(10 * ack.held_ms)), ack.frame, ack.decode_ms)
 
 
 def encode_hand(handed: Handed) -> bytes:
@@ -236,6 +242,21 @@ def of_relay(raw: bytes) -> bool:
 Up = Input | Acknowledged | Opened | Closed | Handed | Beat | Video | Looking | Pointing | Stored | Said
 
 
+def shown_with(raw: bytes | memoryview) -> Acknowledged | None:
+    """What a viewer's state says that he has shown meanwhile, if that is what a message is."""
+    if len(raw) != _INPUT.size + _ACK.size or raw[0] != 1:
+        return None
+    behind = raw[_INPUT.size :]
+    if (behind[0], behind[1]) != (2, VERSION):
+        return None
+    return _acknowledged(behind)
+
+
+def _acknowledged(raw: bytes | memoryview) -> Acknowledged:
+    _, _, tenths, frame, decode_ms = _ACK.unpack(raw)
+    return Acknowledged(frame, decode_ms if 0 <= decode_ms < 1e6 else 0.0, tenths / 10)
+
+
 def decode_up(raw: bytes | memoryview) -> Up:
     """A message from a viewer.  Raises Refused on anything else, NaN and sizes out of bounds included."""
     if not 2 <= len(raw) <= MAX_UP:
@@ -243,8 +264,9 @@ def decode_up(raw: bytes | memoryview) -> Up:
     kind, version = raw[0], raw[1]
     if version != VERSION:
         raise Refused(f"the viewer speaks version {version}, this side {VERSION}: reload the page")
-    if kind == 1 and len(raw) == _INPUT.size:
-        _, _, flags, sequence, width, height, azimuth, elevation, distance, *target, across, down = _INPUT.unpack(raw)
+    if kind == 1 and (len(raw) == _INPUT.size or shown_with(raw) is not None):
+        fields = _INPUT.unpack_from(raw)
+        _, _, flags, sequence, width, height, azimuth, elevation, distance, *target, across, down = fields
         numbers = (azimuth, elevation, distance, *target)
         if not all(abs(n) < 1e6 for n in numbers) or distance <= 0:
             raise Refused("a camera with a number that is not finite, or too large, or no distance")
@@ -257,8 +279,7 @@ def decode_up(raw: bytes | memoryview) -> Up:
         moving, exact = bool(flags & _MOVING), bool(flags & _EXACT)
         return Input(sequence, width, height, moving, camera, ratio, pointer, exact=exact)
     if kind == 2 and len(raw) == _ACK.size:
-        _, _, _, frame, decode_ms = _ACK.unpack(raw)
-        return Acknowledged(frame, decode_ms if 0 <= decode_ms < 1e6 else 0.0)
+        return _acknowledged(raw)
     if kind == _OPEN and len(raw) >= _OPENED.size:
         return _opened(bytes(raw))
     if kind == _CLOSE:

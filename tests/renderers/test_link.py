@@ -111,3 +111,14 @@ def test_a_picture_that_was_never_sent_is_not_judged() -> None:
         link.acknowledged(frame, 9.0)
     assert link.trip_s is None
     assert SHORT_S < LONG_S
+
+
+def test_a_picture_takes_no_less_than_no_time_whatever_a_viewer_says() -> None:
+    link = Link()
+    for frame in range(1, 9):
+        link.sent(frame, frame / 10)
+        link.flow.left(frame, 40_000, frame / 10)
+        link.acknowledged(frame, frame / 10 - 6.5)
+    assert link.last_s == 0.0
+    assert link.trip_s == 0.0
+    assert 0 <= link.flow.carries < 1e6

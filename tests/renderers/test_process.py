@@ -26,6 +26,7 @@ from streamer.wire.view import (
     FRAME_HEADER,
     JPEG,
     LAST,
+    LATER,
     NOTE,
     PNG,
     STILL,
@@ -116,10 +117,13 @@ class Viewer:
         self.last = False
         """Whether the last note was the renderer's last word."""
 
-    def turn(self, camera: Camera, *, moving: bool = False, size: tuple[int, int] = (480, 270)) -> int:
-        """Sends a camera; returns the input's number."""
+    def turn(
+        self, camera: Camera, *, moving: bool = False, size: tuple[int, int] = (480, 270),
+        shown: Acknowledged | None = None,
+    ) -> int:  # fmt: skip
+        """Sends a camera, and what has been shown meanwhile; returns the input's number."""
         self.sequence += 1
-        self.socket.send(encode_input(Input(self.sequence, *size, moving, camera)))
+        self.socket.send(encode_input(Input(self.sequence, *size, moving, camera), shown))
         return self.sequence
 
     def pictures(self, *, acknowledge: bool = True) -> list[tuple[Frame, bytes]]:
@@ -261,6 +265,29 @@ def test_no_more_than_two_pictures_are_on_their_way_to_a_viewer_that_does_not_an
     slow.socket.send(encode_ack(Acknowledged(2, 1.0)))
     newest = wait_for(rig, slow, lambda frame: frame.frame == 3)
     assert newest[0].input == slow.sequence
+
+
+def test_a_picture_says_whether_the_next_one_waits_for_what_is_said_of_it(rig: Rig) -> None:
+    viewer = rig.viewer()
+    here = fit(320, 180)
+    viewer.turn(here, moving=True, size=(320, 180))
+    wait_for(rig, viewer, lambda frame: frame.position == len(rig.feed.log))
+
+    def picture(azimuth: float, shown: Acknowledged | None = None) -> Frame:
+        camera = here._replace(azimuth=azimuth)
+        number = viewer.turn(camera, moving=True, size=(320, 180), shown=shown)
+        found = rig.until(
+            lambda: next((p for p, _ in viewer.pictures(acknowledge=False) if p.input == number), None), viewer
+        )
+        return found
+
+    first = picture(0.1)
+    assert first.flags & LATER
+    # What it has shown comes with the next state, so that there is room for a second one all the time.
+    for i in range(4):
+        first = picture(0.2 + 0.1 * i, Acknowledged(first.frame, 1.0, 5.0))
+        assert first.flags & LATER
+    assert not picture(1.0).flags & LATER, "nothing was said of the last one, so this one is waited for"
 
 
 def test_each_viewer_has_a_look_of_his_own_and_what_he_points_at_is_named(rig: Rig) -> None:

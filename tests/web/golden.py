@@ -43,7 +43,12 @@ INPUTS = (
     Input(10, 640, 360, False, Camera(0.0, 0.0, 4.0, (0.0, 0.0, 0.0)), 1.0, (0.25, 0.5)),
     Input(11, 640, 360, False, Camera(0.0, 0.0, 4.0, (0.0, 0.0, 0.0)), exact=True),
 )
-ACKS = (Acknowledged(1, 0.0), Acknowledged(4_294_967_295, 7.25))
+ACKS = (
+    Acknowledged(1, 0.0),
+    Acknowledged(4_294_967_295, 7.25),
+    Acknowledged(3, 1.5, 12.3),
+    Acknowledged(4, 0.5, 6553.5),
+)
 VIDEOS = (Video(view.NEVER), Video(view.THIN), Video(view.ALWAYS))
 HANDS = (Handed(0), Handed(4_294_967_295))
 OPENED = (
@@ -82,8 +87,9 @@ def golden() -> dict[str, object]:
                 **{name: value for name, value in state._asdict().items() if name != "look"},
                 "camera": state.camera._asdict(),
                 "bytes": view.encode_input(state).hex(),
+                "with_ack": view.encode_input(state, ACKS[i % len(ACKS)]).hex(),
             }
-            for state in INPUTS
+            for i, state in enumerate(INPUTS)
         ],
         "acks": [{**ack._asdict(), "bytes": view.encode_ack(ack).hex()} for ack in ACKS],
         "hands": [{**handed._asdict(), "bytes": view.encode_hand(handed).hex()} for handed in HANDS],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Frames, INPUT_SPACING_MS, LINK_RETRY_MS, Outbox } from "../../../display_clients/web/frames.js";
+import { Frames, INPUT_SPACING_MS, LINK_RETRY_MS, Outbox, Receipts } from "../../../display_clients/web/frames.js";
 import { Meter } from "../../../display_clients/web/meter.js";
 import { Pace } from "../../../display_clients/web/pace.js";
 import { ANSWER_AWAKE_S, ANSWER_S, BEAT_S, FIRST_WORD_S, LONGEST_S, Pulse, STEADY_S, attemptAfter, reasonOf, waitSeconds, worthTrying } from "../../../display_clients/web/reconnect.js";
@@ -160,4 +160,17 @@ test("after a sleep the renderer is asked at once and has less time", () => {
   assert.equal(pulse.look(100 + BEAT_S), "ask");
   assert.equal(pulse.look(101 + BEAT_S, true), "ask", "the answer is wanted sooner now");
   assert.equal(pulse.look(101 + BEAT_S + ANSWER_AWAKE_S), "dead");
+});
+
+test("of the pictures that were shown the renderer is told of the newest, with how long ago that was", () => {
+  const receipts = new Receipts();
+  assert.equal(receipts.take(0), null);
+  receipts.put(3, 1.5, 100);
+  receipts.put(5, 2.5, 110);
+  receipts.put(4, 0.5, 112); // another decoder was slower
+  assert.deepEqual(receipts.take(125), { frame: 5, decodeMs: 2.5, heldMs: 15 });
+  assert.equal(receipts.take(130), null);
+  receipts.put(6, 1, 140);
+  receipts.reset();
+  assert.equal(receipts.take(150), null);
 });

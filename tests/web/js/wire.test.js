@@ -22,14 +22,18 @@ test("the picture behind the header is not copied", () => {
 });
 
 test("an input and an acknowledgement have the bytes that Python expects", () => {
-  for (const { bytes: raw, ...state } of golden.inputs) {
+  const acks = golden.acks.map(({ frame, decode_ms: decodeMs, held_ms: heldMs }) => encodeAck(frame, decodeMs, heldMs));
+  golden.inputs.forEach(({ bytes: raw, with_ack: both, ...state }, i) => {
     assert.equal(hex(encodeInput(state)), raw);
     assert.equal(raw.length, 2 * INPUT_SIZE);
-  }
-  for (const { bytes: raw, frame, decode_ms: decodeMs } of golden.acks) {
-    assert.equal(hex(encodeAck(frame, decodeMs)), raw);
+    assert.equal(hex(encodeInput(state, acks[i % acks.length])), both);
+    assert.equal(both.length, 2 * (INPUT_SIZE + ACK_SIZE));
+  });
+  golden.acks.forEach(({ bytes: raw }, i) => {
+    assert.equal(hex(acks[i]), raw);
     assert.equal(raw.length, 2 * ACK_SIZE);
-  }
+  });
+  assert.equal(hex(encodeAck(4, 0.5, 1e9)), golden.acks[3].bytes, "held for longer than can be said");
   for (const { bytes: raw, to } of golden.hands) {
     assert.equal(hex(encodeHand(to)), raw);
     assert.equal(raw.length, 2 * HAND_SIZE);
