@@ -15,6 +15,7 @@ class Bell:
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
+        self._ends = [self._read, self._write]
         self._lock, self._rung = threading.Lock(), False
 
     def fileno(self) -> int:
@@ -45,5 +46,6 @@ class Bell:
         """Gives the pipe back.  Who rings later is not heard."""
         with self._lock:
             self._rung = True
-            for end in (self._read, self._write):
-                os.close(end)
+            # Once: the numbers of what is closed are soon those of something else.
+            while self._ends:
+                os.close(self._ends.pop())
