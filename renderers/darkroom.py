@@ -248,7 +248,7 @@ class Darkroom:
 
     def _picture(self, wish: Wish) -> Steps:
         width, height, ratio = wish.width * wish.scale, wish.height * wish.scale, float(wish.scale)
-        made, plan, png = self._provenance(), strips(width, height), Png(width, height, 3)
+        made, plan, png = self._provenance(), strips(width, height), Png(width, height)
         self._total = sum(len(tiles) * len(SHIFTS) for tiles in plan)
         position, view, before = self._show.position, wish.view, png.begin()
         for strip in plan:

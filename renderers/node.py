@@ -92,6 +92,8 @@ class Node:
         self._present = Present(self._audience)
         self._looks = Looks()
         self._questions = Questions()
+        self._speak_at = inf
+        """When a note that is news may be sent."""
         self._more = False
         """Viewers have said more than was taken in one turn."""
         with ExitStack() as undo:
@@ -164,8 +166,7 @@ class Node:
                 return 0.0
         if self._more or self._questions or ((self._feed.waiting or self._show.busy) and not self._darkroom.holding):
             return 0.0
-        speak = min((window.note_deadline(note) for _, window, note in self._news()), default=inf)
-        speak = min(speak, self._present.deadline(now), self._audience.keep_at())
+        speak = min(self._speak_at, self._present.deadline(now), self._audience.keep_at())
         due = self._easel.deadline()
         rest_s = min(self._show.rest_s(now), self._darkroom.rest_s(due, now), LONGEST_S)
         return min(max(0.0, min(due, speak) - now), rest_s)
@@ -271,10 +272,12 @@ class Node:
 
     def _note(self, now: float) -> None:
         """Tells the viewers how the scene stands, where that is news to them."""
+        self._speak_at = inf
         for peer, window, note in self._news():
             if window.wants(note, now):
                 self._tell(peer, window.sent, note)
                 window.noted(note, now)
+            self._speak_at = min(self._speak_at, window.note_deadline(note))
 
     def _tell_others(self, now: float) -> None:
         """Tells the viewers of each other, and the control plane what it is to keep of their views."""
