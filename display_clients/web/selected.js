@@ -5,7 +5,7 @@
 import { cssColour } from "./colour.js";
 import { there } from "./following.js";
 import { count } from "./format.js";
-import { chart, HEIGHT, measures, WIDTH } from "./life.js";
+import { chart, HEIGHT, measures, when, WIDTH } from "./life.js";
 import { details } from "./objects.js";
 import { at } from "./page.js";
 import { say } from "./panel.js";
@@ -160,18 +160,16 @@ export class Selected {
       words(measure.write(n), 41, y + 3.5, "end"),
     ]);
     const [first, last] = [points[0], points[points.length - 1]];
-    if (first) parts.push(words(this.step(first.step), 46, HEIGHT - 3, "start"), words(this.step(last.step), WIDTH - 8, HEIGHT - 3, "end"));
-    const top = points.reduce((a, b) => (b.n > a.n ? b : a), points[0]);
-    at("life").setAttribute("aria-label", `${measure.label} of object ${this.id}, step ${first?.step} to ${last?.step}; at most ${measure.write(top?.n ?? null)} at step ${top?.step}`);
+    const said = (/** @type {number} */ step) => when(life.find((one) => one.step === step) ?? { step });
+    if (first) {
+      parts.push(words(said(first.step), 46, HEIGHT - 3, "start"), words(said(last.step), WIDTH - 8, HEIGHT - 3, "end"));
+      const top = points.reduce((a, b) => (b.n > a.n ? b : a), first);
+      at("life").setAttribute("aria-label", `${measure.label} of object ${this.id}, ${said(first.step)} to ${said(last.step)}; at most ${measure.write(top.n)}: ${said(top.step)}`);
+    }
     this.mark = shape("path", { class: "cursor" });
     at("life").replaceChildren(...parts, shape("path", { d: fill, class: "fill" }), shape("path", { d: line, class: "line" }), this.mark);
     at("life").style.setProperty("--colour", cssColour(this.id));
     this.cursor();
-  }
-
-  /** @param {number} step */
-  step(step) {
-    return `step ${step}`;
   }
 
   /** Where the time cursor stands in the chart. */
