@@ -28,7 +28,7 @@ import { Troubles } from "./troubles.js";
 import { View } from "./view.js";
 import { Wall } from "./wall.js";
 import { cameraOf, decodeFrame, encodeVideo, H264, NEVER, NOTE, PNG, Refused, STILL } from "./wire.js";
-import { ageInWords, chunksInWords, pictureState, unwell } from "./words.js";
+import { ageInWords, chunksInWords, isSlow, pictureState, unwell } from "./words.js";
 
 /** @typedef {import("./words.js").Run} Run */
 /**
@@ -77,7 +77,6 @@ export class Viewer {
     this.panel = new Panel();
     this.settled = true;
     this.still = false;
-    this.renderMs = 0;
     this.committed = -1;
     this.committedAt = performance.now();
     this.table = new ObjectsTable(at("objects-table"), at("objects-caption"), (one, besides) => this.choose(one, besides), new Sparks(address, at("objects-scroll")));
@@ -183,7 +182,7 @@ export class Viewer {
     this.view.reset();
     this.meter.forget();
     this.troubles.complain("note", "");
-    this.hover.questions.reset();
+    this.hover.opened();
     this.looking.opened();
     this.present.opened();
     this.socket.offer({ ...this.view.state(), at: null });
@@ -338,9 +337,8 @@ export class Viewer {
 
   /** @param {import("./wire.js").Frame} frame */
   shown(frame) {
-    this.meter.shown(frame.input, performance.now());
+    this.meter.shown(frame.input, performance.now(), frame.renderMs);
     this.still = Boolean(frame.flags & STILL);
-    this.renderMs = frame.renderMs;
     const lossless = this.still && frame.codec === PNG;
     this.buttons.shown(lossless);
     const { dataset } = this.view.canvas;
@@ -352,6 +350,7 @@ export class Viewer {
     if (!this.still) dataset.video = String(frame.codec === H264);
     this.troubles.complain("picture", "");
     if (!at("waiting").hidden) this.troubles.refresh();
+    this.hover.pump();
   }
 
   // ------------------------------------------------------------------ the panel
@@ -385,16 +384,19 @@ export class Viewer {
   /** What the stream really delivers, twice a second. */
   truth() {
     const rate = this.meter.rate(performance.now());
-    const latency = this.meter.latency();
+    const latency = this.meter.latency(performance.now());
     const ageS = (performance.now() - this.committedAt) / 1000;
-    say("unwell", unwell(this.run, { latencyMs: latency, renderMs: this.renderMs, ageS }));
+    const wrong = unwell(this.run, { latency, ageS });
+    say("unwell", wrong);
     const parts = [
       rate !== null ? `${value(rate)} frames/s` : pictureState(this.view.hasPicture, this.still && this.settled),
-      latency === null ? "" : `${Math.round(latency)} ms input → picture`,
+      latency === null ? "" : `${Math.round(latency.ms)} ms input → picture`,
       megabytes(this.meter.bytes),
       ageInWords(this.run, ageS),
       !this.still && this.view.canvas.dataset.video === "true" ? "H.264" : "",
     ];
-    say("truth", parts.filter(Boolean).join(" · "));
+    const told = parts.filter(Boolean).join(" · ");
+    say("truth", told);
+    this.troubles.health(wrong, told, isSlow(latency));
   }
 }

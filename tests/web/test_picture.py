@@ -209,7 +209,7 @@ def test_before_the_first_picture_the_page_says_what_it_waits_for(page: Page, ad
 def test_an_unknown_run_is_said_to_be_unknown(page: Page, address: str) -> None:
     page.goto(f"{address}/view/nonsense")
     expect(page.locator("#title")).to_have_text("No such run")
-    expect(page.locator("#connection")).to_have_text("Ended")
+    expect(page.locator("#connection")).to_have_text("Not connected")
     expect(page.locator("#sentence")).to_contain_text("there is no run nonsense")
 
 

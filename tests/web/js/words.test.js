@@ -99,7 +99,7 @@ test("the connection says what it does, and what is wrong in a sentence", () => 
 
 test("what is not well though everybody answers is said, and nothing else", () => {
   const run = { ...RUN, state: "running", paused: false, status: { ...RUN.status, chunks: 64, committed: 10, failed: 0, leased: 2, seconds: 20 } };
-  const well = { latencyMs: 40, renderMs: 10, ageS: 3 };
+  const well = { latency: { ms: 40, renderMs: 10 }, ageS: 3 };
   assert.equal(words.unwell(run, well), "");
   assert.equal(words.unwell(null, { ...well, ageS: 999 }), "");
   assert.match(words.unwell(run, { ...well, ageS: 45 }), /No chunk has come for 45.s, though 2 are being computed/);
@@ -107,8 +107,11 @@ test("what is not well though everybody answers is said, and nothing else", () =
   assert.equal(words.unwell({ ...run, status: { ...run.status, seconds: 200 } }, { ...well, ageS: 45 }), "", "chunks take so long there");
   assert.equal(words.unwell({ ...run, paused: true }, { ...well, ageS: 45 }), "");
   assert.equal(words.unwell({ ...run, state: "complete" }, { ...well, ageS: 4500 }), "");
-  assert.match(words.unwell(run, { ...well, latencyMs: 500 }), /connection is slow.*500 ms/);
-  assert.match(words.unwell(run, { ...well, latencyMs: 500, renderMs: 400 }), /Drawing is slow.*400 ms/);
+  assert.match(words.unwell(run, { ...well, latency: { ms: 500, renderMs: 10 } }), /connection is slow.*500 ms/);
+  assert.match(words.unwell(run, { ...well, latency: { ms: 500, renderMs: 400 } }), /Drawing is slow.*400 ms/);
+  assert.equal(words.unwell(run, { ...well, latency: null }), "", "nothing was done lately");
+  assert.equal(words.pill({ kind: "live" }, words.isSlow({ ms: 500 })), "Slow");
+  assert.equal(words.pill({ kind: "waiting" }, true), "Reconnecting");
   assert.equal(words.ageInWords(run, 1), "newest chunk just now");
   assert.match(words.ageInWords(run, 61), /newest chunk 1.min.1.s ago/);
   assert.equal(words.ageInWords({ ...run, state: "complete" }, 61), "");
