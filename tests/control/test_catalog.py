@@ -124,9 +124,7 @@ def test_tables_from_here_are_those_of_the_store(client: httpx.Client, run: dict
     assert [row["step_voxels"] for row in rows(life.text)] == [row["step_voxels"] for row in kept]
 
 
-def test_objects_and_their_lives_say_when_they_were(
-    client: httpx.Client, run: dict[str, Any], tmp_path: Path
-) -> None:
+def test_objects_and_their_lives_say_when_they_were(client: httpx.Client, run: dict[str, Any], tmp_path: Path) -> None:
     base = f"/api/v1/runs/{run['run_id']}/objects"
     page = client.get(base, params={"limit": 10_000}).json()["objects"]
     dated = {row["object_id"]: row for row in rows(client.get(base, params={"format": "csv", "limit": 10_000}).text)}

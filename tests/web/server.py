@@ -35,9 +35,9 @@ from streamer.control.openapi import System, WallEntry
 from streamer.control.said import Line
 from streamer.control.schema import RunRequest
 from streamer.control.security import HEADERS
-from streamer.wire.status import LifeStep, ObjectRow
 from streamer.wire.looking import Looking, Pointing
 from streamer.wire.presence import At, Drawn, Named, Said, Wish
+from streamer.wire.status import LifeStep, ObjectRow
 from streamer.wire.view import (
     JPEG,
     KEY,
@@ -56,6 +56,8 @@ from streamer.wire.view import (
 
 WEB = Path(__file__).parents[2] / "display_clients" / "web"
 VIEWING = "cavecast.view"
+
+
 class Row(ObjectRow, frozen=True, forbid_unknown_fields=True):
     """An object as the server tells it: what the page is shown here, it is shown there too."""
 
@@ -98,7 +100,9 @@ def object_row(i: int, *, final: bool = True) -> dict[str, object]:
 
 def life_step(i: int) -> dict[str, object]:
     """One step of a made-up life."""
-    return msgspec.structs.asdict(LifeStep(i, 40 + i, 1e5 * i, 500.0 + i, 900.0, 10.0, 30.0, f"1959-01-{1 + i:02}T06:00:00"))
+    return msgspec.structs.asdict(
+        LifeStep(i, 40 + i, 1e5 * i, 500.0 + i, 900.0, 10.0, 30.0, f"1959-01-{1 + i:02}T06:00:00")
+    )
 
 
 class Fake:
