@@ -3,7 +3,7 @@
  */
 
 import { cssColour } from "./colour.js";
-import { count, firm } from "./format.js";
+import { count, firm, inPowers } from "./format.js";
 import { PATIENCE_MS, Questions } from "./questions.js";
 import { encodeQuestion } from "./wire.js";
 
@@ -129,7 +129,7 @@ export class Hover {
     mark.className = "swatch";
     mark.style.setProperty("--colour", cssColour(found.id));
     head.prepend(mark);
-    const rows = [found.value_words ? `${found.variable} ${found.value_words}` : "", found.place.join(" · "), found.life];
+    const rows = [found.value_words ? `${found.variable} ${inPowers(found.value_words)}` : "", found.place.join(" · "), found.life];
     this.tip.replaceChildren(head, ...rows.filter(Boolean).map((text) => line("span", firm(text))));
     this.settle();
   }

@@ -7,8 +7,8 @@ import { there } from "./following.js";
 import { count } from "./format.js";
 import { chart, HEIGHT, measures, when, WIDTH } from "./life.js";
 import { details } from "./objects.js";
+import { copy } from "./notice.js";
 import { at } from "./page.js";
-import { say } from "./panel.js";
 import { ask } from "./run.js";
 
 /** @typedef {import("./looking.js").Looking} Looking */
@@ -48,8 +48,8 @@ export class Selected {
         on.stop();
       } else this.follow(this.id);
     });
-    at("copy-row").addEventListener("click", () => this.row && this.copy(JSON.stringify(this.row), "The row is copied as JSON."));
-    at("copy-id").addEventListener("click", () => this.copy(String(this.id), "The number is copied."));
+    at("copy-row").addEventListener("click", () => this.row && copy(JSON.stringify(this.row), "The row is copied as JSON."));
+    at("copy-id").addEventListener("click", () => copy(String(this.id), "The number is copied."));
     at("let-go").addEventListener("click", () => {
       looking.change({ ...looking.look, selected: [], isolate: false });
       at("picture").focus();
@@ -91,16 +91,6 @@ export class Selected {
     const place = there(this.life, step);
     this.aimedAt = step;
     if (place) this.on.aim(place);
-  }
-
-  /** @param {string} text @param {string} done */
-  async copy(text, done) {
-    try {
-      await navigator.clipboard.writeText(text);
-      say("said", done);
-    } catch {
-      say("said", "The browser does not allow to copy here.");
-    }
   }
 
   /** Shows how it stands. */

@@ -52,6 +52,8 @@ export class Troubles {
     const seen = this.hasPicture();
     const waiting = waitingText(this.run, this.connection);
     at("waiting").hidden = seen;
+    at("waiting").dataset.kind = this.connection.kind;
+    at("waiting-way").hidden = this.connection.kind !== "ended";
     say("waiting-heading", waiting.heading);
     say("waiting-detail", waiting.detail);
     const lost = seen ? trouble(this.connection, true) : "";

@@ -56,7 +56,8 @@ import { ageInWords, chunksInWords, isSlow, pictureState, unwell } from "./words
 
 /** A sentence about something that is over stands for so long. */
 const SAID_MS = 20_000;
-const NARROW = matchMedia("(max-width: 720px)");
+/** Where the panel lies below the picture, and where there is no room for both (as style.css has it). */
+const STACKED = matchMedia("(max-width: 720px), (max-width: 960px) and (orientation: portrait)"), LOW = matchMedia("(max-height: 520px)");
 
 export class Viewer {
   /** @param {string} id of the run @param {URL} api */
@@ -163,7 +164,8 @@ export class Viewer {
   }
 
   start() {
-    this.panel.open(!NARROW.matches || innerHeight > 700);
+    this.panel.open(STACKED.matches ? innerHeight > 700 : !LOW.matches);
+    this.view.resized();
     this.looking.open();
     this.socket.connect();
     this.follower.start();

@@ -2,6 +2,7 @@
  * How a run and a connection stand, in words that a stranger understands.
  */
 
+import { plainly } from "./dataset.js";
 import { count, duration, plural, units, value } from "./format.js";
 
 /**
@@ -189,7 +190,7 @@ export function waitingText(run, connection) {
  */
 export function remarks(run) {
   const failures = Object.entries(run.status?.failures ?? {}).slice(0, 5);
-  const inUnits = (/** @type {string} */ text) => (run.units ? text.replaceAll(run.units, units(run.units)) : text);
+  const inUnits = (/** @type {string} */ text) => run.units ? plainly(text).replaceAll(run.units, units(run.units)) : plainly(text);
   return [
     ...(run.remarks ?? []).map((text) => ({ text: inUnits(text), failed: false })),
     ...failures.map(([chunk, why]) => ({ text: `Chunk ${chunk}: ${why}`, failed: true })),

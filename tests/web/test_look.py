@@ -87,7 +87,7 @@ def test_what_is_under_the_pointer_is_named_and_a_click_marks_it_in_the_table(
     page.mouse.move(x - 40, y)
     page.mouse.move(x, y)
     expect(page.locator("#tip")).to_contain_text("Object 41")
-    expect(page.locator("#tip")).to_contain_text("312 ± 1.2 kg m-1 s-1")
+    expect(page.locator("#tip")).to_contain_text("312 ± 1.2 kg m⁻¹ s⁻¹")
     expect(page.locator("#tip")).to_contain_text("30°S · 120°E")
     assert (run.questions[-1].x, run.questions[-1].y) == pytest.approx((0.5, 0.5), abs=2e-3)
     page.mouse.click(x, y)
@@ -128,9 +128,9 @@ def test_a_row_marks_its_object_by_mouse_and_keys_and_shows_its_life(page: Page,
     rows.nth(0).click()
     run.wait(lambda: bool(run.looks) and look(run).selected == (first,), "the mark")
     expect(page.locator("#life .line").first).to_be_visible()
-    expect(page.locator("#life")).to_have_attribute("aria-label", re.compile(r"Area .* step 5 to 24; at most .*2\.4"))
+    expect(page.locator("#life")).to_have_attribute("aria-label", re.compile(r"Area .* 1959-01-06 06:00 to 1959-01-25 06:00; at most 2\.4.M"))
     page.get_by_label("Life:").select_option("voxels")
-    expect(page.locator("#life")).to_have_attribute("aria-label", re.compile(r"Voxels .* at most 64 at step 24"))
+    expect(page.locator("#life")).to_have_attribute("aria-label", re.compile(r"Voxels .* at most 64: 1959-01-25 06:00"))
     rows.nth(1).get_by_role("button").focus()
     page.keyboard.press("Shift+Enter")
     run.wait(lambda: look(run).selected == (first, second), "the second mark")
@@ -333,6 +333,71 @@ def test_on_a_phone_the_tools_and_the_drawer_fit(chromium: Browser, address: str
     page.touchscreen.tap(195, picture["y"] + picture["height"] / 3)
     run.wait(lambda: bool(run.looks) and look(run).selected == (41,), "the mark by a finger")
     context.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (360, 640), (844, 390), (820, 1180)])
+def test_where_there_is_little_room_the_picture_ends_at_the_tools_and_nothing_is_too_small_for_a_finger(
+    chromium: Browser, address: str, run: Fake, width: int, height: int
+) -> None:
+    context = chromium.new_context(viewport={"width": width, "height": height}, has_touch=True)
+    page = context.new_page()
+    run.there = THERE
+    open_run(page, address, run)
+    expect(page.locator("#times")).to_be_visible()
+    picture, deck = page.locator("#picture").bounding_box(), page.locator("#deck").bounding_box()
+    assert picture is not None
+    assert deck is not None
+    assert picture["y"] + picture["height"] <= deck["y"] + 1
+    assert picture["height"] > 0.5 * (picture["height"] + deck["height"])
+    rows = {
+        round(box["y"])
+        for one in page.locator("#modes, #tools, #times").all()
+        if (box := one.bounding_box()) is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
+    }
+    assert len(rows) == 2, "the tools are in one row, the time below them"
+    page.touchscreen.tap(picture["x"] + picture["width"] / 2, picture["y"] + picture["height"] / 2)
+    run.wait(lambda: bool(run.looks) and look(run).selected == (41,), "the mark by a finger")
+    expect(page.locator("#tip")).to_contain_text("Object 41")
+    small = page.evaluate(
+        """() => [...document.querySelectorAll("#viewer :is(button, a, input, select)")]
+          .filter((e) => e.checkVisibility() && !e.closest("[inert], td, label"))
+          .map((e) => [e.id || e.textContent, e.getBoundingClientRect()])
+          .filter(([, box]) => box.width && (box.width < 24 || box.height < 24)).map(([name]) => name)"""
+    )
+    assert small == [], "WCAG 2.2, 2.5.8"
+    context.close()
+
+
+def test_speed_and_loop_stand_in_the_time_bar_and_hold(page: Page, address: str, run: Fake) -> None:
+    open_run(page, address, run)
+    page.locator("#loop").uncheck()
+    page.get_by_role("combobox", name="Speed").select_option("20/s")
+    page.locator("#time").focus()
+    page.locator("#time").evaluate("(e) => { e.value = 232; e.dispatchEvent(new Event('input')); }")
+    run.wait(lambda: bool(run.looks) and look(run).time == 232, "the step that was chosen")
+    page.get_by_role("button", name="Play").click()
+    run.wait(lambda: look(run).time == 239, "the last step")
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    assert look(run).time == 239, "without the loop it stops at the end"
+    page.locator("#loop").check()
+    page.get_by_role("button", name="Play").click()
+    run.wait(lambda: 0 < (look(run).time or 0) < 230, "the beginning")
+    page.get_by_role("button", name="Pause").click()
+
+
+def test_what_is_copied_is_said_so_that_one_sees_it_also_without_a_clipboard(
+    page: Page, address: str, run: Fake
+) -> None:
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    open_run(page, address, run)
+    page.evaluate("() => document.addEventListener('copy', () => window.copied = String(getSelection()) || "
+                  "document.activeElement.value)")  # fmt: skip
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.locator("#said")).to_have_text("The link is copied.")
+    expect(page.locator("#said")).to_be_in_viewport()
+    assert page.evaluate("() => window.copied").startswith(f"{address}/view/{run.run_id}")
+    expect(page.get_by_role("button", name="Copy link")).to_be_focused()
+    expect(page.locator("#said")).to_have_text("")
 
 
 def test_small_charts_are_asked_for_by_rows_in_sight_and_follow_the_table(

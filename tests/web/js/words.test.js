@@ -45,6 +45,9 @@ test("places and dates keep hemisphere and the data's own calendar", () => {
   assert.equal(plain(format.units("kg m-1 s-1")), "kg m⁻¹ s⁻¹");
   assert.equal(format.units("m**2"), "m²");
   assert.equal(format.units("km/h"), "km/h");
+  assert.equal(plain(format.inPowers("506.9 ± 3.3 kg m-1 s-1")), "506.9 ± 3.3 kg m⁻¹ s⁻¹");
+  assert.equal(plain(format.inPowers("at most 4e-05 K m2")), "at most 4e-05 K m²");
+  assert.equal(format.inPowers("312.5 ± 1.2"), "312.5 ± 1.2");
   assert.equal(format.units(undefined), "");
   assert.equal(format.shape([240, 64, 128]), "240 × 64 × 128");
   assert.equal(plain(format.shape([2, 3], ["time", "lat"])), "2 time × 3 lat");
@@ -83,9 +86,11 @@ test("each state of a run is a sentence", () => {
   assert.equal(words.chunksInWords(STATUS), "16 of 64 chunks done, 2 being computed");
   const told = words.remarks({ ...RUN, units: "kg m-1", remarks: ["values from 0 to 9 kg m-1"], status: { ...STATUS, failures: { 7: "no memory" } } });
   assert.deepEqual(told, [
-    { text: "values from 0 to 9 kg\u00a0m⁻¹", failed: false },
+    { text: "Values from 0 to 9 kg\u00a0m⁻¹.", failed: false },
     { text: "Chunk 7: no memory", failed: true },
   ]);
+  const [taken] = words.remarks({ ...RUN, remarks: ["of several variables 'a' was taken; --variable takes another ('b')"] });
+  assert.equal(taken.text, "Of several variables 'a' was taken; “Variable” takes another ('b').", "what only a command line has");
 });
 
 test("the connection says what it does, and what is wrong in a sentence", () => {
