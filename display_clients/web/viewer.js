@@ -80,7 +80,7 @@ export class Viewer {
     this.still = false;
     this.committed = -1;
     this.committedAt = performance.now();
-    this.table = new ObjectsTable(at("objects-table"), at("objects-caption"), (one, besides) => this.choose(one, besides), new Sparks(address, at("objects-scroll")));
+    this.table = new ObjectsTable(at("objects-table"), at("objects-caption"), (one, besides) => this.choose(one, besides), new Sparks(address, at("objects-scroll")), (all) => this.follower.want(all));
     this.strip = new ChunkStrip(at("chunks-strip"), (shares) => this.goTo(shares));
     this.view = new View(at("picture"), {
       change: (when) => {
