@@ -267,23 +267,27 @@ export class Viewer {
   }
 
   /**
-   * Somebody wants to look at a place: the camera turns to it, and on the Earth time goes there.
+   * Somebody wants to look at a place: the camera turns to it, and on the Earth time goes there too.
    * @param {[number, number, number]} shares of the volume along (z, y, x)
    */
   goTo([z, y, x]) {
     const { look, facts } = this.looking;
+    const up = this.run?.y_descending ? -1 : 1;
     if (look.mode !== "cube") {
-      this.timeline.go(Math.floor(z * (this.timeline.last + 1)));
+      const step = Math.floor(z * (this.timeline.last + 1));
+      this.timeline.go(step);
+      const [[west, east], [south, north]] = facts.ends.length === 3 ? facts.ends : [[0, 0], [0, 0]];
+      const there = { step, x: west + x * (east - west), y: up > 0 ? south + y * (north - south) : north - y * (north - south) };
+      this.keepInMiddle(there);
       return;
     }
     this.grab();
     const [hx, hy, hz] = facts.half;
-    const up = this.run?.y_descending ? -1 : 1;
     const target = /** @type {[number, number, number]} */ ([(2 * x - 1) * hx, up * (2 * y - 1) * hy, (2 * z - 1) * hz]);
     this.view.move({ ...this.view.camera, target }, performance.now());
   }
 
-  /** An object that is followed is there now. @param {import("./life.js").LifeStep} place */
+  /** What is looked at is there now. @param {import("./following.js").Place} place */
   keepInMiddle(place) {
     if (!this.leads()) return;
     const { look, facts } = this.looking;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 import pytest
@@ -289,6 +290,22 @@ def test_a_chunk_of_the_strip_is_looked_at_by_mouse_and_keys(page: Page, address
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     run.wait(lambda: run.inputs[-1].camera.target == pytest.approx((-0.2, -0.375, -0.3), abs=1e-5), "the next chunk")
+
+
+def test_a_chunk_of_the_strip_is_turned_to_on_the_globe_and_its_time_chosen(
+    page: Page, address: str, run: Fake
+) -> None:
+    run.more["bounds"] = {"longitude": [0.0, 360.0], "latitude": [-90.0, 90.0], "time": [0.0, 720.0]}
+    open_run(page, address, run)
+    expect(page.locator("#chunks-count")).to_have_text("64 / 64")
+    page.get_by_role("radio", name="Globe").check(force=True)
+    page.wait_for_function("() => document.getElementById('chunks-strip').clientHeight > 10")
+    page.locator("#chunks-strip").click(position={"x": 4, "y": 4})
+    run.wait(lambda: bool(run.looks) and look(run).time == 30, "the step in the chunk's middle")
+    # The uppermost row is the northernmost: 67.5° N, and the first of four or eight along the equator.
+    run.wait(lambda: run.inputs[-1].camera.elevation == pytest.approx(math.radians(67.5), abs=1e-4), "the place")
+    east = math.degrees(run.inputs[-1].camera.azimuth) - 90
+    assert east % 360 == pytest.approx(45)
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
