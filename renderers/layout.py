@@ -84,7 +84,7 @@ def place(
 ) -> list[Word]:
     """Words along the box's edges, on the side away from its ``centre``; what would meet another word is left out.
 
-    Marks are taken from both ends inwards, so that the ends of an axis are named first.  ``taken`` is not written over.
+    Of an edge every mark is named, or every second or fourth, as there is room.  ``taken`` is not written over.
     """
     busy = list(taken)
     words: list[Word] = []
@@ -94,11 +94,17 @@ def place(
         if hypot(bx - ax, by - ay) < 3 * size:
             continue
         out = _away(edge.ends, centre)
-        placed = [
-            word
-            for x, y, text in _ends_first(edge.marks)
-            if (word := _put(text, size, (x, y), out, 0.55 * size, picture, busy)) is not None
-        ]
+        placed: list[Word] = []
+        for level in _ends_first(edge.marks):
+            before = len(busy)
+            tried = [_beside(text, size, (x, y), out, 0.55 * size) for x, y, text in level]
+            finer = [word for word in tried if _room(word, picture, busy)]
+            # A row in which every second mark is missing here and none there reads as if the axis were bent.
+            row = [*placed, *finer]
+            if placed and any(_crowded(word, row, size) for word in tried):
+                del busy[before:]
+                break
+            placed.extend(finer)
         words.extend(placed)
         reach = max((_reach(word, out) for word in placed), default=0.0)
         at = ((ax + bx) / 2, (ay + by) / 2)
@@ -110,12 +116,14 @@ def place(
     return words
 
 
-def _ends_first(marks: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
-    """First and last, then every fourth, every second, and the rest: what is dropped leaves an even row."""
-    order: list[int] = []
+def _ends_first(marks: Sequence[tuple[float, float, str]]) -> list[list[tuple[float, float, str]]]:
+    """Every fourth, every second, and the rest: what is dropped leaves an even row."""
+    found, seen = [], set[int]()
     for step in (4, 2, 1):
-        order.extend(i for i in range(0, len(marks), step) if i not in order)
-    return [marks[i] for i in order]
+        level = [i for i in range(0, len(marks), step) if i not in seen]
+        seen.update(level)
+        found.append([marks[i] for i in level])
+    return found
 
 
 def _away(ends: tuple[tuple[float, float], tuple[float, float]], centre: tuple[float, float]) -> tuple[float, float]:
@@ -132,6 +140,26 @@ def _reach(word: Word, out: tuple[float, float]) -> float:
     return abs(out[0]) * word.box.width + abs(out[1]) * word.box.height
 
 
+def _beside(text: str, size: int, at: tuple[float, float], out: tuple[float, float], gap: float) -> Word:
+    """A word beside a place."""
+    width, height = box_of(text, size)
+    push = gap + (abs(out[0]) * width + abs(out[1]) * height) / 2
+    return Word(text, size, Rect(at[0] + out[0] * push - width / 2, at[1] + out[1] * push - height / 2, width, height))
+
+
+def _room(word: Word, picture: tuple[int, int], busy: list[Rect]) -> bool:
+    """Whether a word meets no other and stays in the picture; then its place is taken."""
+    if not word.box.inside(*picture) or any(word.box.meets(other, 0.25 * word.size) for other in busy):
+        return False
+    busy.append(word.box)
+    return True
+
+
+def _crowded(word: Word, others: Iterable[Word], size: int) -> bool:
+    """Whether a word does not fit beside its own row's."""
+    return any(word.box != other.box and word.box.meets(other.box, 0.25 * size) for other in others)
+
+
 def _put(
     text: str,
     size: int,
@@ -142,13 +170,8 @@ def _put(
     busy: list[Rect],
 ) -> Word | None:
     """A word beside a place, or None where it would meet another or leave the picture."""
-    width, height = box_of(text, size)
-    push = gap + (abs(out[0]) * width + abs(out[1]) * height) / 2
-    box = Rect(at[0] + out[0] * push - width / 2, at[1] + out[1] * push - height / 2, width, height)
-    if not box.inside(*picture) or any(box.meets(other, 0.25 * size) for other in busy):
-        return None
-    busy.append(box)
-    return Word(text, size, box)
+    word = _beside(text, size, at, out, gap)
+    return word if _room(word, picture, busy) else None
 
 
 def project(points: NDArray[np.float64], matrix: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:

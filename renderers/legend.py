@@ -14,6 +14,8 @@ from streamer.wire.colour import object_colour
 
 NARROW = 800
 """Below this width, in pixels as the page counts them, the legend is the title alone."""
+BUTTONS = 140
+"""At the right of a narrow picture the page's buttons take so much, in pixels as it counts them."""
 
 
 class Bar(NamedTuple):
@@ -76,20 +78,24 @@ def arrange(facts: Facts, width: int, height: int, ratio: float = 1.0) -> Legend
     size = font_size(width, height, ratio)
     roomy = width / ratio >= NARROW
     step, margin, inset = 1.35 * size, 0.6 * size, 0.65 * size
-    letters = max(8, int((min(width - 2 * (margin + inset), max(0.36 * width, 330 * ratio))) / (LETTER * size)))
-    count = rows_for(height, size) - (4 if facts.bar else 0) - bool(facts.moment)
+    beside = 0.0 if roomy else BUTTONS * ratio
+    letters = max(
+        8, int((min(width - 2 * (margin + inset) - beside, max(0.36 * width, 330 * ratio))) / (LETTER * size))
+    )
+    bar = facts.bar if roomy else None
+    measured = wrap(bar.title, letters, 2) if bar else []
+    count = rows_for(height, size) - (3 + len(measured) if bar else 0) - bool(facts.moment)
     largest = facts.largest[: max(2, count)] if roomy else ()
     rows = [row(object_id, voxels) for object_id, voxels in largest]
-    titles = wrap(facts.title, letters, 2)
+    titles = wrap(facts.title, letters, 2 if roomy else 3)
     heads = [*titles, said(facts)] if roomy or not titles else titles
     moment = [facts.moment] if facts.moment else []
-    bar = facts.bar if roomy else None
-    scale = [bar.title, f"{bar.low} … {bar.high}"] if bar else []
+    scale = [*measured, f"{bar.low} … {bar.high}"] if bar else []
     longest = max([len(text) for text in heads + moment + scale] + [len(text) + 3 for text in rows])
     panel_width = min(width - 2 * margin, LETTER * size * min(longest, letters) * 1.06 + 2 * inset)
     gap = 0.35 * size
     panel_height = step * (len(heads) + len(moment) + len(rows)) + 2 * inset * 0.8
-    panel_height += gap * (bool(moment) + bool(rows)) + (3 * step + gap if bar else 0)
+    panel_height += gap * (bool(moment) + bool(rows)) + ((2 + len(measured)) * step + gap if bar else 0)
     top = height - margin
     panel = Rect(margin, top - panel_height, panel_width, panel_height)
     left, y = margin + inset, top - 0.8 * inset - step / 2
@@ -105,8 +111,9 @@ def arrange(facts: Facts, width: int, height: int, ratio: float = 1.0) -> Legend
         y -= gap
         wide = panel_width - 2 * inset
         side = wide / len(bar.colours)
-        lines.append(Line(cut(bar.title, letters), left, y, False))
-        y -= step
+        for text in measured:
+            lines.append(Line(cut(text, letters), left, y, False))
+            y -= step
         for i, colour in enumerate(bar.colours):
             swatches.append(Swatch(Rect(left + i * side, y - 0.36 * size, side, 0.72 * size), colour))
         y -= step
@@ -159,12 +166,12 @@ def said(facts: Facts) -> str:
 
 def row(object_id: int, voxels: int) -> str:
     """An object in the legend."""
-    return f"#{object_id}  {grouped(voxels)} voxels"
+    return f"{grouped(object_id)}:  {grouped(voxels)} voxels"
 
 
 def grouped(n: int) -> str:
-    """A number with commas between thousands."""
-    return f"{n:,}"
+    """A number as the page beside the picture writes it: with spaces between thousands from five digits on."""
+    return f"{n:,}".replace(",", " ") if n > 9999 else str(n)
 
 
 def wrap(text: str, letters: int, most: int) -> list[str]:

@@ -2,12 +2,13 @@
  * Owns the buttons that do something at once: where one looks from, the picture to keep, the link, the end of the run.
  */
 
+import { copy } from "./notice.js";
 import { at } from "./page.js";
-import { say } from "./panel.js";
 import { named, save } from "./take.js";
 
 /** A picture that is to be saved waits so long for one without loss; a thin link takes seconds for it. */
 const EXACT_MS = 10_000;
+const DONE_MS = 2000;
 
 export class Buttons {
   /**
@@ -77,17 +78,9 @@ export class Buttons {
   }
 
   async copy() {
-    try {
-      await navigator.clipboard.writeText(this.of.link());
-      say("said", "The link is copied.");
-      at("copy").classList.add("done");
-    } catch {
-      say("said", "The link stands in the address bar.");
-    }
-    window.setTimeout(() => {
-      at("copy").classList.remove("done");
-      say("said", "");
-    }, 2000);
+    const copied = await copy(this.of.link(), "The link is copied.", "The link stands in the address bar.");
+    at("copy").classList.toggle("done", copied);
+    window.setTimeout(() => at("copy").classList.remove("done"), DONE_MS);
   }
 
   async cancel() {

@@ -4,6 +4,7 @@
 
 /** @typedef {import("./wire.js").Camera} Camera */
 /** @typedef {import("./life.js").LifeStep} LifeStep */
+/** @typedef {Pick<LifeStep, "step" | "y" | "x">} Place */
 /** @typedef {{half: number[], ends: [number, number][], steps: number}} Room `ends`: the least and the largest coordinate along the scene's x, y, z */
 
 /**
@@ -22,7 +23,7 @@ export function there(life, step) {
  * The camera with the object in the middle; from where it looked before, on the globe from above.
  * @param {Camera} camera
  * @param {"cube" | "globe" | "map"} mode
- * @param {LifeStep} place
+ * @param {Place} place
  * @param {Room} room
  * @returns {Camera}
  */

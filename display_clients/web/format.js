@@ -123,6 +123,11 @@ export function units(text) {
   return powers.replaceAll(" ", FIRM);
 }
 
+/** A number with its units, in which these are printed. @param {string} text */
+export function inPowers(text) {
+  return text.replace(/(?<=\d) [^\d±].*$/, (unit) => ` ${units(unit.slice(1))}`);
+}
+
 /** A text whose numbers keep their units on the same line: 540 h, 30 °C, 12 voxels. @param {string} text */
 export function firm(text) {
   return text.replace(/(\d) (?=(?:h|d|s|min|days?|steps?|voxels?|[°%×]|kg|[a-zA-Z]+⁻)\S*)/g, `$1${FIRM}`);

@@ -3,7 +3,7 @@
  */
 
 import { cssColour } from "./colour.js";
-import { count, firm } from "./format.js";
+import { count, firm, inPowers } from "./format.js";
 import { PATIENCE_MS, Questions } from "./questions.js";
 import { encodeQuestion } from "./wire.js";
 
@@ -29,6 +29,8 @@ export class Hover {
     this.questions = new Questions();
     this.downAt = /** @type {{x: number, y: number} | null} */ (null);
     this.pause = this.again = 0;
+    /** A finger has nothing to hover with: what it touches is named as well as chosen. */
+    this.touched = false;
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerleave", () => this.leave());
     canvas.addEventListener("pointerdown", (event) => this.down(event));
@@ -67,6 +69,7 @@ export class Hover {
 
   /** @param {PointerEvent} event */
   down(event) {
+    if (event.pointerType === "touch") this.leave();
     this.downAt = event.button === 0 && event.isPrimary ? { x: event.clientX, y: event.clientY } : null;
   }
 
@@ -75,7 +78,15 @@ export class Hover {
     const from = this.downAt;
     this.downAt = null;
     if (!from || Math.hypot(event.clientX - from.x, event.clientY - from.y) > STILL_PX) return;
+    this.touched = event.pointerType === "touch";
+    if (this.touched) this.put(event);
     this.ask({ ...this.place(event), why: event.shiftKey || event.ctrlKey || event.metaKey ? "add" : "choose" });
+  }
+
+  /** A new line: what was asked on the old one is asked again when there is a picture to point into. */
+  opened() {
+    clearTimeout(this.again);
+    this.questions.reset();
   }
 
   /** @param {import("./questions.js").Question} question */
@@ -96,7 +107,10 @@ export class Hover {
     const asked = this.questions.answered(number);
     this.tip.dataset.answered = String(number);
     if (asked?.why === "hover") this.show(found);
-    else if (asked) this.on.choose(found ? found.id : null, asked.why === "add");
+    else if (asked) {
+      this.on.choose(found ? found.id : null, asked.why === "add");
+      if (this.touched) this.show(found);
+    }
     this.pump();
   }
 
@@ -115,7 +129,7 @@ export class Hover {
     mark.className = "swatch";
     mark.style.setProperty("--colour", cssColour(found.id));
     head.prepend(mark);
-    const rows = [found.value_words ? `${found.variable} ${found.value_words}` : "", found.place.join(" · "), found.life];
+    const rows = [found.value_words ? `${found.variable} ${inPowers(found.value_words)}` : "", found.place.join(" · "), found.life];
     this.tip.replaceChildren(head, ...rows.filter(Boolean).map((text) => line("span", firm(text))));
     this.settle();
   }

@@ -2,23 +2,29 @@
  * The chart of an object's life: where its points, areas and marks stand.  Pure; selected.js draws it.
  */
 
-import { area, count, value } from "./format.js";
+import { area, count, date, units, value } from "./format.js";
 
-/** @typedef {{step: number, voxels: number, area_km2: number | null, mean: number, max: number, y: number, x: number}} LifeStep */
+/** @typedef {{step: number, voxels: number, area_km2: number | null, mean: number, max: number, y: number, x: number, time?: string}} LifeStep `time`: ISO 8601, where axis 0 is time */
 /** @typedef {{key: "area_km2" | "voxels" | "mean" | "max", label: string, write: (n: number | null) => string}} Measure */
 
 export const WIDTH = 420, HEIGHT = 116;
 const LEFT = 46, RIGHT = 8, TOP = 8, BOTTOM = 18;
 
-/** What can be drawn of a run's objects. @param {{on_sphere: boolean, variable: string}} run @returns {Measure[]} */
+/** What can be drawn of a run's objects. @param {{on_sphere: boolean, variable: string, units?: string}} run @returns {Measure[]} */
 export function measures(run) {
+  const unit = run.units ? ` (${units(run.units)})` : "";
   const all = /** @type {Measure[]} */ ([
     { key: "area_km2", label: "Area (km²)", write: area },
     { key: "voxels", label: "Voxels", write: count },
-    { key: "mean", label: `Mean ${run.variable}`, write: value },
-    { key: "max", label: `Largest ${run.variable}`, write: value },
+    { key: "mean", label: `Mean ${run.variable}${unit}`, write: value },
+    { key: "max", label: `Largest ${run.variable}${unit}`, write: value },
   ]);
   return run.on_sphere ? all : all.slice(1);
+}
+
+/** When a step of a life is, as one reads it. @param {Pick<LifeStep, "step" | "time">} at */
+export function when({ step, time }) {
+  return time ? date(time) : `step ${step}`;
 }
 
 /** Round numbers from 0 or below the least to above the largest, two to four of them. @param {number} low @param {number} high */

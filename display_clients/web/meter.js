@@ -3,10 +3,14 @@
  *
  * The latency of an input is the time from the event that caused it to the first picture that shows it or a
  * later one.  The rate counts the pictures of the last two seconds, and is null when the picture is at rest.
+ * What was slow a while ago is not slow now: after that long nothing is said of it.
  */
 
 const WINDOW_MS = 2000;
-const KEPT = 31;
+/** Latencies are told of the last so many inputs, none older than that. */
+const KEPT = 31, RECENT_MS = 10_000;
+
+/** @typedef {{ms: number, renderMs: number, at: number}} Answered an input: how long it took, and how much of it was drawing */
 
 export class Meter {
   constructor() {
@@ -14,7 +18,7 @@ export class Meter {
     this.frames = 0;
     this.shownAt = /** @type {number[]} */ ([]);
     this.sent = /** @type {{sequence: number, at: number}[]} */ ([]);
-    this.latencies = /** @type {number[]} */ ([]);
+    this.answered = /** @type {Answered[]} */ ([]);
   }
 
   /** @param {number} bytes of a message that came */
@@ -41,8 +45,9 @@ export class Meter {
    * A picture is on the page that shows all inputs up to `input`.
    * @param {number} input
    * @param {number} now
+   * @param {number} [renderMs] that it took to draw
    */
-  shown(input, now) {
+  shown(input, now, renderMs = 0) {
     this.frames += 1;
     this.shownAt.push(now);
     while (this.shownAt.length && this.shownAt[0] <= now - WINDOW_MS) this.shownAt.shift();
@@ -51,8 +56,8 @@ export class Meter {
       newest = now - /** @type {{at: number}} */ (this.sent.shift()).at;
     }
     if (newest === null) return;
-    this.latencies.push(newest);
-    if (this.latencies.length > KEPT) this.latencies.shift();
+    this.answered.push({ ms: newest, renderMs, at: now });
+    if (this.answered.length > KEPT) this.answered.shift();
   }
 
   /**
@@ -67,10 +72,9 @@ export class Meter {
     return span > 0 ? ((recent.length - 1) * 1000) / span : null;
   }
 
-  /** The median latency of the last inputs in ms, or null. @returns {number | null} */
-  latency() {
-    if (!this.latencies.length) return null;
-    const sorted = [...this.latencies].sort((a, b) => a - b);
-    return sorted[sorted.length >> 1];
+  /** Of the last inputs the one with the median latency, or null if nothing was done lately. @param {number} now @returns {Answered | null} */
+  latency(now) {
+    const sorted = this.answered.filter(({ at }) => at > now - RECENT_MS).sort((a, b) => a.ms - b.ms);
+    return sorted[sorted.length >> 1] ?? null;
   }
 }

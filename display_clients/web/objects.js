@@ -115,12 +115,30 @@ export function details(row, run) {
   return parts.join(" · ");
 }
 
-/** A title for the table. @param {number} shown @param {number} total @param {number} [found] by a search among those shown */
-export function caption(shown, total, found = shown) {
+/** The table has so many rows at most: those that come first. */
+export const MOST_ROWS = 200;
+
+/**
+ * A title for the table.
+ * @param {number} known objects of which something is known here, the largest ones
+ * @param {number} total
+ * @param {number} [found] by a search among those that are known
+ * @param {boolean} [bySize] the largest come first
+ */
+export function caption(known, total, found = known, bySize = true) {
+  const shown = Math.min(found, MOST_ROWS);
   if (total === 0) return "No object yet";
-  if (found < shown) return `${count(found)} found among ${shown < total ? `the largest ${count(shown)}` : count(total)}`;
-  if (shown < total) return `The largest ${count(shown)} of ${count(total)}`;
+  if (found < known) {
+    const many = shown < found ? `${count(shown)} of ${count(found)}` : count(found);
+    return `${many} found among ${known < total ? `the largest ${count(known)}` : count(total)}`;
+  }
+  if (shown < total) return `The ${bySize ? "largest" : "first"} ${count(shown)} of ${count(total)}`;
   return total === 1 ? "One object" : `All ${count(total)}`;
+}
+
+/** Whether what is looked for may be any object, so that the largest ones do not do. @param {Order} order @param {string} query */
+export function needsAll(order, query) {
+  return query !== "" || order.key !== LARGEST_FIRST.key || !order.descending;
 }
 
 /**

@@ -74,10 +74,10 @@ export class Panel {
 
   /** There is no such run: why. @param {string} id @param {string} text */
   missing(id, text) {
+    document.title = "No such run – CaveCast";
+    document.body.dataset.state = "missing";
     say("title", "No such run");
-    say("facts", id);
-    say("badge", "Unknown");
-    say("sentence", text);
+    say("facts", text ? `${text[0].toUpperCase()}${text.slice(1)}.`.replace(/\.\.$/, ".") : id);
     at("cancel").hidden = true;
   }
 }

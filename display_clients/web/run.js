@@ -13,8 +13,9 @@ import { isOver } from "./words.js";
 /** @typedef {{total: number, objects: import("./objects.js").ObjectRow[]}} ObjectPage */
 /** @typedef {{counts: number[], states: number[]}} Chunks */
 
-/** The table shows this many objects at most. */
-export const LIMIT = 200;
+/** So many objects are asked for, the largest; and if somebody looks for others, so many and more seldom. */
+export const LIMIT = 200, LIMIT_OF_ALL = 10_000;
+const OFTEN_MS = 1000, SELDOM_MS = 5000;
 /** What is not answered after so long never will be: cancelling a run, the slowest, takes half of it at most. */
 const PATIENCE_MS = 60_000;
 /** After the end of a run, so often is asked for what did not come. */
@@ -72,8 +73,9 @@ export class Follower {
     this.run = /** @type {Run | null} */ (null);
     this.attempt = 0;
     this.source = /** @type {EventSource | null} */ (null);
+    this.all = false;
     this.asked = {
-      objects: { pace: new Pace(1000), timer: 0, busy: false, failures: 0 },
+      objects: { pace: new Pace(OFTEN_MS), timer: 0, busy: false, failures: 0 },
       chunks: { pace: new Pace(500), timer: 0, busy: false, failures: 0 },
     };
   }
@@ -131,14 +133,25 @@ export class Follower {
     this.refresh("chunks");
   }
 
+  /** Of the objects the largest do, or all are wanted. @param {boolean} all */
+  want(all) {
+    if (this.all === all) return;
+    this.all = all;
+    const { objects } = this.asked;
+    objects.pace.intervalMs = all ? SELDOM_MS : OFTEN_MS;
+    // Whoever begins to look for something waits for the answer; what is known already goes on to do for the rest.
+    if (all) objects.pace.at = -Infinity;
+    if (all && this.run) this.refresh("objects");
+  }
+
   /** What the answer depends on. @param {"objects" | "chunks"} what */
   key(what) {
     const run = /** @type {Run} */ (this.run);
     const status = run.status;
     const over = isOver(run);
-    if (!status?.chunks) return over ? "over" : null;
+    if (!status?.chunks) return over ? `over ${what === "objects" && this.all}` : null;
     const { objects, log_position: position, committed, leased, failed } = status;
-    return what === "objects" ? `${objects} ${position} ${over}` : `${committed} ${leased} ${failed} ${over}`;
+    return what === "objects" ? `${objects} ${position} ${over} ${this.all && objects > LIMIT}` : `${committed} ${leased} ${failed} ${over}`;
   }
 
   /** @param {"objects" | "chunks"} what */
@@ -156,7 +169,7 @@ export class Follower {
     asked.busy = true;
     asked.pace.done(key, performance.now());
     try {
-      const answer = await ask(this.at(what === "objects" ? `objects?limit=${LIMIT}` : "chunks"));
+      const answer = await ask(this.at(what === "objects" ? `objects?limit=${this.all ? LIMIT_OF_ALL : LIMIT}` : "chunks"));
       asked.failures = 0;
       if (what === "objects") this.on.objects(/** @type {ObjectPage} */ (answer));
       else this.on.chunks(/** @type {Chunks} */ (answer));

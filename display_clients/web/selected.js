@@ -5,10 +5,10 @@
 import { cssColour } from "./colour.js";
 import { there } from "./following.js";
 import { count } from "./format.js";
-import { chart, HEIGHT, measures, WIDTH } from "./life.js";
+import { chart, HEIGHT, measures, when, WIDTH } from "./life.js";
 import { details } from "./objects.js";
+import { copy } from "./notice.js";
 import { at } from "./page.js";
-import { say } from "./panel.js";
 import { ask } from "./run.js";
 
 /** @typedef {import("./looking.js").Looking} Looking */
@@ -48,8 +48,8 @@ export class Selected {
         on.stop();
       } else this.follow(this.id);
     });
-    at("copy-row").addEventListener("click", () => this.row && this.copy(JSON.stringify(this.row), "The row is copied as JSON."));
-    at("copy-id").addEventListener("click", () => this.copy(String(this.id), "The number is copied."));
+    at("copy-row").addEventListener("click", () => this.row && copy(JSON.stringify(this.row), "The row is copied as JSON."));
+    at("copy-id").addEventListener("click", () => copy(String(this.id), "The number is copied."));
     at("let-go").addEventListener("click", () => {
       looking.change({ ...looking.look, selected: [], isolate: false });
       at("picture").focus();
@@ -91,16 +91,6 @@ export class Selected {
     const place = there(this.life, step);
     this.aimedAt = step;
     if (place) this.on.aim(place);
-  }
-
-  /** @param {string} text @param {string} done */
-  async copy(text, done) {
-    try {
-      await navigator.clipboard.writeText(text);
-      say("said", done);
-    } catch {
-      say("said", "The browser does not allow to copy here.");
-    }
   }
 
   /** Shows how it stands. */
@@ -160,18 +150,16 @@ export class Selected {
       words(measure.write(n), 41, y + 3.5, "end"),
     ]);
     const [first, last] = [points[0], points[points.length - 1]];
-    if (first) parts.push(words(this.step(first.step), 46, HEIGHT - 3, "start"), words(this.step(last.step), WIDTH - 8, HEIGHT - 3, "end"));
-    const top = points.reduce((a, b) => (b.n > a.n ? b : a), points[0]);
-    at("life").setAttribute("aria-label", `${measure.label} of object ${this.id}, step ${first?.step} to ${last?.step}; at most ${measure.write(top?.n ?? null)} at step ${top?.step}`);
+    const said = (/** @type {number} */ step) => when(life.find((one) => one.step === step) ?? { step });
+    if (first) {
+      parts.push(words(said(first.step), 46, HEIGHT - 3, "start"), words(said(last.step), WIDTH - 8, HEIGHT - 3, "end"));
+      const top = points.reduce((a, b) => (b.n > a.n ? b : a), first);
+      at("life").setAttribute("aria-label", `${measure.label} of object ${this.id}, ${said(first.step)} to ${said(last.step)}; at most ${measure.write(top.n)}: ${said(top.step)}`);
+    }
     this.mark = shape("path", { class: "cursor" });
     at("life").replaceChildren(...parts, shape("path", { d: fill, class: "fill" }), shape("path", { d: line, class: "line" }), this.mark);
     at("life").style.setProperty("--colour", cssColour(this.id));
     this.cursor();
-  }
-
-  /** @param {number} step */
-  step(step) {
-    return `step ${step}`;
   }
 
   /** Where the time cursor stands in the chart. */

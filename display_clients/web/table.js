@@ -5,7 +5,7 @@
  */
 
 import { cssColour } from "./colour.js";
-import { caption, clicked, columns, details, LARGEST_FIRST, matches, sorted } from "./objects.js";
+import { caption, clicked, columns, details, LARGEST_FIRST, matches, MOST_ROWS, needsAll, sorted } from "./objects.js";
 
 /** @typedef {import("./objects.js").ObjectRow} ObjectRow */
 /** @typedef {import("./words.js").Run} Run */
@@ -16,8 +16,10 @@ export class ObjectsTable {
    * @param {HTMLElement} caption where to say how many there are
    * @param {(id: number, besides: boolean) => void} choose somebody has chosen an object
    * @param {import("./sparks.js").Sparks} sparks the small charts behind the mean
+   * @param {(all: boolean) => void} [wants] whether the largest objects do, or all are wanted
    */
-  constructor(table, caption, choose, sparks) {
+  constructor(table, caption, choose, sparks, wants = () => {}) {
+    this.wants = wants;
     this.sparks = sparks;
     this.choose = choose;
     this.query = "";
@@ -67,6 +69,7 @@ export class ObjectsTable {
     button.addEventListener("click", () => {
       this.order = clicked(this.order, column.key);
       this.draw();
+      this.wants(needsAll(this.order, this.query));
     });
     cell.append(button);
     return cell;
@@ -86,6 +89,7 @@ export class ObjectsTable {
   search(query) {
     this.query = query;
     this.draw();
+    this.wants(needsAll(this.order, this.query));
   }
 
   /** These are marked; the first that was not before comes into sight. @param {readonly number[]} ids */
@@ -117,8 +121,8 @@ export class ObjectsTable {
     }
     const run = this.run;
     const found = this.query ? this.rows.filter((row) => matches(row, this.columns, run, this.query)) : this.rows;
-    const wanted = sorted(found, this.columns, this.order);
-    const words = caption(this.rows.length, this.total, found.length);
+    const wanted = sorted(found, this.columns, this.order).slice(0, MOST_ROWS);
+    const words = caption(this.rows.length, this.total, found.length, this.order.key === LARGEST_FIRST.key && this.order.descending);
     if (this.caption.textContent !== words) this.caption.textContent = words;
     const here = new Set(wanted.map((row) => row.id));
     for (const id of this.kept.keys()) if (!here.has(id)) this.forget(id);

@@ -21,7 +21,7 @@ export class Timeline {
     this.playing = 0;
     this.step = 0;
     this.then = this.since = 0;
-    at("pace").replaceChildren(...SPEEDS.map((n) => new Option(`${n} step${n > 1 ? "s" : ""} a second`, String(n), n === 5, n === 5)));
+    at("pace").replaceChildren(...SPEEDS.map((n) => new Option(`${n}/s`, String(n), n === 5, n === 5)));
     at("time").addEventListener("input", () => this.go(Number(at("time").value)));
     at("play").addEventListener("click", () => this.toggle());
     at("live").addEventListener("click", () => this.go(null));

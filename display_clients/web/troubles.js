@@ -15,6 +15,7 @@ export class Troubles {
     this.hasPicture = hasPicture;
     this.run = /** @type {Run | null} */ (null);
     this.connection = /** @type {Connection} */ ({ kind: "connecting" });
+    this.slow = false;
     this.complaints = /** @type {Record<string, string>} */ ({});
   }
 
@@ -22,9 +23,22 @@ export class Troubles {
   connected(connection) {
     this.connection = connection;
     at("connection").dataset.kind = connection.kind;
-    say("connection-text", pill(connection));
+    say("connection-text", pill(connection, this.slow));
     say("connection-said", spoken(connection));
     this.refresh();
+  }
+
+  /**
+   * How well the stream does, which the pill says too: it is there when the panel is not.
+   * @param {string} wrong a sentence; empty if all is well
+   * @param {string} told in figures
+   * @param {boolean} slow what one does is seen late
+   */
+  health(wrong, told, slow) {
+    this.slow = slow;
+    say("connection-text", pill(this.connection, slow));
+    at("connection").title = [wrong, told].filter(Boolean).join(" ");
+    at("connection").classList.toggle("unwell", wrong !== "");
   }
 
   /** Something is wrong, or (with an empty text) no longer. @param {string} about @param {string} text */
@@ -38,6 +52,8 @@ export class Troubles {
     const seen = this.hasPicture();
     const waiting = waitingText(this.run, this.connection);
     at("waiting").hidden = seen;
+    at("waiting").dataset.kind = this.connection.kind;
+    at("waiting-way").hidden = this.connection.kind !== "ended";
     say("waiting-heading", waiting.heading);
     say("waiting-detail", waiting.detail);
     const lost = seen ? trouble(this.connection, true) : "";

@@ -28,7 +28,7 @@ import { Troubles } from "./troubles.js";
 import { View } from "./view.js";
 import { Wall } from "./wall.js";
 import { cameraOf, decodeFrame, encodeVideo, H264, NEVER, NOTE, PNG, Refused, STILL } from "./wire.js";
-import { ageInWords, chunksInWords, pictureState, unwell } from "./words.js";
+import { ageInWords, chunksInWords, isSlow, pictureState, unwell } from "./words.js";
 
 /** @typedef {import("./words.js").Run} Run */
 /**
@@ -56,7 +56,8 @@ import { ageInWords, chunksInWords, pictureState, unwell } from "./words.js";
 
 /** A sentence about something that is over stands for so long. */
 const SAID_MS = 20_000;
-const NARROW = matchMedia("(max-width: 720px)");
+/** Where the panel lies below the picture, and where there is no room for both (as style.css has it). */
+const STACKED = matchMedia("(max-width: 720px), (max-width: 960px) and (orientation: portrait)"), LOW = matchMedia("(max-height: 520px)");
 
 export class Viewer {
   /** @param {string} id of the run @param {URL} api */
@@ -77,10 +78,9 @@ export class Viewer {
     this.panel = new Panel();
     this.settled = true;
     this.still = false;
-    this.renderMs = 0;
     this.committed = -1;
     this.committedAt = performance.now();
-    this.table = new ObjectsTable(at("objects-table"), at("objects-caption"), (one, besides) => this.choose(one, besides), new Sparks(address, at("objects-scroll")));
+    this.table = new ObjectsTable(at("objects-table"), at("objects-caption"), (one, besides) => this.choose(one, besides), new Sparks(address, at("objects-scroll")), (all) => this.follower.want(all));
     this.strip = new ChunkStrip(at("chunks-strip"), (shares) => this.goTo(shares));
     this.view = new View(at("picture"), {
       change: (when) => {
@@ -164,7 +164,8 @@ export class Viewer {
   }
 
   start() {
-    this.panel.open(!NARROW.matches || innerHeight > 700);
+    this.panel.open(STACKED.matches ? innerHeight > 700 : !LOW.matches);
+    this.view.resized();
     this.looking.open();
     this.socket.connect();
     this.follower.start();
@@ -183,7 +184,7 @@ export class Viewer {
     this.view.reset();
     this.meter.forget();
     this.troubles.complain("note", "");
-    this.hover.questions.reset();
+    this.hover.opened();
     this.looking.opened();
     this.present.opened();
     this.socket.offer({ ...this.view.state(), at: null });
@@ -266,23 +267,27 @@ export class Viewer {
   }
 
   /**
-   * Somebody wants to look at a place: the camera turns to it, and on the Earth time goes there.
+   * Somebody wants to look at a place: the camera turns to it, and on the Earth time goes there too.
    * @param {[number, number, number]} shares of the volume along (z, y, x)
    */
   goTo([z, y, x]) {
     const { look, facts } = this.looking;
+    const up = this.run?.y_descending ? -1 : 1;
     if (look.mode !== "cube") {
-      this.timeline.go(Math.floor(z * (this.timeline.last + 1)));
+      const step = Math.floor(z * (this.timeline.last + 1));
+      this.timeline.go(step);
+      const [[west, east], [south, north]] = facts.ends.length === 3 ? facts.ends : [[0, 0], [0, 0]];
+      const there = { step, x: west + x * (east - west), y: up > 0 ? south + y * (north - south) : north - y * (north - south) };
+      this.keepInMiddle(there);
       return;
     }
     this.grab();
     const [hx, hy, hz] = facts.half;
-    const up = this.run?.y_descending ? -1 : 1;
     const target = /** @type {[number, number, number]} */ ([(2 * x - 1) * hx, up * (2 * y - 1) * hy, (2 * z - 1) * hz]);
     this.view.move({ ...this.view.camera, target }, performance.now());
   }
 
-  /** An object that is followed is there now. @param {import("./life.js").LifeStep} place */
+  /** What is looked at is there now. @param {import("./following.js").Place} place */
   keepInMiddle(place) {
     if (!this.leads()) return;
     const { look, facts } = this.looking;
@@ -338,9 +343,8 @@ export class Viewer {
 
   /** @param {import("./wire.js").Frame} frame */
   shown(frame) {
-    this.meter.shown(frame.input, performance.now());
+    this.meter.shown(frame.input, performance.now(), frame.renderMs);
     this.still = Boolean(frame.flags & STILL);
-    this.renderMs = frame.renderMs;
     const lossless = this.still && frame.codec === PNG;
     this.buttons.shown(lossless);
     const { dataset } = this.view.canvas;
@@ -352,6 +356,7 @@ export class Viewer {
     if (!this.still) dataset.video = String(frame.codec === H264);
     this.troubles.complain("picture", "");
     if (!at("waiting").hidden) this.troubles.refresh();
+    this.hover.pump();
   }
 
   // ------------------------------------------------------------------ the panel
@@ -385,16 +390,19 @@ export class Viewer {
   /** What the stream really delivers, twice a second. */
   truth() {
     const rate = this.meter.rate(performance.now());
-    const latency = this.meter.latency();
+    const latency = this.meter.latency(performance.now());
     const ageS = (performance.now() - this.committedAt) / 1000;
-    say("unwell", unwell(this.run, { latencyMs: latency, renderMs: this.renderMs, ageS }));
+    const wrong = unwell(this.run, { latency, ageS });
+    say("unwell", wrong);
     const parts = [
       rate !== null ? `${value(rate)} frames/s` : pictureState(this.view.hasPicture, this.still && this.settled),
-      latency === null ? "" : `${Math.round(latency)} ms input → picture`,
+      latency === null ? "" : `${Math.round(latency.ms)} ms input → picture`,
       megabytes(this.meter.bytes),
       ageInWords(this.run, ageS),
       !this.still && this.view.canvas.dataset.video === "true" ? "H.264" : "",
     ];
-    say("truth", parts.filter(Boolean).join(" · "));
+    const told = parts.filter(Boolean).join(" · ");
+    say("truth", told);
+    this.troubles.health(wrong, told, isSlow(latency));
   }
 }

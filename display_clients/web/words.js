@@ -2,6 +2,7 @@
  * How a run and a connection stand, in words that a stranger understands.
  */
 
+import { plainly } from "./dataset.js";
 import { count, duration, plural, units, value } from "./format.js";
 
 /**
@@ -121,17 +122,17 @@ export function chunksInWords(status) {
   return parts.join(", ");
 }
 
-/** The connection in a word or two, for its pill. @param {Connection} connection */
-export function pill({ kind, inSeconds }) {
+/** The connection in a word or two, for its pill. @param {Connection} connection @param {boolean} [slow] what one does is seen late */
+export function pill({ kind, inSeconds }, slow = false) {
   switch (kind) {
     case "connecting":
       return "Connecting";
     case "live":
-      return "Connected";
+      return slow ? "Slow" : "Connected";
     case "waiting":
       return inSeconds ? `Reconnecting in ${inSeconds} s` : "Reconnecting";
     default:
-      return "Ended";
+      return "Not connected";
   }
 }
 
@@ -189,7 +190,7 @@ export function waitingText(run, connection) {
  */
 export function remarks(run) {
   const failures = Object.entries(run.status?.failures ?? {}).slice(0, 5);
-  const inUnits = (/** @type {string} */ text) => (run.units ? text.replaceAll(run.units, units(run.units)) : text);
+  const inUnits = (/** @type {string} */ text) => run.units ? plainly(text).replaceAll(run.units, units(run.units)) : plainly(text);
   return [
     ...(run.remarks ?? []).map((text) => ({ text: inUnits(text), failed: false })),
     ...failures.map(([chunk, why]) => ({ text: `Chunk ${chunk}: ${why}`, failed: true })),
@@ -220,6 +221,11 @@ const SLOW_MS = 300;
 /** Nothing new for so long, while there is work, is worth a word: seconds, and so many times what a chunk took so far. */
 const QUIET_S = 20, QUIET_TIMES = 6;
 
+/** Whether what one does is seen late. @param {{ms: number} | null} latency */
+export function isSlow(latency) {
+  return latency !== null && latency.ms > SLOW_MS;
+}
+
 /**
  * How old the newest chunk is, in words; empty where nothing is awaited.
  * @param {Run | null} run
@@ -233,9 +239,9 @@ export function ageInWords(run, ageS) {
 /**
  * What is not as it should be though everybody answers, in a sentence; empty if nothing is.
  * @param {Run | null} run
- * @param {{latencyMs: number | null, renderMs: number, ageS: number}} seen
+ * @param {{latency: {ms: number, renderMs: number} | null, ageS: number}} seen
  */
-export function unwell(run, { latencyMs, renderMs, ageS }) {
+export function unwell(run, { latency, ageS }) {
   const status = run?.status;
   if (run?.state === "running" && !run.paused && status && status.committed + status.failed < status.chunks) {
     const usual = status.committed ? status.seconds / status.committed : 0;
@@ -245,8 +251,8 @@ export function unwell(run, { latencyMs, renderMs, ageS }) {
         : `No chunk has come for ${duration(ageS)}: no worker is at work.`;
     }
   }
-  if (latencyMs === null || latencyMs <= SLOW_MS) return "";
-  return renderMs > latencyMs / 2
-    ? `Drawing is slow: a picture takes ${Math.round(renderMs)} ms there.`
-    : `The connection is slow: what you do is seen after ${Math.round(latencyMs)} ms.`;
+  if (!latency || !isSlow(latency)) return "";
+  return latency.renderMs > latency.ms / 2
+    ? `Drawing is slow: the server takes ${Math.round(latency.renderMs)} ms for a picture.`
+    : `The connection is slow: what you do is seen after ${Math.round(latency.ms)} ms.`;
 }

@@ -69,6 +69,6 @@ def settle(said: Ends | None, found: Ends | None) -> tuple[Ends, str]:
     if said is not None and said[0] <= low and high <= said[1] and said[1] - said[0] <= CREDIBLE * (high - low):
         return said, "from the file's attributes"
     if low == high:
-        return (low, low + max(1.0, abs(low))), "of a sample with one value only"
+        return (low, low + max(1.0, abs(low))), "found in a sample with one value only"
     margin = MARGIN * (high - low)
-    return (low if 0 <= low < margin else low - margin, high + margin), "of a sample, widened by a tenth"
+    return (low if 0 <= low < margin else low - margin, high + margin), "found in a sample of it and widened by a tenth"

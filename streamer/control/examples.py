@@ -71,12 +71,12 @@ STARTED = msgspec.structs.replace(RUN, state="starting", status=_NOTHING, parts=
 RIVER = ObjectRow(
     id=7, first_step=12, last_step=31, lifetime_h=120.0, voxels=41_207, mean=612.5, max=1184.0,
     footprint_km2=6_412_900.0, area_time_km2_h=88_301_500.0, y=41.2, x=-138.4, y_range=(31, 78), x_range=(19, 102),
-    touches_edge=False, final=True,
+    touches_edge=False, final=True, first_time="2021-10-04T00:00:00", last_time="2021-10-08T18:00:00",
 )  # fmt: skip
 OBJECTS = ObjectPage(total=57, objects=(RIVER,))
 LIFE = ObjectPage(total=57, objects=(RIVER,), life=(
-    LifeStep(12, 1_310, 902_400.0, 548.1, 702.0, 33.9, -156.2),
-    LifeStep(13, 1_562, 1_066_700.0, 571.9, 780.5, 34.6, -153.8),
+    LifeStep(12, 1_310, 902_400.0, 548.1, 702.0, 33.9, -156.2, "2021-10-04T00:00:00"),
+    LifeStep(13, 1_562, 1_066_700.0, 571.9, 780.5, 34.6, -153.8, "2021-10-04T06:00:00"),
 ))  # fmt: skip
 PROJECT = ProjectShown("rivers", "cavecast-rivers", "operator", Share(1, 4), Share(2, 64), Share(0, None))
 TOKEN = TokenShown(

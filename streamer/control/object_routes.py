@@ -4,6 +4,7 @@ was put away is started again for it."""
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,9 @@ from streamer.control.schema import Problem
 from streamer.wire.status import MOST_COURSES, Course, ObjectPage
 from streamer.wire.volume import Volume
 
+MOST_VOLUMES = 64
+"""Of so many runs is known at once where their steps are."""
+
 Format = Annotated[
     Literal["json"] | Kind,
     Query(description="`csv` and `parquet`: the columns of the store's tables; `geojson`: centroids, on the sphere."),
@@ -31,6 +35,16 @@ Format = Annotated[
 
 def add_objects(app: FastAPI, registry: Registry) -> None:
     """Adds the routes under ``/runs/{run_id}`` that its streamer answers."""
+    # Pages ask once a second, and what a run's volume is never changes: the books are asked once.
+    volumes: OrderedDict[str, Volume] = OrderedDict()
+
+    async def shown(run_id: str, page: ObjectPage) -> Response:
+        if run_id not in volumes:
+            volumes[run_id] = (await registry.specification(run_id)).volume
+            if len(volumes) > MOST_VOLUMES:
+                volumes.popitem(last=False)
+        volume = volumes[run_id]
+        return as_json(await asyncio.to_thread(object_tables.dated, volume, page))
 
     @app.get(f"{API}/runs/{{run_id}}/objects", responses=_tables(404, 409, 422, 501, 503))
     async def list_objects(
@@ -41,7 +55,7 @@ def add_objects(app: FastAPI, registry: Registry) -> None:
         """The run's objects as they are now."""
         page = await (await _link(registry, run_id)).table(limit)
         if format == "json":
-            return as_json(page)
+            return await shown(run_id, page)
         return await _table(registry, run_id, format, lambda volume: object_tables.objects(volume, page))
 
     @app.get(f"{API}/runs/{{run_id}}/objects/{{object_id}}", responses=_tables(404, 409, 422, 501, 503))
@@ -55,7 +69,7 @@ def add_objects(app: FastAPI, registry: Registry) -> None:
         if not page.objects:
             raise Problem(404, f"run {run_id} has no object {object_id}; it may have merged into another")
         if format == "json":
-            return as_json(page)
+            return await shown(run_id, page)
         return await _table(registry, run_id, format, lambda volume: object_tables.life(volume, page))
 
     @app.get(f"{API}/runs/{{run_id}}/courses", responses=answers(Course, 404, 409, 422, 503, many=True))

@@ -48,6 +48,23 @@ class Table(NamedTuple):
     """Whether the rows are one after the other the way of one object."""
 
 
+def dated(volume: Volume, page: ObjectPage) -> ObjectPage:
+    """The same page with its steps' times, where axis 0 is time: the streamer does not know the data's calendar."""
+    if not volume.has_time:
+        return page
+    named = {row.first_step for row in page.objects} | {row.last_step for row in page.objects}
+    steps = sorted(named | {one.step for one in page.life})
+    times = dict(zip(steps, iso_times(volume.axes[0], steps), strict=True)) if steps else {}
+    return ObjectPage(
+        page.total,
+        tuple(
+            msgspec.structs.replace(row, first_time=times[row.first_step], last_time=times[row.last_step])
+            for row in page.objects
+        ),
+        tuple(msgspec.structs.replace(one, time=times[one.step]) for one in page.life),
+    )
+
+
 def objects(volume: Volume, page: ObjectPage) -> Table:
     """The objects of a page, in its order."""
     rows = page.objects

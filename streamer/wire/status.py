@@ -53,7 +53,7 @@ class RunStatus(msgspec.Struct, frozen=True):
     """What the run waits for, in a sentence (a full disk); empty if all is well."""
 
 
-class LifeStep(msgspec.Struct, frozen=True):
+class LifeStep(msgspec.Struct, frozen=True, omit_defaults=True):
     """One step along axis 0 in the life of an object."""
 
     step: int
@@ -64,9 +64,11 @@ class LifeStep(msgspec.Struct, frozen=True):
     y: float
     """Centroid, in axis 1's units (degrees north on the sphere)."""
     x: float
+    time: str | None = None
+    """ISO 8601 in the data's calendar, where axis 0 is time; told over HTTP alone."""
 
 
-class ObjectRow(msgspec.Struct, frozen=True):
+class ObjectRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """An object and its totals.  Units: the volume's, km², hours."""
 
     id: int
@@ -88,6 +90,9 @@ class ObjectRow(msgspec.Struct, frozen=True):
     """Whether it reaches an end where the volume was cut off, so that it may go on beyond."""
     final: bool
     """Whether no pending chunk can touch it any more."""
+    first_time: str | None = None
+    """Of the first step, ISO 8601 in the data's calendar, where axis 0 is time; told over HTTP alone."""
+    last_time: str | None = None
 
 
 MOST_COURSES = 64

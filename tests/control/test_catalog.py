@@ -124,6 +124,22 @@ def test_tables_from_here_are_those_of_the_store(client: httpx.Client, run: dict
     assert [row["step_voxels"] for row in rows(life.text)] == [row["step_voxels"] for row in kept]
 
 
+def test_objects_and_their_lives_say_when_they_were(client: httpx.Client, run: dict[str, Any], tmp_path: Path) -> None:
+    base = f"/api/v1/runs/{run['run_id']}/objects"
+    page = client.get(base, params={"limit": 10_000}).json()["objects"]
+    dated = {row["object_id"]: row for row in rows(client.get(base, params={"format": "csv", "limit": 10_000}).text)}
+    for row in page:
+        same = dated[str(row["id"])]
+        assert (row["first_time"], row["last_time"]) == (same["first_time"], same["last_time"])
+    life = client.get(f"{base}/{page[0]['id']}").json()["life"]
+    assert (life[0]["time"], life[-1]["time"]) == (page[0]["first_time"], page[0]["last_time"])
+    timeless = start(client, input=str(volume(tmp_path / "x.npy")), parameters={"threshold": 0.5}, view=False)
+    of_it = f"/api/v1/runs/{ended(client, timeless['run_id'])['run_id']}/objects"
+    first = client.get(of_it, params={"limit": 1}).json()["objects"][0]
+    assert "first_time" not in first, "a volume without a time axis has no dates"
+    assert "time" not in client.get(f"{of_it}/{first['id']}").json()["life"][0]
+
+
 def test_courses_are_lives_in_few_points(client: httpx.Client, run: dict[str, Any]) -> None:
     base = f"/api/v1/runs/{run['run_id']}"
     ids = [row["id"] for row in client.get(f"{base}/objects", params={"limit": 3}).json()["objects"]]

@@ -180,7 +180,7 @@ def test_the_page_saves_a_large_picture_and_a_film_and_says_how_far_it_is(chromi
     with page.expect_download(timeout=1000 * 3 * PATIENCE_S) as waiting:
         page.get_by_role("button", name="The same, 4 times as large").click()
         expect(page.locator("#take-said")).to_contain_text("The picture is being made")
-        expect(page.get_by_role("button", name="Film of a turn")).to_be_disabled()
+        expect(page.get_by_role("button", name="Film once around")).to_be_disabled()
     assert waiting.value.suggested_filename.endswith(".png")
     with Image.open(waiting.value.path()) as saved:
         assert saved.size == (4 * round(box["width"]), 4 * round(box["height"]))
@@ -190,17 +190,17 @@ def test_the_page_saves_a_large_picture_and_a_film_and_says_how_far_it_is(chromi
         new MutationObserver(() => window.heard.add(said.textContent)).observe(said, {childList: true}); }"""
     )
     with page.expect_download(timeout=1000 * 3 * PATIENCE_S) as waiting:
-        page.get_by_role("button", name="Film of the time").click()
+        page.get_by_role("button", name="Film through time").click()
     assert waiting.value.suggested_filename.endswith(".mp4")
     assert len(frames(waiting.value.path().read_bytes())) == 250
     heard = page.evaluate("() => [...window.heard].filter((text) => / [1-9][0-9]? %$/.test(text)).length")
     assert heard >= 3, "its share was told as it grew"
-    page.get_by_role("button", name="Film of a turn").click()
+    page.get_by_role("button", name="Film once around").click()
     page.get_by_role("button", name="Stop").click()
     expect(page.locator("#take-said")).to_have_text("")
-    expect(page.get_by_role("button", name="Film of a turn")).to_be_enabled()
+    expect(page.get_by_role("button", name="Film once around")).to_be_enabled()
     expect(page.locator("#trouble")).to_be_hidden()
-    page.get_by_role("button", name="Film of a turn").press("Escape")
+    page.get_by_role("button", name="Film once around").press("Escape")
     expect(page.locator("#take")).to_be_hidden()
     context.close()
 
@@ -211,7 +211,7 @@ def test_what_the_server_refuses_is_said_on_the_page(chromium: Browser, plane: P
     body = '{"status": 429, "detail": "4 pictures wait: try again in a minute"}'
     page.route("**/film", lambda route: route.fulfill(status=429, content_type="application/problem+json", body=body))
     page.get_by_role("button", name="More to save").click()
-    page.get_by_role("button", name="Film of a turn").click()
+    page.get_by_role("button", name="Film once around").click()
     expect(page.locator("#complaints")).to_contain_text("could not be saved: 4 pictures wait: try again in a minute.")
-    expect(page.get_by_role("button", name="Film of a turn")).to_be_enabled()
+    expect(page.get_by_role("button", name="Film once around")).to_be_enabled()
     context.close()

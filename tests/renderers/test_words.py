@@ -13,7 +13,7 @@ from renderers.axes import multiples, nice_step, number, scale_of
 from renderers.coast import clip_lines, fill, unroll
 from renderers.dates import dates
 from renderers.layout import Edge, box_of, font_size, place
-from renderers.legend import NARROW, Facts, Legend, arrange, said, wrap
+from renderers.legend import NARROW, Bar, Facts, Legend, arrange, row, said, wrap
 from tests.renderers.runs import axis
 
 # ---------------------------------------------------------------- axes
@@ -139,6 +139,15 @@ def test_words_never_meet_and_never_leave_the_picture(width: int, height: int) -
     assert all(word.box.inside(width, height) for word in words)
 
 
+def test_marks_are_dropped_evenly_also_where_an_edge_runs_into_the_distance() -> None:
+    along = [(40.0 + 8.0 * i, 400.0 - 300.0 * (1 - 0.55**i)) for i in range(9)]
+    marks = [(x, y, f"{10 * i}°") for i, (x, y) in enumerate(along)]
+    words = place([Edge("latitude", marks, (along[0], along[-1]))], (300, 200), 12, (600, 500))
+    shown = [int(word.text.rstrip("°")) // 10 for word in words if word.text != "latitude"]
+    assert len(shown) > 1
+    assert len({b - a for a, b in pairwise(sorted(shown))}) == 1, shown
+
+
 def test_an_edge_seen_end_on_has_no_words() -> None:
     assert place([Edge("time", [(50, 50, "a")], ((50, 50), (52, 51)))], (10, 10), 14, (100, 100)) == []
 
@@ -174,6 +183,22 @@ def test_on_a_narrow_picture_the_legend_is_the_title_alone(width: int) -> None:
     assert len(legend(NARROW, 700).swatches) > 2
 
 
+@pytest.mark.parametrize("ratio", [1.0, 2.0, 3.0])
+def test_on_a_telephone_the_title_leaves_the_pages_buttons_their_room(ratio: float) -> None:
+    facts = Facts("A month of global water-vapour transport (simulation)", 1, 1, 1, "complete", ())
+    made = arrange(facts, round(390 * ratio), round(300 * ratio), ratio)
+    assert made.panel.left + made.panel.width < (390 - 130) * ratio
+    assert "(simulation)" in " ".join(line.text for line in made.lines)
+
+
+def test_what_the_colours_mean_is_said_in_full() -> None:
+    bar = Bar("integrated water vapour transport (kg m-1 s-1)", "0", "1672", ((0, 0, 0), (255, 255, 255)))
+    facts = Facts("Transport", 1, 1, 9, "complete", tuple((i, i) for i in range(9)), bar=bar)
+    made = arrange(facts, 990, 860)
+    assert "(kg m-1 s-1)" in " ".join(line.text for line in made.lines)
+    assert made.panel.inside(990, 860)
+
+
 def test_a_title_without_end_is_cut() -> None:
     made = legend(400, 700, "An " + "extraordinarily " * 20 + "long title")
     assert made.panel.inside(400, 700)
@@ -184,5 +209,6 @@ def test_a_title_without_end_is_cut() -> None:
 def test_progress_is_said_in_words() -> None:
     facts = Facts("", 37, 64, 1, "running", ())
     assert said(facts) == "37 of 64 chunks, 1 object"
-    assert said(facts._replace(arrived=64, objects=1355)) == "64 chunks, 1,355 objects"
+    assert said(facts._replace(arrived=64, objects=1355)) == "64 chunks, 1355 objects"
+    assert row(478272, 91380) == "478 272:  91 380 voxels", "as the page's table writes them"
     assert said(facts._replace(state="cancelled")).endswith("cancelled")

@@ -37,6 +37,7 @@ from streamer.control.schema import RunRequest
 from streamer.control.security import HEADERS
 from streamer.wire.looking import Looking, Pointing
 from streamer.wire.presence import At, Drawn, Named, Said, Wish
+from streamer.wire.status import LifeStep, ObjectRow
 from streamer.wire.view import (
     JPEG,
     KEY,
@@ -55,6 +56,12 @@ from streamer.wire.view import (
 
 WEB = Path(__file__).parents[2] / "display_clients" / "web"
 VIEWING = "cavecast.view"
+
+
+class Row(ObjectRow, frozen=True, forbid_unknown_fields=True):
+    """An object as the server tells it: what the page is shown here, it is shown there too."""
+
+
 Message = Input | Acknowledged | Beat | Handed | Looking | Pointing | Said
 MESSAGES = (Input, Acknowledged, Beat, Handed, Looking, Pointing, Named, At, Wish, Drawn)
 BITS, BLOCK = 16, 8
@@ -78,7 +85,7 @@ def picture(state: Input) -> bytes:
 
 def object_row(i: int, *, final: bool = True) -> dict[str, object]:
     """The i-th object of the made-up table; no two columns have the same order."""
-    return {
+    row = {
         "id": 1 + (i * 791_909) % 2_000_003, "first_step": i % 50, "last_step": i % 50 + 3 + i % 7,
         "lifetime_h": 9.0 + 3 * (i % 7) + 6 * (i % 3), "voxels": 20_000 // (i + 1) + i % 5,
         "mean": 300.0 + (i * 37) % 90, "max": 420.0 + (i * 53) % 700,
@@ -88,11 +95,14 @@ def object_row(i: int, *, final: bool = True) -> dict[str, object]:
         "touches_edge": i % 6 == 0, "final": final, "first_time": f"1959-01-{2 + i % 20:02}T06:00:00",
         "last_time": f"1959-01-{3 + i % 20:02}T18:00:00",
     }  # fmt: skip
+    return msgspec.structs.asdict(msgspec.convert(row, Row))
 
 
 def life_step(i: int) -> dict[str, object]:
     """One step of a made-up life."""
-    return {"step": i, "voxels": 40 + i, "area_km2": 1e5 * i, "mean": 500.0 + i, "max": 900.0, "y": 10.0, "x": 30.0}
+    return msgspec.structs.asdict(
+        LifeStep(i, 40 + i, 1e5 * i, 500.0 + i, 900.0, 10.0, 30.0, f"1959-01-{1 + i:02}T06:00:00")
+    )
 
 
 class Fake:

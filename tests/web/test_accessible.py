@@ -109,7 +109,7 @@ def test_the_form_that_starts_a_run(watched: Page, address: str, fake: Fake) -> 
     expect(watched.get_by_label("File or address")).to_be_focused()
     looked_at(watched, "the empty form")
     watched.get_by_label("File or address").fill("sample:flood2021")
-    watched.get_by_role("button", name="Look", exact=True).click()
+    watched.get_by_role("button", name="Inspect").click()
     watched.get_by_label("How to segment").select_option("ffn")
     for fold in watched.locator("#new-form summary").all():
         fold.click()

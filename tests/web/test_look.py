@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 import pytest
@@ -87,7 +88,7 @@ def test_what_is_under_the_pointer_is_named_and_a_click_marks_it_in_the_table(
     page.mouse.move(x - 40, y)
     page.mouse.move(x, y)
     expect(page.locator("#tip")).to_contain_text("Object 41")
-    expect(page.locator("#tip")).to_contain_text("312 ± 1.2 kg m-1 s-1")
+    expect(page.locator("#tip")).to_contain_text("312 ± 1.2 kg m⁻¹ s⁻¹")
     expect(page.locator("#tip")).to_contain_text("30°S · 120°E")
     assert (run.questions[-1].x, run.questions[-1].y) == pytest.approx((0.5, 0.5), abs=2e-3)
     page.mouse.click(x, y)
@@ -128,9 +129,11 @@ def test_a_row_marks_its_object_by_mouse_and_keys_and_shows_its_life(page: Page,
     rows.nth(0).click()
     run.wait(lambda: bool(run.looks) and look(run).selected == (first,), "the mark")
     expect(page.locator("#life .line").first).to_be_visible()
-    expect(page.locator("#life")).to_have_attribute("aria-label", re.compile(r"Area .* step 5 to 24; at most .*2\.4"))
+    expect(page.locator("#life")).to_have_attribute(
+        "aria-label", re.compile(r"Area .* 1959-01-06 06:00 to 1959-01-25 .* at most 2\.4")
+    )
     page.get_by_label("Life:").select_option("voxels")
-    expect(page.locator("#life")).to_have_attribute("aria-label", re.compile(r"Voxels .* at most 64 at step 24"))
+    expect(page.locator("#life")).to_have_attribute("aria-label", re.compile(r"Voxels .* at most 64: 1959-01-25 06:00"))
     rows.nth(1).get_by_role("button").focus()
     page.keyboard.press("Shift+Enter")
     run.wait(lambda: look(run).selected == (first, second), "the second mark")
@@ -289,6 +292,22 @@ def test_a_chunk_of_the_strip_is_looked_at_by_mouse_and_keys(page: Page, address
     run.wait(lambda: run.inputs[-1].camera.target == pytest.approx((-0.2, -0.375, -0.3), abs=1e-5), "the next chunk")
 
 
+def test_a_chunk_of_the_strip_is_turned_to_on_the_globe_and_its_time_chosen(
+    page: Page, address: str, run: Fake
+) -> None:
+    run.more["bounds"] = {"longitude": [0.0, 360.0], "latitude": [-90.0, 90.0], "time": [0.0, 720.0]}
+    open_run(page, address, run)
+    expect(page.locator("#chunks-count")).to_have_text("64 / 64")
+    page.get_by_role("radio", name="Globe").check(force=True)
+    page.wait_for_function("() => document.getElementById('chunks-strip').clientHeight > 10")
+    page.locator("#chunks-strip").click(position={"x": 4, "y": 4})
+    run.wait(lambda: bool(run.looks) and look(run).time == 30, "the step in the chunk's middle")
+    # The uppermost row is the northernmost: 67.5° N, and the first of four or eight along the equator.
+    run.wait(lambda: run.inputs[-1].camera.elevation == pytest.approx(math.radians(67.5), abs=1e-4), "the place")
+    east = math.degrees(run.inputs[-1].camera.azimuth) - 90
+    assert east % 360 == pytest.approx(45)
+
+
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_the_drawer_and_the_card_are_readable_and_all_has_a_name(
     page: Page, address: str, run: Fake, scheme: str
@@ -333,6 +352,71 @@ def test_on_a_phone_the_tools_and_the_drawer_fit(chromium: Browser, address: str
     page.touchscreen.tap(195, picture["y"] + picture["height"] / 3)
     run.wait(lambda: bool(run.looks) and look(run).selected == (41,), "the mark by a finger")
     context.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (360, 640), (844, 390), (820, 1180)])
+def test_where_there_is_little_room_the_picture_ends_at_the_tools_and_nothing_is_too_small_for_a_finger(
+    chromium: Browser, address: str, run: Fake, width: int, height: int
+) -> None:
+    context = chromium.new_context(viewport={"width": width, "height": height}, has_touch=True)
+    page = context.new_page()
+    run.there = THERE
+    open_run(page, address, run)
+    expect(page.locator("#times")).to_be_visible()
+    picture, deck = page.locator("#picture").bounding_box(), page.locator("#deck").bounding_box()
+    assert picture is not None
+    assert deck is not None
+    assert picture["y"] + picture["height"] <= deck["y"] + 1
+    assert picture["height"] > 0.5 * (picture["height"] + deck["height"])
+    rows = {
+        round(box["y"])
+        for one in page.locator("#modes, #tools, #times").all()
+        if (box := one.bounding_box()) is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
+    }
+    assert len(rows) == 2, "the tools are in one row, the time below them"
+    page.touchscreen.tap(picture["x"] + picture["width"] / 2, picture["y"] + picture["height"] / 2)
+    run.wait(lambda: bool(run.looks) and look(run).selected == (41,), "the mark by a finger")
+    expect(page.locator("#tip")).to_contain_text("Object 41")
+    small = page.evaluate(
+        """() => [...document.querySelectorAll("#viewer :is(button, a, input, select)")]
+          .filter((e) => e.checkVisibility() && !e.closest("[inert], td, label"))
+          .map((e) => [e.id || e.textContent, e.getBoundingClientRect()])
+          .filter(([, box]) => box.width && (box.width < 24 || box.height < 24)).map(([name]) => name)"""
+    )
+    assert small == [], "WCAG 2.2, 2.5.8"
+    context.close()
+
+
+def test_speed_and_loop_stand_in_the_time_bar_and_hold(page: Page, address: str, run: Fake) -> None:
+    open_run(page, address, run)
+    page.locator("#loop").uncheck()
+    page.get_by_role("combobox", name="Speed").select_option("20/s")
+    page.locator("#time").focus()
+    page.locator("#time").evaluate("(e) => { e.value = 232; e.dispatchEvent(new Event('input')); }")
+    run.wait(lambda: bool(run.looks) and look(run).time == 232, "the step that was chosen")
+    page.get_by_role("button", name="Play").click()
+    run.wait(lambda: look(run).time == 239, "the last step")
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    assert look(run).time == 239, "without the loop it stops at the end"
+    page.locator("#loop").check()
+    page.get_by_role("button", name="Play").click()
+    run.wait(lambda: 0 < (look(run).time or 0) < 230, "the beginning")
+    page.get_by_role("button", name="Pause").click()
+
+
+def test_what_is_copied_is_said_so_that_one_sees_it_also_without_a_clipboard(
+    page: Page, address: str, run: Fake
+) -> None:
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    open_run(page, address, run)
+    page.evaluate("() => document.addEventListener('copy', () => window.copied = String(getSelection()) || "
+                  "document.activeElement.value)")  # fmt: skip
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.locator("#said")).to_have_text("The link is copied.")
+    expect(page.locator("#said")).to_be_in_viewport()
+    assert page.evaluate("() => window.copied").startswith(f"{address}/view/{run.run_id}")
+    expect(page.get_by_role("button", name="Copy link")).to_be_focused()
+    expect(page.locator("#said")).to_have_text("")
 
 
 def test_small_charts_are_asked_for_by_rows_in_sight_and_follow_the_table(

@@ -209,8 +209,12 @@ def test_before_the_first_picture_the_page_says_what_it_waits_for(page: Page, ad
 def test_an_unknown_run_is_said_to_be_unknown(page: Page, address: str) -> None:
     page.goto(f"{address}/view/nonsense")
     expect(page.locator("#title")).to_have_text("No such run")
-    expect(page.locator("#connection")).to_have_text("Ended")
-    expect(page.locator("#sentence")).to_contain_text("there is no run nonsense")
+    expect(page.locator("#connection")).to_have_text("Not connected")
+    expect(page.locator("#facts")).to_have_text("There is no run nonsense.")
+    for useless in ("#objects-scroll", "#downloads", "#tools", "#progress"):
+        expect(page.locator(useless)).to_be_hidden()
+    page.locator("#waiting").get_by_role("link", name="All runs").click()
+    expect(page.locator("#runs")).to_be_visible()
 
 
 def test_a_picture_that_is_none_is_said_and_the_next_one_shown(page: Page, address: str, fake: Fake) -> None:

@@ -91,7 +91,7 @@ def test_a_double_click_starts_one_run_and_another_try_has_the_same_key(page: Pa
 def test_what_is_wrong_is_said_where_it_is_wrong(page: Page, address: str, fake: Fake) -> None:
     open_form(page, address)
     source = page.get_by_label("File or address")
-    page.get_by_role("button", name="Look", exact=True).click()
+    page.get_by_role("button", name="Inspect").click()
     expect(page.locator("#new-input-wrong")).to_contain_text("Say first which data")
     look_at(page, "/nowhere.nc")
     expect(page.locator("#new-input-wrong")).to_contain_text("/nowhere.nc")

@@ -5,9 +5,9 @@ import { along } from "../../../display_clients/web/camera.js";
 import { cellAt, corner, layout, middleOf } from "../../../display_clients/web/chunks.js";
 import { advance, beginning } from "../../../display_clients/web/clock.js";
 import { read, written } from "../../../display_clients/web/fragment.js";
-import { chart, measures, ticks } from "../../../display_clients/web/life.js";
+import { chart, measures, ticks, when } from "../../../display_clients/web/life.js";
 import { atStep, choose, inMode, section, sectionOf, sound, spanOf, unusual, usual } from "../../../display_clients/web/look.js";
-import { PATIENCE_MS, Questions } from "../../../display_clients/web/questions.js";
+import { CLICK_MS, MOST_CLICKS, PATIENCE_MS, Questions } from "../../../display_clients/web/questions.js";
 import { columns, matches } from "../../../display_clients/web/objects.js";
 import { added, moved, pointAt, removed, shown } from "../../../display_clients/web/transfer.js";
 import { golden } from "./golden.js";
@@ -98,7 +98,7 @@ test("points of the transfer function are caught, added, moved between their nei
   assert.equal(added(full, [0.5, 0.5]).place, -1);
 });
 
-test("one question is on its way, the latest waits, and a click is not pushed aside", () => {
+test("one question is on its way, the latest hovering waits, and a click is not pushed aside", () => {
   const questions = new Questions();
   questions.ask({ x: 0.1, y: 0.1, why: "hover" });
   assert.equal(questions.due(0)?.number, 1);
@@ -110,9 +110,30 @@ test("one question is on its way, the latest waits, and a click is not pushed as
   assert.equal(questions.answered(1)?.why, "hover");
   assert.deepEqual(questions.due(20)?.x, 0.3);
   questions.ask({ x: 0.5, y: 0.5, why: "hover" });
-  assert.equal(questions.due(20 + PATIENCE_MS)?.x, 0.5, "what is not answered is given up");
+  assert.equal(questions.due(20 + PATIENCE_MS), null, "a click is waited for longer");
+  assert.equal(questions.answered(2)?.why, "choose");
+  assert.equal(questions.due(30 + PATIENCE_MS)?.x, 0.5);
+  questions.ask({ x: 0.6, y: 0.6, why: "hover" });
+  assert.equal(questions.due(30 + 2 * PATIENCE_MS)?.x, 0.6, "hovering that is not answered is given up");
   questions.forget();
-  assert.equal(questions.answered(3), null, "the pointer has left");
+  assert.equal(questions.answered(4), null, "the pointer has left");
+});
+
+test("no click is dropped: they wait for each other, and are asked again over a new line", () => {
+  const questions = new Questions();
+  for (const x of [0.1, 0.2, 0.3]) questions.ask({ x, y: 0, why: "add" });
+  assert.equal(questions.due(0)?.x, 0.1);
+  questions.ask({ x: 0.9, y: 0, why: "hover" });
+  questions.forget();
+  questions.reset();
+  assert.deepEqual([questions.due(10)?.x, questions.due(11)], [0.1, null], "the line was lost before its answer");
+  assert.equal(questions.answered(1), null);
+  assert.equal(questions.answered(2)?.x, 0.1);
+  assert.equal(questions.due(20)?.x, 0.2);
+  assert.equal(questions.due(20 + CLICK_MS)?.x, 0.3, "a click that nobody answers does not hold up the next for ever");
+  assert.equal(questions.waiting, false);
+  for (let n = 0; n < 2 * MOST_CLICKS; n += 1) questions.ask({ x: 0, y: 0, why: "choose" });
+  assert.equal(questions.clicks.length, MOST_CLICKS);
 });
 
 test("the chart of a life has round marks, and its line goes through what happened", () => {
@@ -125,6 +146,8 @@ test("the chart of a life has round marks, and its line goes through what happen
   assert.match(line, /^M46\.0 .*L412\.0 [\d.]+$/);
   assert.deepEqual([step(x(4)), chart(life, "area_km2").points.length], [4, 2]);
   assert.deepEqual([chart([], "max").line, measures({ on_sphere: false, variable: "v" })[0].key], ["", "voxels"]);
+  assert.equal(measures({ on_sphere: false, variable: "ivt", units: "kg m-1" })[1].label, "Mean ivt (kg\u00a0m⁻¹)");
+  assert.deepEqual([when({ step: 4 }), when({ step: 4, time: "1959-01-02T06:00:00" })], ["step 4", "1959-01-02 06:00"]);
 });
 
 test("a cell of the strip is found where it is drawn, and its middle where it lies", () => {

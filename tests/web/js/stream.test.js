@@ -99,15 +99,27 @@ test("latency runs from the event to the first picture that shows it", () => {
   meter.input(1, 100);
   meter.input(2, 110);
   meter.shown(0, 120);
-  assert.equal(meter.latency(), null);
-  meter.shown(2, 150);
-  assert.equal(meter.latency(), 40);
-  meter.shown(2, 500);
-  assert.equal(meter.latency(), 40, "a picture of new data answers no input");
+  assert.equal(meter.latency(120), null);
+  meter.shown(2, 150, 12);
+  assert.deepEqual(meter.latency(150), { ms: 40, renderMs: 12, at: 150 });
+  meter.shown(2, 500, 90);
+  assert.equal(meter.latency(500)?.ms, 40, "a picture of new data answers no input");
   meter.input(3, 600);
   meter.forget();
   meter.shown(9, 5000);
-  assert.equal(meter.latency(), 40, "what an old connection left unanswered does not count");
+  assert.equal(meter.latency(5000)?.ms, 40, "what an old connection left unanswered does not count");
+});
+
+test("what was slow a while ago is not slow now, and its drawing is that of its own picture", () => {
+  const meter = new Meter();
+  meter.input(1, 0);
+  meter.shown(1, 900, 850);
+  meter.shown(1, 1000, 3);
+  assert.deepEqual(meter.latency(2000), { ms: 900, renderMs: 850, at: 900 });
+  assert.equal(meter.latency(12_000), null);
+  meter.input(2, 12_000);
+  meter.shown(2, 12_020, 9);
+  assert.equal(meter.latency(12_100)?.ms, 20);
 });
 
 test("the rate counts two seconds and is silent at rest", () => {

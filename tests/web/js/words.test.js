@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { corner, DONE, FAILED, layout, LEASED, PENDING, stateAt } from "../../../display_clients/web/chunks.js";
 import * as format from "../../../display_clients/web/format.js";
-import { caption, clicked, columns, details, LARGEST_FIRST, sorted } from "../../../display_clients/web/objects.js";
+import { caption, clicked, columns, details, LARGEST_FIRST, needsAll, sorted } from "../../../display_clients/web/objects.js";
 import * as words from "../../../display_clients/web/words.js";
 
 const THIN = "\u202f";
@@ -45,6 +45,9 @@ test("places and dates keep hemisphere and the data's own calendar", () => {
   assert.equal(plain(format.units("kg m-1 s-1")), "kg m⁻¹ s⁻¹");
   assert.equal(format.units("m**2"), "m²");
   assert.equal(format.units("km/h"), "km/h");
+  assert.equal(plain(format.inPowers("506.9 ± 3.3 kg m-1 s-1")), "506.9 ± 3.3 kg m⁻¹ s⁻¹");
+  assert.equal(plain(format.inPowers("at most 4e-05 K m2")), "at most 4e-05 K m²");
+  assert.equal(format.inPowers("312.5 ± 1.2"), "312.5 ± 1.2");
   assert.equal(format.units(undefined), "");
   assert.equal(format.shape([240, 64, 128]), "240 × 64 × 128");
   assert.equal(plain(format.shape([2, 3], ["time", "lat"])), "2 time × 3 lat");
@@ -83,9 +86,11 @@ test("each state of a run is a sentence", () => {
   assert.equal(words.chunksInWords(STATUS), "16 of 64 chunks done, 2 being computed");
   const told = words.remarks({ ...RUN, units: "kg m-1", remarks: ["values from 0 to 9 kg m-1"], status: { ...STATUS, failures: { 7: "no memory" } } });
   assert.deepEqual(told, [
-    { text: "values from 0 to 9 kg\u00a0m⁻¹", failed: false },
+    { text: "Values from 0 to 9 kg\u00a0m⁻¹.", failed: false },
     { text: "Chunk 7: no memory", failed: true },
   ]);
+  const [taken] = words.remarks({ ...RUN, remarks: ["of several variables 'a' was taken; --variable takes another ('b')"] });
+  assert.equal(taken.text, "Of several variables 'a' was taken; “Variable” takes another ('b').", "what only a command line has");
 });
 
 test("the connection says what it does, and what is wrong in a sentence", () => {
@@ -99,7 +104,7 @@ test("the connection says what it does, and what is wrong in a sentence", () => 
 
 test("what is not well though everybody answers is said, and nothing else", () => {
   const run = { ...RUN, state: "running", paused: false, status: { ...RUN.status, chunks: 64, committed: 10, failed: 0, leased: 2, seconds: 20 } };
-  const well = { latencyMs: 40, renderMs: 10, ageS: 3 };
+  const well = { latency: { ms: 40, renderMs: 10 }, ageS: 3 };
   assert.equal(words.unwell(run, well), "");
   assert.equal(words.unwell(null, { ...well, ageS: 999 }), "");
   assert.match(words.unwell(run, { ...well, ageS: 45 }), /No chunk has come for 45.s, though 2 are being computed/);
@@ -107,8 +112,11 @@ test("what is not well though everybody answers is said, and nothing else", () =
   assert.equal(words.unwell({ ...run, status: { ...run.status, seconds: 200 } }, { ...well, ageS: 45 }), "", "chunks take so long there");
   assert.equal(words.unwell({ ...run, paused: true }, { ...well, ageS: 45 }), "");
   assert.equal(words.unwell({ ...run, state: "complete" }, { ...well, ageS: 4500 }), "");
-  assert.match(words.unwell(run, { ...well, latencyMs: 500 }), /connection is slow.*500 ms/);
-  assert.match(words.unwell(run, { ...well, latencyMs: 500, renderMs: 400 }), /Drawing is slow.*400 ms/);
+  assert.match(words.unwell(run, { ...well, latency: { ms: 500, renderMs: 10 } }), /connection is slow.*500 ms/);
+  assert.match(words.unwell(run, { ...well, latency: { ms: 500, renderMs: 400 } }), /Drawing is slow.*400 ms/);
+  assert.equal(words.unwell(run, { ...well, latency: null }), "", "nothing was done lately");
+  assert.equal(words.pill({ kind: "live" }, words.isSlow({ ms: 500 })), "Slow");
+  assert.equal(words.pill({ kind: "waiting" }, true), "Reconnecting");
   assert.equal(words.ageInWords(run, 1), "newest chunk just now");
   assert.match(words.ageInWords(run, 61), /newest chunk 1.min.1.s ago/);
   assert.equal(words.ageInWords({ ...run, state: "complete" }, 61), "");
@@ -163,6 +171,10 @@ test("details say when and where, and what is not certain yet", () => {
   const text = details(row({ first_time: "1959-01-02T06:00:00", last_time: "1959-01-04", final: false, touches_edge: true }), RUN);
   assert.equal(text, "1959-01-02 06:00 to 1959-01-04 · around 10.0° N, 10.0° W · reaches the edge of the data · may still grow");
   assert.deepEqual([caption(0, 0), caption(1, 1), caption(3, 3), caption(200, 411)], ["No object yet", "One object", "All 3", "The largest 200 of 411"]);
+  assert.deepEqual([caption(411, 411, 411, false), caption(200, 411, 7), caption(411, 411, 7), caption(411, 411, 300)], [
+    "The first 200 of 411", "7 found among the largest 200", "7 found among 411", "200 of 300 found among 411",
+  ]);
+  assert.deepEqual([needsAll(LARGEST_FIRST, ""), needsAll(LARGEST_FIRST, "max>9"), needsAll({ key: "max", descending: true }, "")], [false, true, true]);
 });
 
 test("the strip fits its room and no two chunks share a place, for grids of all kinds", () => {
