@@ -2,7 +2,8 @@
  * Owns the WebSocket: opens it, opens it again after a loss, and says all the time what it is doing.
  *
  * What goes up is one slot with the viewer's latest state (see Outbox), and an acknowledgement for each picture.
- * What comes down is handed on as it is.  The decisions are in frames.js and reconnect.js.
+ * What comes down is handed on as it is; a connection is live once something has come, as a proxy may take the call
+ * before it knows whether anybody is there.  The decisions are in frames.js and reconnect.js.
  */
 
 import { Outbox } from "./frames.js";
@@ -43,6 +44,8 @@ export class Socket {
     this.sending = 0;
     this.closed = false;
     this.pulse = new Pulse();
+    /** Why the other end will close the line, as it said itself: a proxy may not pass on what a line is closed with. */
+    this.goodbye = /** @type {{code: number, reason: string} | null} */ (null);
     /** The token of our seat, with which we take it again after a loss. */
     this.seat = "";
     const awake = () => {
@@ -64,20 +67,22 @@ export class Socket {
     const ws = new WebSocket(this.address, this.seat ? [...this.protocols, `seat.${this.seat}`] : this.protocols);
     this.ws = ws;
     this.openedAt = null;
+    this.goodbye = null;
     this.pulse.reset(performance.now() / 1000);
     ws.binaryType = "arraybuffer";
     this.timer = window.setTimeout(() => ws.close(), PATIENCE_MS);
     ws.onopen = () => {
       clearTimeout(this.timer);
-      this.openedAt = performance.now();
-      this.on.change({ kind: "live" });
       this.on.open();
     };
     ws.onmessage = (event) => {
       this.pulse.heard(performance.now() / 1000);
       if (event.data instanceof ArrayBuffer) this.on.message(event.data);
+      if (this.openedAt !== null || this.goodbye !== null || this.ws !== ws) return;
+      this.openedAt = performance.now();
+      this.on.change({ kind: "live" });
     };
-    ws.onclose = (event) => this.lost(event);
+    ws.onclose = (event) => this.lost(this.goodbye ?? event);
   }
 
   /** Waiting for the next attempt is cut short: the laptop has woken up, or a person asks. */

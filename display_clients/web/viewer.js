@@ -42,6 +42,7 @@ import { ageInWords, chunksInWords, pictureState, unwell } from "./words.js";
  * What the renderer says besides pictures; each note holds some of it.
  * @typedef {object} Note
  * @property {string} [seat] the token with which one comes back to the same view
+ * @property {{code: number, why: string}} [goodbye] the line will be closed with that
  * @property {number} [pointed] the number of a question that is answered
  * @property {import("./hover.js").Found | null} [found]
  * @property {string} [text] what is wrong, if anything
@@ -217,6 +218,10 @@ export class Viewer {
     }
     if (typeof note?.seat === "string") {
       this.socket.seat = note.seat;
+      return;
+    }
+    if (typeof note?.goodbye?.code === "number") {
+      this.socket.goodbye = { code: note.goodbye.code, reason: String(note.goodbye.why) };
       return;
     }
     if (typeof note?.pointed === "number") {
