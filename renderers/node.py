@@ -140,7 +140,7 @@ class Node:
                 self._easel.draw()
                 self._answer()
                 self._darkroom.step(self._easel.deadline(), time.monotonic())
-                if not self._darkroom.holding:
+                if not self._darkroom.holding(time.monotonic()):
                     self._build()
                 self._audience.tick(time.monotonic())
                 self._note(time.monotonic())
@@ -157,7 +157,8 @@ class Node:
 
     def _wait_s(self, now: float) -> float:
         """How long nothing needs to be done."""
-        if self._more or self._questions or ((self._feed.waiting or self._show.busy) and not self._darkroom.holding):
+        building = (self._feed.waiting or self._show.busy) and not self._darkroom.holding(now)
+        if self._more or self._questions or building:
             return 0.0
         speak = min((window.note_deadline(note) for _, window, note in self._news()), default=inf)
         speak = min(speak, self._present.deadline(now), self._audience.keep_at())
