@@ -71,6 +71,7 @@ export class Viewer {
     /** Where the camera is of whoever leads. */
     this.led = /** @type {import("./wire.js").Camera | null} */ (null);
     this.yielding = 0;
+    this.seatSaid = 0;
     this.id = id;
     this.run = /** @type {Run | null} */ (null);
     this.troubles = new Troubles(() => this.view.hasPicture);
@@ -103,7 +104,8 @@ export class Viewer {
       message: (message) => this.received(message),
       seatLost: (why) => {
         this.troubles.complain("seat", `Your place in the view is not kept: ${why}.`);
-        window.setTimeout(() => this.troubles.complain("seat", ""), SAID_MS);
+        clearTimeout(this.seatSaid);
+        this.seatSaid = window.setTimeout(() => this.troubles.complain("seat", ""), SAID_MS);
       },
       sent: (sequence, when) => {
         this.view.canvas.dataset.asked = String(sequence);
