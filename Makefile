@@ -75,7 +75,7 @@ test: $(VENV)/.dev browser-libraries lint
 	}; \
 	pass --ignore tests/ffn $(ARGS) && pass --override-ini testpaths=tests/ffn $(ARGS)
 
-# Firefox, a reverse proxy, an S3 server, a fuzzer, an OpenID provider, images: many minutes, and packages that the other tests do
+# Firefox, a reverse proxy, Jupyter's, an S3 server, a fuzzer, an OpenID provider, images: many minutes, and packages that the other tests do
 # without.  Images are built as root and take 10 GB: ARGS="-k 'not containers'" leaves them out, ARGS="-k containers"
 # takes them alone.
 long-test: $(VENV)/.dev

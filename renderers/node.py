@@ -142,7 +142,7 @@ class Node:
                 self._easel.draw()
                 self._answer()
                 self._darkroom.step(self._easel.deadline(), time.monotonic())
-                if not self._darkroom.holding:
+                if not self._darkroom.holding(time.monotonic()):
                     self._build()
                 self._audience.tick(time.monotonic())
                 self._note(time.monotonic())
@@ -164,7 +164,8 @@ class Node:
             self._post.patient = patient
             if self._post.waiting:  # and has rung no bell
                 return 0.0
-        if self._more or self._questions or ((self._feed.waiting or self._show.busy) and not self._darkroom.holding):
+        building = (self._feed.waiting or self._show.busy) and not self._darkroom.holding(now)
+        if self._more or self._questions or building:
             return 0.0
         speak = min(self._speak_at, self._present.deadline(now), self._audience.keep_at())
         due = self._easel.deadline()

@@ -81,6 +81,11 @@ class Settings(BaseSettings):
         bool,
         Field(description="Listen beyond loopback without TLS and without a trusted proxy, or send tokens so; unsafe."),
     ] = False
+    proxy_login: Annotated[
+        bool,
+        Field(description="The proxy at `public_url` lets nobody by but whom the server is for, as JupyterHub does, so "
+              "that no `access` is needed; `host` must be loopback."),
+    ] = False  # fmt: skip
     launcher: Annotated[
         Literal["local", "kubernetes"],
         Field(description="Where runs are: processes of this machine, or objects of a cluster (extra `[k8s]`)."),

@@ -149,6 +149,8 @@ export class Follower {
     const run = /** @type {Run} */ (this.run);
     const status = run.status;
     const over = isOver(run);
+    // Nobody knows of any yet: who asks is refused, which a browser writes on its console.
+    if (run.state === "queued" || run.state === "starting") return null;
     if (!status?.chunks) return over ? `over ${what === "objects" && this.all}` : null;
     const { objects, log_position: position, committed, leased, failed } = status;
     return what === "objects" ? `${objects} ${position} ${over} ${this.all && objects > LIMIT}` : `${committed} ${leased} ${failed} ${over}`;

@@ -3,7 +3,8 @@
  *
  * What goes up is one slot with the viewer's latest state (see Outbox), and an acknowledgement of each picture, by
  * itself or with the next state (see Receipts).
- * What comes down is handed on as it is.  The decisions are in frames.js and reconnect.js.
+ * What comes down is handed on as it is; a connection is live once something has come, as a proxy may take the call
+ * before it knows whether anybody is there.  The decisions are in frames.js and reconnect.js.
  */
 
 import { HOLD_MS, Outbox, Receipts } from "./frames.js";
@@ -46,6 +47,8 @@ export class Socket {
     this.sending = 0;
     this.closed = false;
     this.pulse = new Pulse();
+    /** Why the other end will close the line, as it said itself: a proxy may not pass on what a line is closed with. */
+    this.goodbye = /** @type {{code: number, reason: string} | null} */ (null);
     /** The token of our seat, with which we take it again after a loss. */
     this.seat = "";
     const awake = () => {
@@ -67,21 +70,23 @@ export class Socket {
     const ws = new WebSocket(this.address, this.seat ? [...this.protocols, `seat.${this.seat}`] : this.protocols);
     this.ws = ws;
     this.openedAt = null;
+    this.goodbye = null;
     this.pulse.reset(performance.now() / 1000);
     this.receipts.reset();
     ws.binaryType = "arraybuffer";
     this.timer = window.setTimeout(() => ws.close(), PATIENCE_MS);
     ws.onopen = () => {
       clearTimeout(this.timer);
-      this.openedAt = performance.now();
-      this.on.change({ kind: "live" });
       this.on.open();
     };
     ws.onmessage = (event) => {
       this.pulse.heard(performance.now() / 1000);
       if (event.data instanceof ArrayBuffer) this.on.message(event.data);
+      if (this.openedAt !== null || this.goodbye !== null || this.ws !== ws) return;
+      this.openedAt = performance.now();
+      this.on.change({ kind: "live" });
     };
-    ws.onclose = (event) => this.lost(event);
+    ws.onclose = (event) => this.lost(this.goodbye ?? event);
   }
 
   /** Waiting for the next attempt is cut short: the laptop has woken up, or a person asks. */

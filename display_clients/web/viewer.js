@@ -42,6 +42,7 @@ import { ageInWords, chunksInWords, isSlow, pictureState, unwell } from "./words
  * What the renderer says besides pictures; each note holds some of it.
  * @typedef {object} Note
  * @property {string} [seat] the token with which one comes back to the same view
+ * @property {{code: number, why: string}} [goodbye] the line will be closed with that
  * @property {number} [pointed] the number of a question that is answered
  * @property {import("./hover.js").Found | null} [found]
  * @property {string} [text] what is wrong, if anything
@@ -71,6 +72,7 @@ export class Viewer {
     /** Where the camera is of whoever leads. */
     this.led = /** @type {import("./wire.js").Camera | null} */ (null);
     this.yielding = 0;
+    this.seatSaid = 0;
     this.id = id;
     this.run = /** @type {Run | null} */ (null);
     this.troubles = new Troubles(() => this.view.hasPicture);
@@ -102,7 +104,8 @@ export class Viewer {
       message: (message) => this.received(message),
       seatLost: (why) => {
         this.troubles.complain("seat", `Your place in the view is not kept: ${why}.`);
-        window.setTimeout(() => this.troubles.complain("seat", ""), SAID_MS);
+        clearTimeout(this.seatSaid);
+        this.seatSaid = window.setTimeout(() => this.troubles.complain("seat", ""), SAID_MS);
       },
       sent: (sequence, when) => {
         this.view.canvas.dataset.asked = String(sequence);
@@ -218,6 +221,10 @@ export class Viewer {
     }
     if (typeof note?.seat === "string") {
       this.socket.seat = note.seat;
+      return;
+    }
+    if (typeof note?.goodbye?.code === "number") {
+      this.socket.goodbye = { code: note.goodbye.code, reason: String(note.goodbye.why) };
       return;
     }
     if (typeof note?.pointed === "number") {

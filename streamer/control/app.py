@@ -12,10 +12,10 @@ import time
 from collections.abc import Awaitable, Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import structlog
-from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, Header, Request, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
@@ -26,7 +26,7 @@ from streamer.control.access.door import Door, Turned
 from streamer.control.access.guard import Guard, Visit, Who
 from streamer.control.access.login_routes import add_login
 from streamer.control.access.people import Person
-from streamer.control.access.places import Network
+from streamer.control.access.places import Network, Public
 from streamer.control.access.project_routes import add_projects
 from streamer.control.access.rules import ALONE
 from streamer.control.answers import as_json, problem
@@ -67,11 +67,13 @@ Record = TypeVar("Record")
 ROLES = {"look": LOOK, "follow": FOLLOW, "lead": LEAD}
 
 
-def make_app(registry: Registry, door: Door | None = None, trusted: Sequence[Network] = ()) -> FastAPI:
+def make_app(
+    registry: Registry, door: Door | None = None, trusted: Sequence[Network] = (), known_as: Public | None = None
+) -> FastAPI:
     """The application, for the runs of ``registry``.
 
     Without a ``door`` there are no accounts, and everybody may do all.  ``trusted``: proxies whose word is taken for
-    where a request comes from.
+    where a request comes from.  ``known_as``: the server's public address, where the door has none.
     """
     app = FastAPI(
         title="CaveCast",
@@ -82,7 +84,7 @@ def make_app(registry: Registry, door: Door | None = None, trusted: Sequence[Net
         openapi_url=None,
     )
     app.add_middleware(Guard, registry=registry, routes=lambda: app.router.routes, door=door, trusted=trusted)
-    known_as, nameless = (door.public, NAMELESS) if door is not None else (None, ())
+    known_as, nameless = (door.public, NAMELESS) if door is not None else (known_as, ())
     app.add_middleware(Gate, max_body=MAX_BODY, known_as=known_as, nameless=nameless)
     projects = ALONE if door is None else door.access.projects
     registry.admission.quotas = {project.name: project.quota for project in projects.values()}
@@ -243,10 +245,9 @@ def _pages(app: FastAPI) -> None:
         return
 
     @app.get("/", include_in_schema=False)
-    async def all_runs() -> Response:
-        # The file is written for /view/…; the list lies one folder higher, also behind a proxy's prefix.
+    async def all_runs(x_forwarded_context: Annotated[str | None, Header()] = None) -> Response:
         text = (folder / "index.html").read_text(encoding="utf-8")
-        return HTMLResponse(text.replace('<base href="../">', '<base href="./">', 1))
+        return HTMLResponse(pages.first_page(text, x_forwarded_context))
 
     @app.get("/view/{run_id}", include_in_schema=False)
     async def viewer(run_id: str) -> Response:

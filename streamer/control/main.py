@@ -102,6 +102,10 @@ def serve(
         bool | None,
         typer.Option("--plain-http", help="Listen beyond this machine without TLS, though it is unsafe."),
     ] = None,
+    proxy_login: Annotated[
+        bool | None,
+        typer.Option("--proxy-login", help="The proxy at --public-url, as JupyterHub's, lets nobody else by."),
+    ] = None,
     parts_host: Annotated[
         str | None,
         typer.Option(
@@ -129,8 +133,8 @@ def serve(
     """
     flags = {
         "host": host, "port": port, "dir": dir, "access": access, "public_url": public_url, "tls_cert": tls_cert,
-        "tls_key": tls_key, "trusted_proxies": trusted_proxies, "plain_http": plain_http, "parts_host": parts_host,
-        "run_keys": keys, "log_level": log_level,
+        "tls_key": tls_key, "trusted_proxies": trusted_proxies, "plain_http": plain_http,
+        "proxy_login": proxy_login, "parts_host": parts_host, "run_keys": keys, "log_level": log_level,
     }  # fmt: skip
     settings = read(flags, config)
     logs.configure(settings.log_level, settings.log_format)
@@ -220,7 +224,7 @@ async def _serve(
         if winning.done() and not stop.is_set():
             winning.result()
             async with open_registry(settings, folder, choice) as registry, _door(settings, rules, registry) as door:
-                front.behind = make_app(registry, door, networks(settings.trusted_proxies))
+                front.behind = make_app(registry, door, networks(settings.trusted_proxies), known_as)
                 serving = serving or asyncio.create_task(server.serve(sockets=[listening]))
                 await asyncio.wait([serving, stopping, losing], return_when=asyncio.FIRST_COMPLETED)
                 last.begin()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,27 @@ def web_folder() -> Path | None:
     return None
 
 
+PREFIX = re.compile(r"(/[A-Za-z0-9._~@%+-]+)+")
+
+
+def first_page(text: str, prefix: str | None) -> str:
+    """The file, written for /view/…, as the first page, which lies one folder higher.
+
+    ``prefix``: under which a proxy says that it has put us.  Jupyter's shows the first page under an address without a
+    slash at its end too, where "./" would be the folder above.
+    """
+    base = f"{prefix}/" if prefix and PREFIX.fullmatch(prefix) else "./"
+    return text.replace('<base href="../">', f'<base href="{base}">', 1)
+
+
 def describe(document: dict[str, Any]) -> str:
     """The OpenAPI document as one page of HTML without scripts."""
     parts = [
         "<!doctype html><html lang=en><head><meta charset=utf-8><title>CaveCast API</title>",
-        '<meta name=viewport content="width=device-width"><link rel=stylesheet href="/docs.css"></head><body>',
+        '<meta name=viewport content="width=device-width"><link rel=stylesheet href="docs.css"></head><body>',
         f"<h1>{_text(document['info']['title'])} {_text(document['info']['version'])}</h1>",
         f"<p>{_text(document['info'].get('description', ''))}</p>",
-        '<p>The same for machines: <a href="/openapi.json">openapi.json</a>.</p><main>',
+        '<p>The same for machines: <a href="openapi.json">openapi.json</a>.</p><main>',
     ]
     for path, methods in document["paths"].items():
         parts += [_operation(path, method, operation) for method, operation in methods.items()]

@@ -34,6 +34,7 @@ from streamer.wire.view import (
     decode_frame,
     encode_closed,
     encode_frame,
+    encode_goodbye,
     encode_opened,
     of_relay,
 )
@@ -125,11 +126,13 @@ def farewell(raw: bytes) -> str | None:
 
 
 async def hang_up(browser: WebSocket, code: int, why: str) -> None:
-    """Closes the WebSocket with a reason that the page can show, if it is still open and takes that."""
+    """Closes the WebSocket with a reason that the page can show, said before as well, if it is open and takes that."""
     if WebSocketState.DISCONNECTED in (browser.application_state, browser.client_state):
         return
     with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
         async with asyncio.timeout(HANG_UP_S):
+            if why:
+                await browser.send_bytes(encode_goodbye(code, why))
             await browser.close(code, why.encode()[:120].decode("utf-8", "ignore"))
 
 

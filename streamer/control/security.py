@@ -1,8 +1,9 @@
 """What may come to the control plane at all, before anybody asks who it is from: right names, no page of another site.
 
-Without an access configuration it listens on loopback only.  A web page from elsewhere could still make the user's own
-browser call it; therefore the Host must be a name of this machine or the server's public one (a foreign name that
-resolves to 127.0.0.1 is refused), and an Origin, which browsers send, must be the same one.
+Without an access configuration it listens on loopback only, and has a name beyond it only where a proxy is said to let
+nobody else by.  A web page from elsewhere could still make the user's own browser call it; therefore the Host must be a
+name of this machine or the server's public one (a foreign name that resolves to 127.0.0.1 is refused), and an Origin,
+which browsers send, must be the same one.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ HEADERS = {
 }
 
 
+OPEN = "open the address that cavecast printed, or start it with --public-url if a proxy gives it this one"
 NAMELESS = ("/healthz", "/metrics")
 """Paths that probes and Prometheus ask for by an address, where there are accounts: what they get does not depend on
 who somebody is to their browser."""
@@ -48,8 +50,12 @@ def check_listening(settings: Settings, whence: str = "--host") -> str:
     known_as = public(settings.public_url) if settings.public_url else None
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise BeyondLoopback("TLS takes both: --tls-cert with the certificate and --tls-key with its key")
-    if settings.access is None and known_as is not None and not is_loopback(_name(f"//{known_as.netloc}")):
-        raise BeyondLoopback(f"public_url is {known_as.url}, and there is no access configuration: give --access FILE")
+    named = known_as is not None and not is_loopback(_name(f"//{known_as.netloc}"))
+    if known_as is not None and named and settings.access is None and not settings.proxy_login:
+        raise BeyondLoopback(
+            f"public_url is {known_as.url}, and there is no access configuration: give --access FILE, or "
+            "--proxy-login if what is there lets nobody by but you, as JupyterHub does"
+        )
     if not is_loopback(host):
         check_host(host, whence, accounts=settings.access is not None)
         if known_as is None:
@@ -79,7 +85,7 @@ def refusal(host: str | None, origin: str | None, known_as: Public | None = None
     """Why a request with these headers is not answered, or None if it is.  ``known_as``: the public address."""
     by_name = host is not None and known_as is not None and same_netloc(host, known_as)
     if host is None or not (by_name or is_loopback(_name(f"//{host}"))):
-        way = f"open {known_as.url}" if known_as else "open the address that cavecast printed"
+        way = f"open {known_as.url}" if known_as else OPEN
         return f"the Host {host} is not this {'server' if known_as else 'machine'}: {way}"
     if origin is None:
         return None

@@ -16,6 +16,7 @@ from streamer.control.answers import as_json, problem
 from streamer.control.leading import STANDBY_RETRY_S
 from streamer.control.openapi import Health
 from streamer.control.security import Gate
+from streamer.wire.view import encode_goodbye
 
 MAX_BODY = 64 << 10
 AGAIN = 1013
@@ -47,7 +48,9 @@ class Front:
         if scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.accept"})
-            await send({"type": "websocket.close", "code": AGAIN, "reason": self._standing()[:120]})
+            why = self._standing()
+            await send({"type": "websocket.send", "bytes": encode_goodbye(AGAIN, why)})
+            await send({"type": "websocket.close", "code": AGAIN, "reason": why[:120]})
             return
         if scope["path"] == "/healthz" and scope["method"] == "GET":
             await as_json(Health("ok", version("cavecast"), self._standing(), "standby"))(scope, receive, send)

@@ -9,6 +9,7 @@ JavaScript; golden bytes shared by both test suites keep them alike.
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -170,6 +171,17 @@ def decode_frame(raw: bytes | memoryview) -> Frame:
     if version != VERSION:
         raise Refused(f"a frame of version {version}; this side speaks {VERSION}")
     return Frame(*fields)
+
+
+def encode_goodbye(code: int, why: str) -> bytes:
+    """The note before a line is closed: with which code, and why.
+
+    A proxy need not pass on what a WebSocket is closed with (jupyter-server-proxy does not), but it passes on messages.
+    """
+    return (
+        encode_frame(Frame(NOTE, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0))
+        + json.dumps({"goodbye": {"code": code, "why": why}}).encode()
+    )
 
 
 def encode_input(state: Input, shown: Acknowledged | None = None) -> bytes:

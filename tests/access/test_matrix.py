@@ -21,6 +21,7 @@ from streamer.control.schema import RunRequest
 from streamer.wire.volume import Source
 from tests.access.issuer import Issuer, issuing
 from tests.access.parts import DEADLINE_S, Plane, access_of, serving, token_of
+from tests.control.parts import consume
 from tests.streamer.runs import spec_of
 
 API, RUN, PROJECT = "/api/v1", "/api/v1/runs/{run_id}", "/api/v1/projects/{project}"
@@ -178,7 +179,7 @@ def seen(plane: Plane, method: str, path: str, token: str, run_id: str, project:
     if method == "WS":
         with connect(plane.url.replace("http", "ws") + address, additional_headers=headers, proxy=None) as line:
             with pytest.raises(ConnectionClosed):
-                line.recv(timeout=DEADLINE_S)
+                consume(line)
             said, code = line.protocol.close_reason or "", line.protocol.close_code or 0
         if code in (4401, 4403):
             return code - 4000, said

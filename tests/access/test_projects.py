@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 from streamer.control.access import ledger
 from tests.access.certificate import certificate
 from tests.access.parts import Plane, access_of, access_text, serving, token_of
-from tests.control.parts import CAVECAST, ended, environment, start, volume
+from tests.control.parts import CAVECAST, consume, ended, environment, start, volume
 from tests.ending import ending, in_time, line_within, tied
 
 WISH: dict[str, Any] = {"threshold": 0.55, "chunk": [4, 8, 8], "view": False, "workers": 1}
@@ -80,7 +80,7 @@ def test_one_project_sees_nothing_of_another(
         address, additional_headers={"authorization": f"Bearer {token_of('clouds-viewer')}"}, proxy=None
     ) as browser:
         with pytest.raises(Exception, match=nothing):
-            browser.recv(timeout=10)
+            consume(browser)
         assert browser.protocol.close_code == 4404
     system = clouds.get("/api/v1/system").json()
     assert [one["name"] for one in system["projects"]] == ["clouds"]

@@ -310,6 +310,11 @@ def test_beyond_loopback_takes_accounts_a_name_and_encryption() -> None:
         ({**OPEN, "tls_cert": "/c"}, "TLS takes both"),
         ({**OPEN, "trusted_proxies": "10.0.0.0/8", "public_url": "http://lab.example.org"}, "without encryption"),
         ({"public_url": "https://lab.example.org"}, "there is no access configuration"),
+        (
+            {"public_url": "https://lab.example.org", "host": "0.0.0.0", "proxy_login": True},
+            "nothing keeps strangers out",
+        ),
+        ({"public_url": "http://lab.example.org", "proxy_login": True}, "without encryption"),
         ({"access": "/a", "public_url": "http://lab.example.org"}, "without encryption"),
     ):
         with pytest.raises(BeyondLoopback, match=words):
@@ -317,6 +322,7 @@ def test_beyond_loopback_takes_accounts_a_name_and_encryption() -> None:
     assert check_listening(settings(**OPEN, tls_cert="/c", tls_key="/k")) == ""
     assert check_listening(settings(**OPEN, trusted_proxies="10.0.0.0/8")) == ""
     assert check_listening(settings(access="/a", public_url="https://lab.example.org")) == "", "a proxy on this machine"
+    assert check_listening(settings(proxy_login=True, public_url="https://hub.example.org/user/x/proxy/8750/")) == ""
     assert "whoever is on the way" in check_listening(settings(**OPEN, plain_http=True))
 
 

@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 from tests.access.issuer import SECRET, issuing
 from tests.access.parts import access_text, token_of
-from tests.control.parts import CAVECAST, DEADLINE_S, children, environment, start, until, volume
+from tests.control.parts import CAVECAST, DEADLINE_S, children, consume, environment, start, until, volume
 from tests.ending import ending, line_within, tied
 
 
@@ -50,7 +50,7 @@ def test_no_secret_is_logged_listed_or_inherited(tmp_path: Path) -> None:
                     connect(where, additional_headers=headers, proxy=None) as line,
                     pytest.raises(ConnectionClosed),
                 ):
-                    line.recv(timeout=DEADLINE_S)
+                    consume(line)
             with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=DEADLINE_S) as operator:
                 wish = {"input": str(volume(tmp_path / "v.npy")), "threshold": 0.55, "chunk": [4, 8, 8],
                         "pace_s": 60, "view": False, "workers": 1}  # fmt: skip

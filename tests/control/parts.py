@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import numpy as np
 import psutil
+from websockets.sync.client import ClientConnection
 
 from tests.ending import PATIENCE_S, ending, in_time, line_within, tied
 
@@ -130,3 +131,10 @@ def eventually(true: Callable[[], bool], what: str = "what is waited for") -> No
     while not true():
         assert time.monotonic() < end, f"in vain: {what}"
         time.sleep(0.05)
+
+
+def consume(browser: ClientConnection) -> None:
+    """Takes all that comes until the line is closed.  Raises ConnectionClosed."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        browser.recv(timeout=max(0.0, deadline - time.monotonic()))

@@ -20,7 +20,7 @@ from websockets.sync.client import connect
 from streamer.control.books import Books
 from streamer.control.database import NoBooks
 from streamer.control.place_lock import PlaceLock
-from tests.control.parts import DEADLINE_S, alive, children, control_plane, ended, start, until, volume
+from tests.control.parts import DEADLINE_S, alive, children, consume, control_plane, ended, start, until, volume
 from tests.control.postgresql import postgresql
 from tests.control.test_books import booked
 
@@ -65,7 +65,7 @@ def test_who_stands_by_says_so_and_takes_over_from_one_that_was_killed(url: str,
             assert "another control plane leads, and this one stands by" in answer.json()["detail"]
         with connect(f"ws://{second.base_url.netloc.decode()}/api/v1/runs/x/view", proxy=None) as socket:
             with pytest.raises(ConnectionClosed) as closed:
-                socket.recv(DEADLINE_S)
+                consume(socket)
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1013
         assert not children(other.pid)

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import xarray as xr
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from streamer.wire.view import Camera, Input, encode_input
-from tests.control.parts import DEADLINE_S, alive, children, control_plane, ended, events, start, until, volume
+from tests.control.parts import DEADLINE_S, alive, children, consume, control_plane, ended, events, start, until, volume
 
 THRESHOLD = 0.55
 
@@ -103,12 +103,6 @@ def test_an_object_can_be_asked_for_with_its_life(
     missing = client.get(f"{base}/{field_end(run)}")
     assert missing.status_code == 404
     assert "has no object" in missing.json()["detail"]
-
-
-def consume(browser: ClientConnection) -> None:
-    """Takes pictures until the line is closed."""
-    while True:
-        browser.recv(timeout=DEADLINE_S)
 
 
 def field_end(run: dict[str, Any]) -> int:

@@ -15,8 +15,7 @@ from websockets.typing import Subprotocol
 from streamer.control.permits import barred
 from streamer.control.schema import Problem
 from streamer.control.view_roles import Role
-from tests.control.parts import DEADLINE_S, control_plane, start, volume
-from tests.control.test_local import consume
+from tests.control.parts import DEADLINE_S, consume, control_plane, start, volume
 
 
 def told(*answers: Role | Problem, held: Role, every_s: float = 0.0) -> tuple[str, int]:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import av
 import httpx
 import numpy as np
 import pytest
@@ -46,6 +49,10 @@ SMALL = """(() => {
   pen.drawImage(document.querySelector("#picture"), 0, 0, 96, 60);
   return JSON.stringify([...pen.getImageData(0, 0, 96, 60).data]);
 })()"""
+HELD = DRAG[:-1]
+"""A drag in which nobody has let go yet."""
+VIDEO = "document.querySelector('#picture').dataset.video"
+CAUGHT_UP = "(({ input, asked }) => input === asked)(document.querySelector('#picture').dataset)"
 FRAME = "Number(document.querySelector('#picture').dataset.frame)"
 
 
@@ -76,13 +83,29 @@ class Firefox:
         return found["result"].get("value")
 
 
+def decoders(folder: Path) -> dict[str, str]:
+    """An environment in which Firefox finds FFmpeg's decoders by the names that it knows: it has none of H.264 itself.
+
+    Those that come with PyAV have other names.
+    """
+    libraries = Path(av.__file__).parents[1] / "av.libs"
+    folder.mkdir()
+    for library in libraries.glob("libav*"):
+        if found := re.fullmatch(r"(libav(?:codec|util))-\w+\.so\.(\d+)\..*", library.name):
+            (folder / f"{found[1]}.so.{found[2]}").symlink_to(library)
+    return {"LD_LIBRARY_PATH": f"{folder}:{libraries}"}
+
+
 @contextmanager
-def firefox(profile: Path) -> Iterator[str]:
-    """A Firefox without a window; gives the address at which it is driven."""
+def firefox(profile: Path, more: Mapping[str, str] | None = None) -> Iterator[str]:
+    """A Firefox without a window; gives the address at which it is driven.  ``more``: of its environment."""
+    profile.mkdir(exist_ok=True)
     path = shutil.which("firefox-esr") or shutil.which("firefox")
     assert path, "this test needs Firefox: install the package firefox-esr"
     arguments = [path, "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"]
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env={**os.environ, **(more or {})}
+    )
     with ending(process):
         said = lines_within(process.stderr)
         yield f"{next(line.split()[-1] for line in said if 'WebDriver BiDi listening' in line)}/session"
@@ -107,6 +130,73 @@ def test_what_is_picked_stands_in_the_link_and_comes_back_in_firefox(tmp_path: P
         until_heard(f"{origin}/api/v1/runs/{run['run_id']}", '"complete"')
         with firefox(tmp_path) as where:
             asyncio.run(pick(where, origin, run))
+
+
+@pytest.fixture(scope="module")
+def shown() -> Iterator[str]:
+    """The page of a finished run, drawn with all detail also while it moves, so that nothing but the codec differs."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CAVECAST_FULL_DETAIL", "1")
+        with started("serve", "--port", "0", "--log-level", "error") as plane:
+            origin = json.loads(line_within(plane.stdout))["url"]
+            wanted = {"input": "sample:flood2021", "threshold": 310}
+            run = httpx.post(f"{origin}/api/v1/runs", json=wanted, timeout=60).raise_for_status().json()
+            until_heard(f"{origin}/api/v1/runs/{run['run_id']}", '"complete"')
+            yield origin + run["view_url"]
+
+
+@pytest.mark.long
+def test_a_page_that_asks_for_h264_moves_in_it_and_sees_what_the_still_shows_in_firefox(
+    tmp_path: Path, shown: str
+) -> None:
+    async def story() -> None:
+        async with opened(where, f"{shown}?codec=h264") as browser:
+            before, moving, still = await moves(browser, "true")
+            assert "H.264" in await browser.value("document.querySelector('#truth').textContent")
+            assert await browser.value("document.querySelector('#complaints').textContent") == ""
+            assert np.abs(still - before).mean() > 2, "the picture has turned"
+            assert np.abs(moving - still).mean() < min(8.0, np.abs(still - before).mean())
+            assert browser.console == []
+
+    with firefox(tmp_path / "profile", decoders(tmp_path / "decoders")) as where:
+        asyncio.run(story())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("query", "words"), [("", ""), ("?codec=h264", "This browser does not decode H.264 here")])
+def test_a_firefox_without_a_decoder_gets_jpeg_and_says_so_only_if_it_was_asked_for_more(
+    tmp_path: Path, shown: str, query: str, words: str
+) -> None:
+    async def story() -> None:
+        async with opened(where, shown + query) as browser:
+            before, moving, still = await moves(browser, "false")
+            said = await browser.value("document.querySelector('#complaints').textContent")
+            assert (words in said) if words else (said == ""), said
+            assert "H.264" not in await browser.value("document.querySelector('#truth').textContent")
+            assert np.abs(still - before).mean() > 2, "the picture has turned"
+            assert np.abs(moving - still).mean() < 8
+            assert browser.console == []
+
+    profile = tmp_path / "profile"
+    profile.mkdir()
+    (profile / "user.js").write_text('user_pref("media.ffmpeg.enabled", false);\n')
+    with firefox(profile) as where:
+        asyncio.run(story())
+
+
+async def moves(browser: Firefox, video: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """What is seen before a drag, at its end while the button is still down, and when all is at rest again.
+
+    ``video``: what the page says, while it is dragged, of whether its pictures are H.264.
+    """
+    before = await pixels(browser)
+    held = {"type": "pointer", "id": "mouse", "actions": HELD}
+    await browser.call("input.performActions", context=browser.page, actions=[held])
+    await browser.value(UNTIL.format(f"{CAUGHT_UP} && {VIDEO} === '{video}'"))
+    moving = np.array(json.loads(await browser.value(SMALL)), float)
+    freed = {"type": "pointer", "id": "mouse", "actions": DRAG[-1:]}
+    await browser.call("input.performActions", context=browser.page, actions=[freed])
+    return before, moving, await pixels(browser)
 
 
 @asynccontextmanager

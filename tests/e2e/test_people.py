@@ -281,6 +281,52 @@ def test_a_wall_is_driven_from_the_page_and_its_view_taken_back(
     house.close()
 
 
+def test_a_page_that_stays_with_a_wall_does_not_take_the_lead_back(
+    chromium: Browser, with_wall: tuple[Plane, httpx.Client]
+) -> None:
+    plane, client = with_wall
+    there = f"/runs/{plane.run}/views/wall.cave"
+    house = House(chromium, plane)
+    ada, ben = house.comes("Ada", "stay"), house.comes("Ben", "stay")
+    until_row(ben, "Ada", "leads")
+    people(ada)
+    ada.get_by_label("Stay together and drive it").check()
+    expect(ada.locator("#wall-said")).to_have_text("This page and wall cave show the same.")
+    # She asks what the wall shows while she leads, and hears that it shows something else when Ben does: no reason to
+    # take hold of a picture that is somebody else's by now.
+    held: list[Route] = []
+    ada.route("**/views/wall.cave", lambda route: held.append(route))
+    ben.locator("#people-close").click()
+    soon(ada, lambda: bool(held), "her question")
+    client.patch(there, json={"state": {"opacity": 0.3}})
+    drag(ben, 120, 30)
+    until_row(ben, "Ben (you)", "leads")
+    held[0].continue_()
+    ada.unroute("**/views/wall.cave")
+    expect(ada.locator("#wall-said")).to_have_text(
+        "Somebody else leads this view now, so it does not stay with the wall any more."
+    )
+    expect(ada.get_by_label("Stay together and drive it")).not_to_be_checked()
+    until_row(ada, "Ada (you)", "follows")
+    assert "leads" in row(ben, "Ben (you)")
+
+    # Nor does the wall follow whoever has the lead now.
+    before = client.get(there).json()
+    ben.locator("#people-close").click()
+    turned = at_rest(ada)
+    drag(ben, -160, 20)
+    soon(ada, lambda: apart(seen(ada), turned) > 4, "Ada sees what Ben does")
+    at_rest(ada)
+    after = client.get(there).json()
+    assert [after[what] for what in ("revision", "state")] == [before[what] for what in ("revision", "state")]
+
+    # Who stays with it anew wants to see it, and leads for that.
+    people(ada)
+    ada.get_by_label("Stay together and drive it").check()
+    until_row(ben, "Ada", "leads")
+    house.close()
+
+
 def view_of(plane: Plane, name: str) -> dict[str, Any]:
     """A view as the API tells it."""
     found: dict[str, Any] = httpx.get(f"{plane.url}/api/v1/runs/{plane.run}/views/{name}", trust_env=False).json()

@@ -70,7 +70,7 @@ class Plane:
         with socket.create_server(("127.0.0.1", 0)) as door:
             self.port = int(door.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
-        self._start()
+        self.start()
         try:
             wanted = {"input": "sample:rivers"}
             made = httpx.post(f"{self.url}/api/v1/runs", json=wanted, timeout=60).raise_for_status().json()
@@ -82,7 +82,7 @@ class Plane:
         self.page = f"{self.url}/view/{self.run}"
         self.view = f"ws://127.0.0.1:{self.port}/api/v1/runs/{self.run}/view"
 
-    def _start(self) -> None:
+    def start(self) -> None:
         self.process = subprocess.Popen(
             tied(COMMAND, "serve", "--port", self.port, "--dir", self.folder),
             stdout=subprocess.PIPE, text=True, env=self.environment,
@@ -96,7 +96,7 @@ class Plane:
     def again(self) -> None:
         """It is killed, with all its parts, and started anew."""
         self.kill()
-        self._start()
+        self.start()
 
     def kill(self) -> None:
         for one in descendants(self.process.pid):

@@ -52,6 +52,7 @@ from streamer.wire.view import (
     Video,
     decode_up,
     encode_frame,
+    encode_goodbye,
 )
 
 WEB = Path(__file__).parents[2] / "display_clients" / "web"
@@ -381,7 +382,9 @@ def application(fake: Fake) -> FastAPI:
         seats = [text for text in offered if text != VIEWING]
         fake.came_with(seats[0] if seats else "")
         if seats and fake.refused_seat:
-            await browser.close(4403, fake.refused_seat)
+            # As through a proxy that does not pass on what a line is closed with.
+            await browser.send_bytes(encode_goodbye(4403, fake.refused_seat))
+            await browser.close()
             return
         if run_id != fake.run_id:
             await browser.close(4404, f"there is no run {run_id}")

@@ -152,6 +152,31 @@ def test_a_seat_that_is_not_kept_is_said_and_the_page_comes_without_it(page: Pag
         page.goto("about:blank")
 
 
+def test_what_is_said_of_a_seat_stands_for_its_time_from_the_last_loss_on(page: Page, address: str, fake: Fake) -> None:
+    page.clock.install()
+    open_run(page, address, fake)
+    fake.refused_seat = "the token of the seat has expired"
+    complaint = f"Your place in the view is not kept: {fake.refused_seat}."
+
+    def loses_it(times: int) -> None:
+        fake.mute = True
+        page.evaluate("() => dispatchEvent(new Event('online'))")  # whoever wakes up asks at once
+        fake.wait(lambda: fake.beats == times, "the page's question")
+        page.clock.run_for(5000)
+        fake.mute = False
+        page.evaluate("() => dispatchEvent(new Event('online'))")  # and waits no longer
+        fake.wait(lambda: len(fake.seats) == 1 + 2 * times, "the viewer's return without its seat")
+        expect(page.locator("#connection")).to_have_text("Connected")
+        expect(page.locator("#complaints")).to_contain_text(complaint)
+        page.clock.run_for(10_000)
+        expect(page.locator("#complaints")).to_contain_text(complaint)
+
+    loses_it(1)
+    loses_it(2)
+    page.clock.run_for(11_000)
+    expect(page.locator("#complaints")).not_to_contain_text(complaint)
+
+
 def test_a_renderer_that_is_silent_is_asked_and_a_dead_line_is_left(page: Page, address: str, fake: Fake) -> None:
     page.clock.install()
     open_run(page, address, fake)

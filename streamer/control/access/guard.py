@@ -25,11 +25,13 @@ from streamer.control.access.places import Network, Whence, whence
 from streamer.control.answers import problem
 from streamer.control.registry import Registry
 from streamer.control.schema import Problem
+from streamer.wire.view import encode_goodbye
 
 AGAIN_S = 30.0
 """So often somebody who watches (events, pictures) is asked again who they are."""
 SIGNED_OUT = 4401
 """The code of a WebSocket that is closed because of that: 4000 and the status that HTTP would answer with."""
+AGAIN = "sign in again"
 IN_ADDRESS = frozenset(("token", "access_token", "id_token", "refresh_token", "bearer", "authorization"))
 NOBODY = Whence("", False)
 
@@ -211,7 +213,8 @@ class Watched:
         return message
 
     async def _hang_up(self) -> None:
-        await self._send({"type": "websocket.close", "code": SIGNED_OUT, "reason": "sign in again"})
+        await self._send({"type": "websocket.send", "bytes": encode_goodbye(SIGNED_OUT, AGAIN)})
+        await self._send({"type": "websocket.close", "code": SIGNED_OUT, "reason": AGAIN})
 
     async def _over(self) -> bool:
         if self.ended or self._need.where == "anywhere" or 0 <= self._door.clock() - self._asked_at < AGAIN_S:
@@ -252,6 +255,7 @@ async def _refused(scope: Scope, receive: Receive, send: Send, why: Turned) -> N
     await receive()  # the handshake
     # Accepted and closed, so that the page can read why; as for a run that is not there, which looks the same.
     await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "bytes": encode_goodbye(4000 + why.status, why.why)})
     await send(
         {"type": "websocket.close", "code": 4000 + why.status, "reason": why.why.encode()[:120].decode(errors="ignore")}
     )

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { test } from "node:test";
 
-import { Answer, ask } from "../../../display_clients/web/run.js";
+import { Answer, ask, Follower } from "../../../display_clients/web/run.js";
 
 /**
  * @param {import("node:http").RequestListener} answer
@@ -43,4 +43,16 @@ test("a refusal is its sentence", async () => {
   await serving(no, (address) =>
     assert.rejects(ask(address), (why) => why instanceof Answer && why.status === 404 && why.message === "there is no run x"),
   );
+});
+
+test("nobody is asked for the chunks and objects of a run that has not begun", () => {
+  const nothing = () => {};
+  const follower = new Follower(new URL("http://127.0.0.1/api/v1/runs/x"), {
+    run: nothing, objects: nothing, chunks: nothing, trouble: nothing, unavailable: nothing, missing: nothing,
+  });
+  const status = { chunks: 32, committed: 0, leased: 0, failed: 0, objects: 0, log_position: 0 };
+  for (const [state, asked] of [["queued", false], ["starting", false], ["waiting", true], ["running", true], ["complete", true]]) {
+    follower.run = /** @type {import("../../../display_clients/web/words.js").Run} */ (/** @type {unknown} */ ({ state, status }));
+    assert.equal(follower.key("chunks") !== null, asked, String(state));
+  }
 });
