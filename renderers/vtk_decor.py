@@ -198,7 +198,10 @@ class Decor:
         plane = _polydata(corners, np.array([0, 4]), np.arange(4), lines=False)
         plane.GetPointData().SetTCoords(numpy_to_vtk(np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32), deep=True))
         actor = _actor(plane)
-        actor.SetTexture(texture)
+        if land.any():
+            actor.SetTexture(texture)
+        else:  # a texture of one colour costs some milliseconds a picture without a graphics card
+            actor.GetProperty().SetColor(*(part / 255 for part in SEA))
         actor.GetProperty().LightingOff()
         self._renderer.AddActor(actor)
         self._actors.append(actor)

@@ -257,6 +257,7 @@ class Theatre:
         if tile is not None:
             marks = [word._replace(box=moved_box(word.box, -at_x, -at_y)) for word in marks]
         self._words.marks(marks)
+        self._foot.marks(())
         window.Render()
         return self._reader.read(window, into)
 
