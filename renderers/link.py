@@ -26,7 +26,7 @@ class Fineness(NamedTuple):
 
 RUNGS = (Fineness(75, False), Fineness(55, False), Fineness(40, False), Fineness(50, True), Fineness(35, True))
 """From fine to coarse."""
-SHARES = (0.65, 0.5, 0.4, 0.4, 0.3)
+SHARES = (0.55, 0.45, 0.4, 0.4, 0.3)
 """The same for H.264, whose quality follows from the bits that it may have, as a share of what the link carries: where
 there is no room left, pictures wait for each other.  The last two have half the resolution."""
 LONG_S, SHORT_S = 0.110, 0.070
