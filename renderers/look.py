@@ -51,7 +51,7 @@ class Told(NamedTuple):
 
 def voxel_of(room: Room, target: tuple[float, float, float]) -> Place:
     """The voxel at a point (x, y, z) of the room; outside, the nearest."""
-    x, y, z = (ruler.index(at / ruler.scale + ruler.middle) for ruler, at in zip(room.rulers, target, strict=True))
+    x, y, z = (ruler.index_of(at / ruler.scale + ruler.middle) for ruler, at in zip(room.rulers, target, strict=True))
     return z, y, x
 
 
@@ -64,7 +64,7 @@ def place_of(seen: Seen, spec: RunSpec, room: Room, newest: int) -> Place:
     lat, lon = ground_of(asked.mode, region_of(asked.mode, *corners_of(spec.volume))).under(eye.position, eye.focal)
     east, north, _ = room.rulers
     step = shown_step(asked, seen.view.window, newest)
-    return float(step), north.index(lat), east.index(_turned(lon, east))
+    return float(step), north.index_of(lat), east.index_of(_turned(lon, east))
 
 
 def _turned(lon: float, ruler: Ruler) -> float:
