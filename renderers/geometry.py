@@ -49,6 +49,11 @@ class Ruler(NamedTuple):
         """Where a coordinate lies in the room."""
         return (value - self.middle) * self.scale
 
+    def index_of(self, value: float) -> float:
+        """The fractional index at a coordinate; beyond the ends, the nearest."""
+        rising = 1 if self.values[0] <= self.values[-1] else -1
+        return float(np.interp(value, self.values[::rising], self.indices[::rising]))
+
     @property
     def low(self) -> float:
         """The smallest coordinate of the box."""

@@ -38,7 +38,7 @@ from streamer.wire.header import Refused
 from streamer.wire.keeping import encode_kept
 from streamer.wire.keys import Keys
 from streamer.wire.line import NOT_HEARD
-from streamer.wire.looking import Pointing
+from streamer.wire.looking import Looking, Pointing
 from streamer.wire.presence import Wish
 from streamer.wire.taking import decode_taking
 from streamer.wire.view import (
@@ -233,8 +233,8 @@ class Node:
         if isinstance(said, Opened) and window is not None:
             window.changed(self._show.version, now)
             self._note(now)
-        elif isinstance(said, Input) and window is not None and window.state is not None:
-            self._looks.see(peer, window.state.camera)
+        elif isinstance(said, Input | Looking) and window is not None and window.state is not None:
+            self._looks.see(peer, window.state.camera, self._audience.look(peer))
         elif isinstance(said, Pointing) and window is not None:
             self._questions.ask(peer, said)
         elif isinstance(said, Wish) and said.what == "see" and window is not None:
@@ -259,8 +259,10 @@ class Node:
         """Tells the streamer where the viewers look."""
         for viewer in self._looks.viewers - self._viewers.keys():
             self._looks.leave(viewer)
-        theatre = self._show.theatre
-        if theatre is not None and (foci := self._looks.due(theatre.room, now)):
+        spec, theatre = self._show.spec, self._show.theatre
+        if spec is None or theatre is None:
+            return
+        if foci := self._looks.due(spec, theatre.room, theatre.newest, now):
             self._feed.look(foci)
 
     def _drop(self, peer: bytes, why: str) -> None:

@@ -8,10 +8,14 @@ said by a ``Ground``: a globe or a flat map.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from math import asin, atan2, degrees, sqrt
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streamer.wire.viewing import Vec3
+from streamer.wire.volume import Volume
 
 Floats = NDArray[np.float64]
 
@@ -21,6 +25,10 @@ class Ground(Protocol):
 
     def points(self, lat: Floats, lon: Floats, height: Floats) -> Floats:
         """(…, 3): degrees north, degrees east, and the height over the ground in scene units."""
+        ...
+
+    def under(self, eye: Vec3, focal: Vec3) -> tuple[float, float]:
+        """Degrees north and east of the place on the ground that is in the middle, seen from an eye."""
         ...
 
 
@@ -36,6 +44,18 @@ class Globe(NamedTuple):
         points: Floats = np.stack([flat * np.cos(lam), flat * np.sin(lam), away * np.sin(phi)], -1)
         return points
 
+    def under(self, eye: Vec3, focal: Vec3) -> tuple[float, float]:
+        """As ``Ground`` says; beside the ball, the place that comes nearest.  East is from -180 to 180."""
+        dx, dy, dz = (f - e for f, e in zip(focal, eye, strict=True))
+        length = dx * dx + dy * dy + dz * dz
+        # Where the ray is nearest to the ball's middle, and from there back to where it went in.
+        nearest = -(eye[0] * dx + eye[1] * dy + eye[2] * dz) / length
+        beside = sum((e + nearest * d) ** 2 for e, d in zip(eye, (dx, dy, dz), strict=True))
+        at = nearest - sqrt(max(0.0, self.radius**2 - beside) / length)
+        x, y, z = (e + at * d for e, d in zip(eye, (dx, dy, dz), strict=True))
+        away = sqrt(x * x + y * y + z * z)
+        return degrees(asin(max(-1.0, min(1.0, z / away)))), degrees(atan2(y, x))
+
 
 class Flat(NamedTuple):
     """Plate carrée around a middle: x east, y north, z up; ``scale`` scene units for a degree."""
@@ -49,6 +69,32 @@ class Flat(NamedTuple):
         x, y = (lon - self.middle_lon) * self.scale, (lat - self.middle_lat) * self.scale
         points: Floats = np.stack(np.broadcast_arrays(x, y, height), -1).astype(float)
         return points
+
+    def under(self, eye: Vec3, focal: Vec3) -> tuple[float, float]:
+        """As ``Ground`` says; where nothing of the ground is in the middle, what lies under the focal point."""
+        drop = eye[2] - focal[2]
+        at = eye[2] / drop if abs(drop) > 1e-9 else 1.0
+        x, y, _ = (e + (at if at > 0 else 1.0) * (f - e) for e, f in zip(eye, focal, strict=True))
+        return self.middle_lat + y / self.scale, self.middle_lon + x / self.scale
+
+
+Region = tuple[float, float, float, float]
+"""West, east, south, north; degrees."""
+
+
+def region_of(view: Literal["globe", "map"], lat: Floats, lon: Floats) -> Region:
+    """What of the Earth is shown of a volume whose cells have their corners there: a map shows the volume alone."""
+    if view == "globe":
+        return -180.0, 180.0, -90.0, 90.0
+    return float(lon.min()), float(lon.max()), float(lat.min()), float(lat.max())
+
+
+def ground_of(view: Literal["globe", "map"], region: Region) -> Globe | Flat:
+    """The ground of a view; a map's half diagonal is 0.95."""
+    if view == "globe":
+        return Globe()
+    west, east, south, north = region
+    return Flat((south + north) / 2, (west + east) / 2, 1.9 / float(np.hypot(east - west, north - south)))
 
 
 class Sheet(NamedTuple):
@@ -67,6 +113,12 @@ class Sheet(NamedTuple):
 EMPTY = Sheet(
     np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), np.zeros(0, np.int64), np.zeros((0, 3), np.int32)
 )
+
+
+def corners_of(volume: Volume) -> tuple[Floats, Floats]:
+    """The corners of a volume's cells in degrees north, (y + 1,), and east, (x + 1,)."""
+    lat, lon = (axis.points.astype(float) for axis in volume.axes[1:])
+    return corners(lat, -90.0, 90.0), corners(lon, -720.0, 720.0)
 
 
 def corners(centres: Floats, low: float, high: float) -> Floats:

@@ -20,7 +20,7 @@ from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
 from renderers import vtk_carpet
 from renderers.coast import Line, clip_lines
 from renderers.pick import Hit, Solid, pick
-from renderers.sheet import EMPTY, Flat, Floats, Globe, Ground, Sheet, corners, sheet
+from renderers.sheet import EMPTY, Floats, Ground, Region, Sheet, corners_of, ground_of, region_of, sheet
 from renderers.vtk_carpet import Carpet, land_and_sea
 from renderers.vtk_decor import COAST, GRID, earth
 from renderers.vtk_field import Transfer, coloured, cut
@@ -45,13 +45,10 @@ class Earth:
     def __init__(self, renderer: vtkRenderer, volume: Volume, view: Literal["globe", "map"], *, wraps: bool) -> None:
         """``wraps``: the volume's last column is the neighbour of its first one."""
         self._renderer, self._wraps = renderer, wraps
-        self._lat = corners(volume.axes[1].points.astype(float), -90.0, 90.0)
-        self._lon = corners(volume.axes[2].points.astype(float), -720.0, 720.0)
-        region = (-180.0, 180.0, -90.0, 90.0)
-        if view == "map":
-            region = (float(self._lon.min()), float(self._lon.max()), float(self._lat.min()), float(self._lat.max()))
+        self._lat, self._lon = corners_of(volume)
+        region = region_of(view, self._lat, self._lon)
         self._region = region
-        self.ground: Ground = Globe() if view == "globe" else _flat(region)
+        self.ground: Ground = ground_of(view, region)
         self._actors: list[Any] = []
         coast = earth()
         self._land = land_and_sea(self.ground, coast, region)
@@ -187,12 +184,6 @@ def on_earth(axes: tuple[Axis, Axis, Axis]) -> bool:
     return axes[1].kind == "latitude" and axes[2].kind == "longitude"
 
 
-def _flat(region: tuple[float, float, float, float]) -> Flat:
-    """A map of the region whose half diagonal is 0.95."""
-    west, east, south, north = region
-    return Flat((south + north) / 2, (west + east) / 2, 1.9 / float(np.hypot(east - west, north - south)))
-
-
 def _heights(field: NDArray[np.uint8] | None, shape: tuple[int, ...]) -> Floats:
     if field is None:
         return np.full(shape, (LOWEST + HIGHEST) / 4)
@@ -200,7 +191,7 @@ def _heights(field: NDArray[np.uint8] | None, shape: tuple[int, ...]) -> Floats:
     return LOWEST + (HIGHEST - LOWEST) * share
 
 
-def _graticule(region: tuple[float, float, float, float]) -> list[Line]:
+def _graticule(region: Region) -> list[Line]:
     """Meridians and parallels at every 30 degrees within the region (every 10 in a small one)."""
     west, east, south, north = region
     step = 30 if max(east - west, north - south) > 90 else 10

@@ -49,6 +49,8 @@ class Layers:
         self._field = Slices(spec.grid, "u1") if "field" in spec.layers else None
         self._last: dict[int, int] = {}
         """Of each chunk in which there is something to see, the last step of axis 0 with it."""
+        self._newest: int | None = 0
+        """The greatest of these; None: not known, since a chunk has come again with less."""
         self._earths: dict[str, Earth] = {}
         self._cursor = Cursor(renderer, room)
         self._slice: FieldSlice | None = None
@@ -68,9 +70,12 @@ class Layers:
         chunk = piece.chunk
         self._labels.put(chunk, core)
         steps = np.flatnonzero(core.any(axis=(1, 2)))
-        self._last.pop(chunk, None)
-        if len(steps):
-            self._last[chunk] = self._spec.grid.core(chunk).start[0] + int(steps[-1])
+        last = self._spec.grid.core(chunk).start[0] + int(steps[-1]) if len(steps) else -1
+        if self._last.pop(chunk, -1) > last:
+            self._newest = None
+        if last >= 0:
+            self._last[chunk] = last
+            self._newest = None if self._newest is None else max(self._newest, last)
         if piece.field is not None and self._field is not None:
             self._field.put(piece.chunk, piece.field)
             self._laid.discard(piece.chunk)
@@ -93,7 +98,9 @@ class Layers:
     @property
     def newest(self) -> int:
         """The last step with something labelled; 0 while there is none."""
-        return max(self._last.values(), default=0)
+        if self._newest is None:
+            self._newest = max(self._last.values(), default=0)
+        return self._newest
 
     @property
     def nbytes(self) -> int:

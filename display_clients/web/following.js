@@ -35,7 +35,7 @@ export function centred(camera, mode, { step, y, x }, { half, ends, steps }) {
   const [[west, easternmost], [south, northernmost]] = ends;
   const [across, up] = [share(x, west, easternmost), share(y, south, northernmost)];
   if (mode === "map") {
-    // A map's half diagonal is 0.95, as renderers/vtk_ground.py has it.
+    // A map's half diagonal is 0.95, as renderers/sheet.py has it.
     const scale = 1.9 / Math.hypot(easternmost - west, northernmost - south);
     const on = (/** @type {number} */ at, /** @type {number} */ low, /** @type {number} */ high) => (at - 0.5) * (high - low) * scale;
     return { ...camera, target: [on(across, west, easternmost), on(up, south, northernmost), 0] };

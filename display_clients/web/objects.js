@@ -136,6 +136,11 @@ export function caption(known, total, found = known, bySize = true) {
   return total === 1 ? "One object" : `All ${count(total)}`;
 }
 
+/** What a table to take away leaves out; empty if nothing. @param {number} total @param {number} most that it holds */
+export function leftOut(total, most) {
+  return total > most ? `The largest ${count(most)} of ${count(total)}:` : "";
+}
+
 /** Whether what is looked for may be any object, so that the largest ones do not do. @param {Order} order @param {string} query */
 export function needsAll(order, query) {
   return query !== "" || order.key !== LARGEST_FIRST.key || !order.descending;

@@ -13,9 +13,10 @@ import { choose, sound } from "./look.js";
 import { Looking, OWN_MS } from "./looking.js";
 import { Meter } from "./meter.js";
 import { at } from "./page.js";
+import { leftOut } from "./objects.js";
 import { Panel, say } from "./panel.js";
 import { Present } from "./present.js";
-import { Follower } from "./run.js";
+import { Follower, LIMIT_OF_ALL } from "./run.js";
 import { Selected } from "./selected.js";
 import { Socket } from "./socket.js";
 import { Sparks } from "./sparks.js";
@@ -135,10 +136,13 @@ export class Viewer {
       ask: (message) => this.socket.post(message),
       choose: (one, besides) => this.choose(one, besides),
     });
-    for (const link of at("downloads").querySelectorAll("a")) link.href = `${address.href}/objects?limit=10000&format=${link.dataset.format}`;
+    for (const link of at("downloads").querySelectorAll("a")) link.href = `${address.href}/objects?limit=${LIMIT_OF_ALL}&format=${link.dataset.format}`;
     this.follower = new Follower(address, {
       run: (run) => this.heard(run),
-      objects: (page) => this.table.fill(page),
+      objects: (page) => {
+        this.table.fill(page);
+        say("downloads-said", leftOut(page.total, LIMIT_OF_ALL));
+      },
       unavailable: (text) => say("objects-caption", text),
       chunks: (chunks) => this.strip.fill(chunks),
       trouble: (text) => this.troubles.complain("numbers", text),

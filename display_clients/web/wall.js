@@ -18,7 +18,7 @@ import { Answer, ask } from "./run.js";
 /** So often it is asked what a wall shows, and so far apart are changes of it. */
 const LOOK_MS = 700, CHANGE_MS = 150;
 const PATIENCE_MS = 8000;
-/** Whether one leads is known so long after one has taken the lead. */
+/** Whoever stays with a wall takes the lead, of which he hears so much later at most. */
 const SETTLED_MS = 3000;
 
 export class Wall {
@@ -35,6 +35,8 @@ export class Wall {
     this.name = "";
     this.staying = false;
     this.since = 0;
+    /** Whether one has led since one stays with the wall. */
+    this.led = false;
     this.busy = false;
     this.waiting = /** @type {(() => void) | null} */ (null);
     this.view = /** @type {WallView | null} */ (null);
@@ -71,18 +73,23 @@ export class Wall {
 
   /** The page shows something else than before. */
   changed() {
-    if (this.staying && !this.busy && this.patch()) this.next(CHANGE_MS);
+    if (this.staying && !this.busy && this.drives() && this.patch()) this.next(CHANGE_MS);
   }
 
   /** @param {boolean} on */
   stay(on) {
     this.staying = on && this.name !== "";
     this.since = performance.now();
+    this.led = false;
     at("wall-stay").checked = this.staying;
     clearTimeout(this.timer);
     if (!this.staying) return;
     this.say("");
-    this.once(() => this.take(), `This page and wall ${this.name} show the same.`);
+    const begin = async () => {
+      await this.take();
+      this.led = this.page.leads();
+    };
+    this.once(begin, `This page and wall ${this.name} show the same.`);
   }
 
   /** @param {number} waitMs */
@@ -93,17 +100,28 @@ export class Wall {
 
   /** What is seen here goes there, or what is seen there comes here. */
   async turn() {
-    if (document.visibilityState !== "visible") return;
-    if (performance.now() > this.since + SETTLED_MS && !this.page.leads()) {
-      this.stay(false);
-      this.say("Somebody else leads this view now, so it does not stay with the wall any more.");
-    } else if (this.patch()) await this.bring();
+    if (document.visibilityState !== "visible" || !this.drives()) return;
+    if (this.patch()) await this.bring();
     else {
       const known = this.view?.revision;
       const view = await this.read();
       // Somebody may have changed something here meanwhile: that goes there first.
-      if (view.revision !== known && !this.patch()) this.adopt(view, false);
+      if (this.drives() && view.revision !== known && !this.patch()) this.adopt(view, false);
     }
+  }
+
+  /**
+   * Whether what is seen here is one's own doing, so that it may go there.  Staying with the wall ends with the lead: what
+   * somebody else shows here from then on nobody has wanted there.
+   */
+  drives() {
+    const leads = this.page.leads();
+    if (leads) this.led = true;
+    else if (this.led || performance.now() > this.since + SETTLED_MS) {
+      this.stay(false);
+      this.say("Somebody else leads this view now, so it does not stay with the wall any more.");
+    }
+    return leads;
   }
 
   /** One thing at a time, of those that wait the last one; a refusal is said. @param {() => Promise<void>} deed @param {string} done */

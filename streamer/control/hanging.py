@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Hanging:
 
     def __init__(self, wall: ToShow) -> None:
         self.wall, self.seatings = wall.facts, wall.seatings
-        self._view, self._remember = wall.view, wall.remember
+        self._view, self.changed, self._remember = wall.view, wall.changed, wall.remember
         self._link: ConductorLink | None = None
         self._news: WallNews | None = None
         self._born = ""
@@ -183,12 +184,13 @@ class Hanging:
         view = viewed.view
         if self._patterned and view.pattern:
             view = msgspec.structs.replace(view, pattern=False)
-        self._view = view
+        if view != self._view:
+            self._view, self.changed = view, datetime.now(UTC).isoformat(timespec="milliseconds")
 
     async def _note(self) -> None:
         if self._view is not None and self._view != self._noted:
             view, self._noted_at = self._view, asyncio.get_running_loop().time()
-            if await self._remember(view):
+            if await self._remember(view, self.changed):
                 self._noted = view
 
 

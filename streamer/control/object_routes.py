@@ -27,6 +27,8 @@ from streamer.wire.volume import Volume
 MOST_VOLUMES = 64
 """Of so many runs is known at once where their steps are."""
 
+TOTAL = "Objects-Total"
+"""The header of a table that says how many objects there are."""
 Format = Annotated[
     Literal["json"] | Kind,
     Query(description="`csv` and `parquet`: the columns of the store's tables; `geojson`: centroids, on the sphere."),
@@ -46,7 +48,7 @@ def add_objects(app: FastAPI, registry: Registry) -> None:
         volume = volumes[run_id]
         return as_json(await asyncio.to_thread(object_tables.dated, volume, page))
 
-    @app.get(f"{API}/runs/{{run_id}}/objects", responses=_tables(404, 409, 422, 501, 503))
+    @app.get(f"{API}/runs/{{run_id}}/objects", responses=_counted(_tables(404, 409, 422, 501, 503)))
     async def list_objects(
         run_id: RunId,
         limit: Annotated[int, Query(ge=1, le=10_000, description="How many, the largest first.")] = 1000,
@@ -56,7 +58,9 @@ def add_objects(app: FastAPI, registry: Registry) -> None:
         page = await (await _link(registry, run_id)).table(limit)
         if format == "json":
             return await shown(run_id, page)
-        return await _table(registry, run_id, format, lambda volume: object_tables.objects(volume, page))
+        table = await _table(registry, run_id, format, lambda volume: object_tables.objects(volume, page))
+        table.headers[TOTAL] = str(page.total)
+        return table
 
     @app.get(f"{API}/runs/{{run_id}}/objects/{{object_id}}", responses=_tables(404, 409, 422, 501, 503))
     async def get_object(
@@ -97,6 +101,13 @@ def _tables(*refusals: int) -> dict[int | str, Any]:
     schemas = {"csv": TEXT, "geojson": {"type": "object"}, "parquet": of_bytes("The columns of `csv`.")}
     for kind, media in object_tables.MEDIA.items():
         found[200]["content"].setdefault(media, {"schema": schemas[kind]})
+    return found
+
+
+def _counted(found: dict[int | str, Any]) -> dict[int | str, Any]:
+    """The ``responses`` of a route whose tables say how many objects there are."""
+    said = "With the formats other than `json`: how many objects the run has, of which these are the largest."
+    found[200]["headers"] = {TOTAL: {"description": said, "schema": {"type": "integer"}}}
     return found
 
 

@@ -101,7 +101,7 @@ class SharedViews:
             hanging = self._hanging(run, name)
             held = await self._role(run, name, asker)
             try:
-                return _of_wall(run, name, held, await hanging.view())
+                return _of_wall(run, name, held, await hanging.view(), hanging.changed)
             except NoAnswer as why:
                 raise Problem(503, str(why)) from None
         kept, held = await self._kept(run, name, asker)
@@ -206,7 +206,7 @@ class SharedViews:
             raise Problem(412, _changed(name, viewed.revision, base))
         if viewed.flaw:
             raise Problem(422, viewed.flaw)
-        return _of_wall(run, name, held, viewed)
+        return _of_wall(run, name, held, viewed, hanging.changed)
 
     async def _kept(self, run: AnyRun, name: str, asker: Asker) -> tuple[KeptView, Role]:
         run_id = run.record.run_id
@@ -254,11 +254,11 @@ def _of_browser(view: KeptView, held: Role) -> RunView:
     )  # fmt: skip
 
 
-def _of_wall(run: AnyRun, name: str, held: Role, viewed: Viewed) -> RunView:
+def _of_wall(run: AnyRun, name: str, held: Role, viewed: Viewed, changed: str) -> RunView:
     return RunView(
         run_id=run.record.run_id, name=name, kind="wall", shared=True, role=held, revision=viewed.revision,
         state=spelled(viewed.view), head=spelled(viewed.head), created=run.record.created,
-        changed=_iso(datetime.now(UTC)),
+        changed=changed,
     )  # fmt: skip
 
 

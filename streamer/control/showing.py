@@ -14,12 +14,12 @@ from streamer.wire.conducting import Viewed
 from streamer.wire.viewing import View
 from streamer.wire.walls import WallFacts
 
-Remember = Callable[[View], Awaitable[bool]]
+Remember = Callable[[View, str], Awaitable[bool]]
 
 
-async def nobody(shown: View) -> bool:
+async def nobody(shown: View, changed: str) -> bool:
     """Remembers nothing."""
-    del shown
+    del shown, changed
     return True
 
 
@@ -33,12 +33,19 @@ class ToShow(NamedTuple):
     """Who sits where."""
     view: View | None = None
     """What it showed of the run before."""
+    changed: str = ""
+    """Since when; empty: it showed nothing of it."""
     remember: Remember = nobody
-    """Writes down what it shows, and says whether that could be done."""
+    """Writes down what it shows and since when, and says whether that could be done."""
 
 
 class Hung(Protocol):
     """A wall that a run is shown on."""
+
+    @property
+    def changed(self) -> str:
+        """When what it shows was changed last, as far as is known."""
+        ...
 
     async def view(self) -> Viewed:
         """What the wall shows now.  Raises NoAnswer."""

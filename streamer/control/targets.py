@@ -200,10 +200,10 @@ class Targets:
         await self.patterns.end(name)
         created = before.created if before is not None else _now()
         # Where the scene stands was said for the wall as it was then.
-        known = before.view if before is not None and before.changed >= wall.changed else None
+        known = before if before is not None and before.changed >= wall.changed else None
 
-        async def remember(shown: View) -> bool:
-            kept = KeptView(run_id=run_id, name=view, view=shown, created=created, changed=_now())
+        async def remember(shown: View, changed: str) -> bool:
+            kept = KeptView(run_id=run_id, name=view, view=shown, created=created, changed=changed)
             try:
                 await self._registry.ask(lambda books: view_books.note(books, kept))
             except Problem as why:
@@ -211,7 +211,9 @@ class Targets:
                 return False
             return True
 
-        return ToShow(wall.facts, wall.text, seatings, known, remember)
+        if known is None:
+            return ToShow(wall.facts, wall.text, seatings, remember=remember)
+        return ToShow(wall.facts, wall.text, seatings, known.view, known.changed, remember)
 
     # ------------------------------------------------------------ identify
 

@@ -153,6 +153,9 @@ def objects(
         raise WrongUse(f"--format is {format!r}; there are csv and geojson")
     with client_of(server) as client:
         typer.echo(client.table(run_id, format, limit).decode(), nl=format == "geojson")
+        total = client.objects(run_id, limit=1).total
+    if total > limit:
+        typer.echo(f"These are the largest {limit:,} of {total:,} objects.", err=True)
 
 
 @runs.command()

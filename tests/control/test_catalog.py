@@ -104,6 +104,9 @@ def test_tables_from_here_are_those_of_the_store(client: httpx.Client, run: dict
     answer = client.get(base, params={"format": "csv", "limit": 10_000})
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert f'filename="{run["run_id"]}.csv"' in answer.headers["content-disposition"]
+    few = client.get(base, params={"format": "csv", "limit": 2})
+    assert (len(rows(few.text)), few.headers["objects-total"]) == (2, answer.headers["objects-total"])
+    assert answer.headers["objects-total"] == str(run["status"]["objects"])
     ours = sorted(rows(answer.text), key=lambda row: int(row["object_id"]))
     stored = rows((Path(run["out"]) / "objects.csv").read_text())
     assert len(ours) == len(stored) == run["status"]["objects"]

@@ -49,6 +49,9 @@ def test_a_program_starts_follows_and_reads_a_run(client: Client, path: Path) ->
     assert sum(step.voxels for step in client.track(run_id, largest.id).life) == largest.voxels
     table = list(csv.DictReader(io.StringIO(client.table(run_id).decode())))
     assert len(table) == last.status.objects
+    printed, said = cavecast("runs", "objects", run_id, "--limit", "1", "--server", client.url)
+    assert len(printed.splitlines()) == 2
+    assert f"These are the largest 1 of {last.status.objects:,} objects." in said
     assert client.table(run_id, object_id=largest.id).startswith(b"step_object_id,")
     assert {line.part for line in client.logs(run_id)} >= {"streamer"}
     twin = client.clone(run_id, threshold=0.6)

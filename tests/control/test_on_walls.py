@@ -86,6 +86,9 @@ def test_a_run_is_shown_and_what_is_killed_comes_back_with_its_view(
     state = client.get(view).json()
     assert (state["state"]["mode"], state["state"]["opacity"]) == ("globe", 0.5), "the new conductor was told"
     assert state["revision"] != changed.json()["revision"]
+    assert state["changed"] == changed.json()["changed"], "nobody has changed what is shown"
+    later = client.patch(view, json={"state": {"opacity": 0.25}}).json()
+    assert later["changed"] > state["changed"]
 
     took = client.delete(f"{here}/walls/a")
     assert took.status_code == 200, took.text
@@ -244,7 +247,8 @@ def test_a_wall_shows_its_run_again_when_the_control_plane_is_back(
     with slow_walls(*home) as (client, _):
         assert client.get("/api/v1/walls/a").json()["run_id"] == run_id
         showing(client, run_id, "a")
-        assert client.get(f"{RUNS}/{run_id}/views/wall.a").json()["state"]["mode"] == "map"
+        shown = client.get(f"{RUNS}/{run_id}/views/wall.a").json()
+        assert (shown["state"]["mode"], shown["changed"]) == ("map", changed.json()["changed"])
         client.post(f"{RUNS}/{run_id}/cancel")
         assert client.get("/api/v1/walls/a").json()["run_id"] is None
         assert client.delete(f"{RUNS}/{run_id}").status_code == 204

@@ -24,7 +24,8 @@ PLACE = """async (chunk) => {
 """Where in the strip a chunk is drawn."""
 
 
-def test_computing_follows_to_the_chunk_that_is_clicked(chromium: Browser) -> None:
+@pytest.mark.parametrize("mode", ["cube", "globe", "map"])
+def test_computing_follows_to_the_chunk_that_is_clicked(chromium: Browser, mode: str) -> None:
     with started("serve", "--port", "0") as plane:
         origin = json.loads(line_within(plane.stdout))["url"]
         wanted = {
@@ -38,6 +39,9 @@ def test_computing_follows_to_the_chunk_that_is_clicked(chromium: Browser) -> No
         page.locator("#waiting").wait_for(state="hidden")
         expect(page.locator("#chunks-count")).to_contain_text("/")
         page.locator("#chunks-strip[aria-label*='done']").wait_for()
+        if mode != "cube":
+            page.locator(f"label:has(input[name=mode][value={mode}])").click()
+            page.wait_for_url(f"**/*#look=*{mode}*")
         chunks = httpx.get(f"{api}/chunks").json()
         # Of the chunks that nobody has begun, the one that would come last: in a corner of the volume.
         counts = chunks["counts"]

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from math import radians
+from typing import Literal
+
 import numpy as np
 import pytest
+from msgspec import structs
 
 from renderers.entries import Arrived
 from renderers.follow import ASK_S, WINDOW_MESSAGES, Ask, Begin, Follower, Stand, Take
 from renderers.follow import PARTS as WANTED
 from renderers.geometry import room_of
-from renderers.look import AGAIN_S, EVERY_S, Looks, nearest_first, voxel_of
+from renderers.look import AGAIN_S, EVERY_S, Looks, Seen, nearest_first, place_of, voxel_of
 from renderers.scene import Scene
+from renderers.sheet import corners_of, ground_of, region_of
 from streamer.wire.batch import Present, pack_present, unpack_present
 from streamer.wire.block import PARTS
 from streamer.wire.follow import FETCH
 from streamer.wire.grid import Grid
 from streamer.wire.messages import FETCHED, AskIndex, Credit, Entry, Fetch, Focus, Hello, Index, Welcome
 from streamer.wire.view import Camera
-from tests.renderers.runs import earth, plain, unpacked
+from streamer.wire.viewing import View
+from streamer.wire.volume import Volume
+from tests.renderers.runs import axis, earth, plain, spec_of, unpacked
 from tests.streamer.runs import MemoryLog, hub_of, made, under
 from tests.streamer.runs import spec_of as run_spec
 
 HOME = Camera(0.1, 0.2, 3.0, (0.0, 0.0, 0.0))
+
+
+CHUNK = (4, 3, 4)
+
+
+def asked(volume: Volume) -> Callable[..., list[Focus]]:
+    """What is due in a run over a volume, whose last step to be seen is ``newest``."""
+    spec, room = spec_of(volume, CHUNK), room_of(volume)
+
+    def due(looks: Looks, now: float, newest: int = 0) -> list[Focus]:
+        return looks.due(spec, room, newest, now)
+
+    return due
 
 
 def aimed(x: float, y: float, z: float) -> Camera:
@@ -38,34 +59,125 @@ def test_a_voxel_is_found_again_at_its_place_in_the_room(volume: object) -> None
 
 
 def test_the_streamer_hears_of_nobody_who_has_only_come_or_walks_around() -> None:
-    looks, room = Looks(), room_of(plain((5, 6, 7)))
-    looks.see(b"v", HOME)
-    looks.see(b"v", HOME._replace(azimuth=2.0, elevation=0.5))
-    assert looks.due(room, 0.0) == []
+    looks, due = Looks(), asked(plain((5, 6, 7)))
+    looks.see(b"v", HOME, View())
+    looks.see(b"v", HOME._replace(azimuth=2.0, elevation=0.5), View())
+    assert due(looks, 0.0) == []
 
 
 def test_a_viewer_who_aims_elsewhere_is_told_of_twice_a_second_at_most_and_again_while_he_stays() -> None:
-    looks, room = Looks(), room_of(plain((5, 6, 7)))
-    looks.see(b"v", HOME)
-    looks.see(b"v", aimed(0.1, 0.0, 0.0))
-    (first,) = looks.due(room, 0.0)
-    looks.see(b"v", aimed(0.2, 0.0, 0.0))
-    assert looks.due(room, EVERY_S / 2) == []
-    (second,) = looks.due(room, EVERY_S)
+    looks, due = Looks(), asked(plain((5, 6, 7)))
+    looks.see(b"v", HOME, View())
+    looks.see(b"v", aimed(0.1, 0.0, 0.0), View())
+    (first,) = due(looks, 0.0)
+    looks.see(b"v", aimed(0.2, 0.0, 0.0), View())
+    assert due(looks, EVERY_S / 2) == []
+    (second,) = due(looks, EVERY_S)
     assert second.x > first.x
     assert (first.view, first.weight, second.view) == (0, 1.0, 0)
-    assert looks.due(room, 2.0) == [], "still there"
-    assert looks.due(room, EVERY_S + AGAIN_S) == [second], "so that it does not lapse"
+    assert due(looks, 2.0) == [], "still there"
+    assert due(looks, EVERY_S + AGAIN_S) == [second], "so that it does not lapse"
+
+
+def over(lat: float, lon: float) -> Camera:
+    """From straight above a place on the globe, as the page turns it (``following.js``)."""
+    return Camera(radians(lon + 90), radians(lat), 3.0, (0.0, 0.0, 0.0))
+
+
+def shifted(volume: Volume, lat: Sequence[float], lon: Sequence[float]) -> Volume:
+    """A volume that lies elsewhere."""
+    return structs.replace(
+        volume, axes=(volume.axes[0], axis("latitude", lat), axis("longitude", lon)), title="Elsewhere"
+    )
+
+
+WHOLE = earth((4, 8, 16))
+PACIFIC = shifted(earth((4, 3, 5)), [30.0, 20.0, 10.0], [170.0, 175.0, 180.0, 185.0, 190.0])
+EUROPE = shifted(earth((4, 3, 5)), [40.0, 50.0, 60.0], [-10.0, 0.0, 10.0, 20.0, 30.0])
+
+
+@pytest.mark.parametrize("volume", [WHOLE, PACIFIC, EUROPE])
+@pytest.mark.parametrize("mode", ["globe", "map"])
+def test_on_the_earth_the_place_in_the_middle_is_that_of_the_cell_that_is_drawn_there(
+    volume: Volume, mode: Literal["globe", "map"]
+) -> None:
+    spec, room = spec_of(volume, CHUNK), room_of(volume)
+    lats, lons = corners_of(volume)
+    ground = ground_of(mode, region_of(mode, lats, lons))
+    for y, lat in enumerate(volume.axes[1].points.tolist()):
+        for x, lon in enumerate(volume.axes[2].points.tolist()):
+            camera = over(lat, lon)
+            if mode == "map":
+                px, py, pz = ground.points(np.array(lat), np.array(lon), np.array(0.0)).tolist()
+                camera = Camera(0.4, 1.1, 2.0, (px, py, pz))
+            found = place_of(Seen(camera, View(mode=mode, time=2.0)), spec, room, 3)
+            assert found == pytest.approx((2, y, x), abs=1e-5)
+
+
+def test_what_was_dragged_aside_is_seen_through_the_middle_of_the_picture() -> None:
+    spec, room = spec_of(WHOLE, CHUNK), room_of(WHOLE)
+    globe, flat = View(mode="globe"), View(mode="map")
+    straight = place_of(Seen(over(0.0, 0.0), globe), spec, room, 0)
+    # Aimed 0.4 to the north, the middle of the picture is where the ball of radius 0.8 is 30° north.
+    north = place_of(Seen(over(0.0, 0.0)._replace(target=(0.0, 0.0, 0.4)), globe), spec, room, 0)
+    assert north[1] - straight[1] == pytest.approx(30 / 22.5)
+    beside = place_of(Seen(over(0.0, 0.0)._replace(target=(0.0, 0.0, 1.5)), globe), spec, room, 0)
+    assert beside[1] == pytest.approx(7.5), "beside the ball, what comes nearest: its pole"
+    # On the map a target over the ground lies in the picture where the ground behind it does.
+    foot = place_of(Seen(Camera(0.0, radians(45), 2.0, (0.0, 0.3, 0.0)), flat), spec, room, 0)
+    raised = place_of(Seen(Camera(0.0, radians(45), 2.0, (0.0, 0.2, 0.1)), flat), spec, room, 0)
+    assert raised == pytest.approx(foot)
+    level = place_of(Seen(Camera(0.0, 0.0, 2.0, (0.0, 0.3, 0.1)), flat), spec, room, 0)
+    assert level == pytest.approx(foot), "where the ground is seen edge on, what lies below"
+
+
+def test_beside_a_region_the_nearest_of_it_is_looked_at_the_shorter_way_around() -> None:
+    spec, room, view = spec_of(EUROPE, CHUNK), room_of(EUROPE), View(mode="globe")
+    for lon, x in ((-40.0, -0.5), (100.0, 4.5), (-160.0, -0.5), (-175.0, 4.5), (20.0, 3.0)):
+        assert place_of(Seen(over(50.0, lon), view), spec, room, 0) == pytest.approx((0, 1, x))
+
+
+def test_the_step_is_that_of_the_time_cursor_and_by_itself_the_newest_in_the_window() -> None:
+    spec, room = spec_of(WHOLE, CHUNK), room_of(WHOLE)
+    for view, z in (
+        (View(mode="map"), 3), (View(mode="map", time=1.2), 1), (View(mode="map", window=(0.0, 2.0)), 2),
+    ):  # fmt: skip
+        assert place_of(Seen(HOME, view), spec, room, 3)[0] == z
+    tissue = plain((5, 6, 7))
+    there = aimed(0.1, 0.2, 0.1)
+    assert place_of(Seen(there, View(mode="globe", time=1.0)), spec_of(tissue, CHUNK), room_of(tissue), 3) == voxel_of(
+        room_of(tissue), there.target
+    ), "where there is no globe the cube is shown"
+
+
+def test_who_turns_the_globe_or_chooses_a_step_looks_there_and_who_has_only_come_nowhere() -> None:
+    due = asked(WHOLE)
+    looks = Looks()
+    for viewer, mode in ((b"g", "globe"), (b"m", "map"), (b"c", "cube")):
+        looks.see(viewer, HOME, View(mode=mode))  # type: ignore[arg-type]
+    assert due(looks, 0.0) == []
+    looks.see(b"m", HOME._replace(azimuth=2.0), View(mode="map"))
+    looks.see(b"c", HOME._replace(azimuth=2.0), View(time=2.0))
+    assert due(looks, 1.0) == []
+    looks.see(b"g", over(30.0, 90.0), View(mode="globe"))
+    (turned,) = due(looks, 2.0)
+    assert (turned.z, turned.x) == pytest.approx((0, 4))
+    looks.see(b"m", HOME, View(mode="map", time=2.0))
+    (chosen,) = due(looks, 3.0)
+    assert (chosen.z, chosen.y, chosen.x) == pytest.approx((2, 3.5, 7.5))
+    # The globe shows the newest step by itself, so whoever looks at it looks there.
+    (newest,) = due(looks, 4.0, newest=3)
+    assert newest == structs.replace(turned, z=3.0)
 
 
 def test_a_viewer_who_leaves_looks_nowhere_and_his_number_is_free() -> None:
-    looks, room = Looks(), room_of(plain((5, 6, 7)))
+    looks, due = Looks(), asked(plain((5, 6, 7)))
     for viewer in (b"v", b"w"):
-        looks.see(viewer, HOME)
-        looks.see(viewer, aimed(0.1, 0.0, 0.0))
-    assert {focus.view for focus in looks.due(room, 0.0)} == {0, 1}
+        looks.see(viewer, HOME, View())
+        looks.see(viewer, aimed(0.1, 0.0, 0.0), View())
+    assert {focus.view for focus in due(looks, 0.0)} == {0, 1}
     looks.leave(b"v")
-    assert looks.due(room, 1.0) == [Focus(0, 0, 0, 0.0, 0)]
+    assert due(looks, 1.0) == [Focus(0, 0, 0, 0.0, 0)]
     assert looks.viewers == {b"w"}
 
 

@@ -143,6 +143,8 @@ class Fake:
         self.changed = threading.Condition()
         self.states = [0] * 64
         self.objects: list[dict[str, object]] = []
+        self.total = 0
+        """Objects that there are; 0: those."""
         self.past: list[dict[str, Any]] = []
         """Runs of before, newest first; all older than the one that is served."""
         self.me: dict[str, Any] = {
@@ -347,7 +349,7 @@ def application(fake: Fake) -> FastAPI:
         fake.asked.append(("objects", time.monotonic()))
         if fake.refusing:
             raise HTTPException(503, "the streamer does not answer")
-        return {"total": len(fake.objects), "objects": fake.objects[:limit]}
+        return {"total": fake.total or len(fake.objects), "objects": fake.objects[:limit]}
 
     @app.get("/api/v1/runs/{run_id}/objects/{object_id}")
     async def one_object(run_id: str, object_id: int) -> dict[str, object]:

@@ -162,6 +162,10 @@ def test_the_table_is_searched_and_can_be_had(page: Page, address: str, run: Fak
         expect(link).to_have_attribute(
             "href", re.compile(f"/api/v1/runs/{run.run_id}/objects\\?limit=10000&format={kind}$")
         )
+    expect(page.locator("#downloads-said")).to_have_text("")
+    run.total = 12_345
+    page.reload()
+    expect(page.locator("#downloads-said")).to_have_text("The largest 10\u202f000 of 12\u202f345:")
 
 
 def test_time_plays_pauses_and_goes_step_by_step(page: Page, address: str, run: Fake) -> None:

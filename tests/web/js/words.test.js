@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { corner, DONE, FAILED, layout, LEASED, PENDING, stateAt } from "../../../display_clients/web/chunks.js";
 import * as format from "../../../display_clients/web/format.js";
-import { caption, clicked, columns, details, LARGEST_FIRST, needsAll, sorted } from "../../../display_clients/web/objects.js";
+import { caption, clicked, columns, details, LARGEST_FIRST, leftOut, needsAll, sorted } from "../../../display_clients/web/objects.js";
 import * as words from "../../../display_clients/web/words.js";
 
 const THIN = "\u202f";
@@ -170,6 +170,7 @@ test("rows are sorted by any column, ties by id, missing values last when descen
 test("details say when and where, and what is not certain yet", () => {
   const text = details(row({ first_time: "1959-01-02T06:00:00", last_time: "1959-01-04", final: false, touches_edge: true }), RUN);
   assert.equal(text, "1959-01-02 06:00 to 1959-01-04 · around 10.0° N, 10.0° W · reaches the edge of the data · may still grow");
+  assert.deepEqual([leftOut(10_000, 10_000), leftOut(10_001, 10_000)], ["", `The largest 10${THIN}000 of 10${THIN}001:`]);
   assert.deepEqual([caption(0, 0), caption(1, 1), caption(3, 3), caption(200, 411)], ["No object yet", "One object", "All 3", "The largest 200 of 411"]);
   assert.deepEqual([caption(411, 411, 411, false), caption(200, 411, 7), caption(411, 411, 7), caption(411, 411, 300)], [
     "The first 200 of 411", "7 found among the largest 200", "7 found among 411", "200 of 300 found among 411",
