@@ -264,7 +264,7 @@ def test_objects_are_all_of_one_colour_in_the_picture_and_on_the_page(
     expect(swatch).to_have_css("background-color", blue)
     page.get_by_role("button", name="Appearance").click()
     expect(page.get_by_role("radio", name="Blue")).to_be_checked()
-    page.get_by_label("Of another colour").fill("#102030")
+    page.get_by_label("Another colour").fill("#102030")
     run.wait(lambda: look(run).objects == ObjectLook("one", "#102030"), "a colour of one's own")
     expect(group.locator("input:checked")).to_have_count(0)
     page.get_by_label("Coloured").select_option("each for itself")
