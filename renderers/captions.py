@@ -34,21 +34,23 @@ class Captions:
 
     def facts(self, version: int) -> Facts:
         """What the legend says."""
+        scene = self._scene
         if self._facts is None or self._facts[0] != version:
-            scene, volume = self._scene, self._spec.volume
-            largest = scene.largest(LARGEST)
+            volume = self._spec.volume
             facts = Facts(
                 volume.title or volume.long_name or volume.variable,
                 len(scene.arrived),
                 scene.grid.size,
                 scene.objects,
                 scene.state or "running",
-                largest,
-                tuple(scene.colour(root) for root, _ in largest),
+                scene.largest(LARGEST),
             )
             self._facts = (version, facts)
             self._turns = {str(root): turn for root, turn in scene.turns(MOST_TURNS).items()}
-        return self._facts[1]._replace(moment=self._theatre.moment, bar=self._theatre.bar)
+        facts = self._facts[1]
+        # What follows from the view is asked for anew: many views take turns on one stage.
+        colours = tuple(scene.colour(root) for root, _ in facts.largest)
+        return facts._replace(colours=colours, moment=self._theatre.moment, bar=self._theatre.bar)
 
     def glance(self, view: View, version: int) -> dict[str, object]:
         """What of the note depends on a view, be it the one that is shown now or not: ``text``, ``when``, ``field``."""

@@ -19,8 +19,9 @@ from renderers.hues import APART, Hues, Pairs
 from renderers.objects import Objects
 from streamer.wire.block import Ids, unpack_seam
 from streamer.wire.codec import Buffer, Labels
-from streamer.wire.colour import object_colour
+from streamer.wire.colour import object_colour, rgb_of
 from streamer.wire.grid import Grid
+from streamer.wire.viewing import ObjectLook
 
 
 class Piece(NamedTuple):
@@ -85,6 +86,8 @@ class Scene:
         """Whether a pad's label has got another id than the one that it had."""
         self._marked: tuple[int, ...] = ()
         self._isolate = False
+        self._one: tuple[int, int, int] | None = None
+        """The colour that all objects have; None: each its own."""
         self._roots: frozenset[int] | None = frozenset()
         """Which ids speak for the marked ones; None: to be looked up again."""
 
@@ -143,6 +146,11 @@ class Scene:
             return frozenset(chunk for root in before ^ after for chunk in self.where(root))
         return self.arrived
 
+    def paint(self, look: ObjectLook) -> frozenset[int]:
+        """Objects have these colours from now on."""
+        before, self._one = self._one, rgb_of(look.colour) if look.colour_by == "one" else None
+        return frozenset() if self._one == before else self.arrived
+
     def fail(self, chunks: Iterable[int]) -> None:
         """Chunks that will bring nothing."""
         self.failed.update(c for c in chunks if c not in self._chunks)
@@ -174,8 +182,8 @@ class Scene:
         return Look(colours, visible)
 
     def colour(self, root: int) -> tuple[int, int, int]:
-        """The colour of an object that speaks for itself."""
-        return object_colour(root, self._hues.turns.get(root, 0))
+        """The colour of an object that speaks for itself, as long as nothing is marked."""
+        return self._one or object_colour(root, self._hues.turns.get(root, 0))
 
     def turns(self, count: int) -> dict[int, int]:
         """How many steps objects have stepped aside from a neighbour's hue: the largest of those that have."""

@@ -223,7 +223,8 @@ class Show:
         assert self._scene is not None
         assert self._theatre is not None
         self._troubles["view"] = self._theatre.apply(self._view)
-        self._recolour(self._scene.select(self._view.selected, isolate=self._view.isolate))
+        marked = self._scene.select(self._view.selected, isolate=self._view.isolate)
+        self._recolour(marked | self._scene.paint(self._view.objects))
 
     def pick(self, origin: Vec3, direction: Vec3) -> Found | None:
         """The object that a ray in the scene meets first, as far as it has come; None if it meets none."""

@@ -3,7 +3,7 @@
  */
 
 import { TransferEditor } from "./editor.js";
-import { COLOURS, inMode, section, sectionOf } from "./look.js";
+import { COLOURS, inMode, ONE, section, sectionOf } from "./look.js";
 import { at } from "./page.js";
 
 /** @typedef {import("./looking.js").Looking} Looking */
@@ -15,6 +15,7 @@ export class Appearance {
     this.looking = looking;
     this.opened = opened;
     this.editor = new TransferEditor(at("transfer"), (points) => this.field({ opacity_points: points }));
+    at("one-colours").append(...Object.entries(ONE).map(([name, colour]) => choiceOf(name, colour)));
     at("colours").replaceChildren(...COLOURS.map((name) => new Option(name, name)));
     at("appearance-toggle").addEventListener("click", () => this.open(Boolean(at("appearance").hidden)));
     at("appearance-close").addEventListener("click", () => this.open(false));
@@ -39,6 +40,9 @@ export class Appearance {
     }
     at("labels").addEventListener("change", () => change({ labels: at("labels").checked }));
     at("opacity").addEventListener("input", () => change({ opacity: Number(at("opacity").value) / 100 }));
+    at("colour-by").addEventListener("change", () => this.objects({ colour_by: /** @type {"id"} */ (at("colour-by").value) }));
+    at("one-colours").addEventListener("change", (/** @type {Event} */ { target }) => this.objects({ colour: /** @type {HTMLInputElement} */ (target).value }));
+    at("other-colour").addEventListener("input", () => this.objects({ colour: at("other-colour").value }));
     for (const draw of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[name=draw]"))) {
       draw.addEventListener("change", () => this.field({ draw: /** @type {"off"} */ (draw.value) }));
     }
@@ -57,6 +61,12 @@ export class Appearance {
   field(part) {
     const { look } = this.looking;
     this.looking.change({ ...look, field: { ...look.field, ...part } });
+  }
+
+  /** @param {Partial<import("./look.js").ObjectLook>} part */
+  objects(part) {
+    const { look } = this.looking;
+    this.looking.change({ ...look, objects: { ...look.objects, ...part } });
   }
 
   cut() {
@@ -87,6 +97,10 @@ export class Appearance {
     at("labels").checked = look.labels;
     at("opacity").value = String(Math.round(100 * look.opacity));
     at("opacity").disabled = !look.labels;
+    at("colour-by").value = look.objects.colour_by;
+    at("one-more").hidden = look.objects.colour_by !== "one";
+    for (const button of at("one-colours").querySelectorAll("input")) button.checked = button.value === look.objects.colour;
+    at("other-colour").value = look.objects.colour;
     const field = facts.field;
     at("field-none").hidden = field !== null;
     at("field-some").hidden = field === null;
@@ -104,4 +118,15 @@ export class Appearance {
     at("section-turned").checked = cut?.turned ?? false;
     at("section-more").hidden = cut === null;
   }
+}
+
+/** A colour that all objects may have, as a button to choose it. @param {string} name @param {string} colour */
+function choiceOf(name, colour) {
+  const [label, button, words] = [document.createElement("label"), document.createElement("input"), document.createElement("span")];
+  Object.assign(button, { type: "radio", name: "one-colour", value: colour });
+  button.style.setProperty("--colour", colour);
+  words.className = "unseen";
+  words.textContent = label.title = `${name[0].toUpperCase()}${name.slice(1)}`;
+  label.append(button, words);
+  return label;
 }

@@ -44,9 +44,9 @@ export function objectColour(objectId) {
 }
 
 /**
- * The same as a CSS colour.
+ * The same as a CSS colour; where the look has all objects in one colour, it is that one (`inOneColour` in page.js).
  * @param {number | bigint} objectId
  */
 export function cssColour(objectId) {
-  return `rgb(${objectColour(objectId).join(" ")})`;
+  return `var(--all-objects, rgb(${objectColour(objectId).join(" ")}))`;
 }

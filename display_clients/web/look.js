@@ -17,6 +17,11 @@
  * @property {[number, number][]} opacity_points (share of the range, opacity), rising; none: a ramp
  */
 /**
+ * @typedef {object} ObjectLook
+ * @property {"id" | "one"} colour_by each object its own, or all the same
+ * @property {string} colour the one of all, as #rrggbb
+ */
+/**
  * @typedef {object} Look
  * @property {"cube" | "globe" | "map"} mode
  * @property {number | null} time step along axis 0; null: the newest one with data
@@ -27,6 +32,7 @@
  * @property {boolean} labels
  * @property {number} opacity
  * @property {FieldLook} field
+ * @property {ObjectLook} objects
  */
 /** Which steps a cube shows besides the chosen one. @typedef {"until" | "only" | "all"} Span */
 
@@ -40,11 +46,17 @@ export const COLOURS = [
   "grey", "fire", "bmw", "blues", "batlow", "lapaz", "viridis", "cividis",
 ];
 
+/** Colours that are offered for all objects (streamer/wire/colour.py), by their names; the first one is the usual one. */
+export const ONE = {
+  grey: "#d2d8e0", blue: "#56b4e9", green: "#22a07c", yellow: "#f0e442", orange: "#e69f00", red: "#d85a1e", pink: "#cc79a7",
+};
+
 /** @returns {Look} */
 export function usual() {
   return {
     mode: "cube", time: null, window: null, selected: [], isolate: false, planes: [], labels: true, opacity: 1,
     field: { draw: "off", colours: "ice", low: null, high: null, opacity: 0.6, opacity_points: [] },
+    objects: { colour_by: "id", colour: ONE.grey },
   };
 }
 
@@ -80,6 +92,8 @@ export function sound(given) {
   if (given.labels === false) look.labels = false;
   if (share(given.opacity)) look.opacity = given.opacity;
   look.field = soundField(given.field);
+  if (given.objects?.colour_by === "one") look.objects.colour_by = "one";
+  if (typeof given.objects?.colour === "string" && /^#[0-9a-f]{6}$/i.test(given.objects.colour)) look.objects.colour = given.objects.colour.toLowerCase();
   return look;
 }
 
@@ -112,7 +126,7 @@ export function differences(from, to) {
   const found = /** @type {Record<string, unknown>} */ ({});
   for (const name of Object.keys(to)) {
     if (JSON.stringify(from[name]) === JSON.stringify(to[name])) continue;
-    found[name] = name === "field" ? differences(from[name], to[name]) : from[name];
+    found[name] = ["field", "objects"].includes(name) ? differences(from[name], to[name]) : from[name];
   }
   return found;
 }
@@ -123,6 +137,11 @@ export function same(one, other) {
 }
 
 // ------------------------------------------------------------------ objects
+
+/** The colour that all objects have; null: each has its own. @param {Look} look */
+export function oneColour({ objects }) {
+  return objects.colour_by === "one" ? objects.colour : null;
+}
 
 /**
  * The look after somebody has chosen an object: it alone, or it besides the others; once more, and it is let go.

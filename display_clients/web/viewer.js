@@ -9,11 +9,11 @@ import { stepAside } from "./colour.js";
 import { centred } from "./following.js";
 import { megabytes, value } from "./format.js";
 import { Hover } from "./hover.js";
-import { choose, sound } from "./look.js";
+import { choose, oneColour, sound } from "./look.js";
 import { Looking, OWN_MS } from "./looking.js";
 import { Meter } from "./meter.js";
-import { at } from "./page.js";
 import { leftOut } from "./objects.js";
+import { at, inOneColour } from "./page.js";
 import { Panel, say } from "./panel.js";
 import { Present } from "./present.js";
 import { Follower, LIMIT_OF_ALL } from "./run.js";
@@ -265,6 +265,7 @@ export class Viewer {
 
   /** The look, or what it meets, is other than before. @param {import("./look.js").Look} look */
   looks(look) {
+    inOneColour(oneColour(look));
     this.timeline.show();
     this.appearance.show();
     this.selected.show();

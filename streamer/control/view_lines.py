@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+import msgspec
 import structlog
 
 from streamer.control.view_books import KeptView
@@ -19,7 +20,7 @@ from streamer.wire.header import Refused
 from streamer.wire.keeping import Stored, encode_stored
 from streamer.wire.looking import MOST_ID
 from streamer.wire.view import VERSION
-from streamer.wire.viewing import View
+from streamer.wire.viewing import Placement, View
 
 MOST_NEWS = 8
 NOBODY = Camera(0.0, 0.0, 1.0, (0.0, 0.0, 0.0))
@@ -123,10 +124,7 @@ def stored(kept: KeptView | None, *, echo: bool = False) -> bytes | None:
     # The API takes what a browser cannot know: numbers that are no object's.
     ids = tuple(one for one in kept.view.selected if 0 < one <= MOST_ID)
     view, camera = kept.view, kept.camera
-    shown = View(
-        view.mode, time=view.time, window=view.window, selected=ids, isolate=view.isolate, planes=view.planes,
-        labels=view.labels, opacity=view.opacity, field=view.field,
-    )  # fmt: skip
+    shown = msgspec.structs.replace(view, selected=ids, placement=Placement(), pattern=False)
     where = Camera(camera.azimuth, camera.elevation, camera.distance, camera.target)
     try:
         return encode_stored(Stored(kept.revision, where, shown, echo), VERSION)

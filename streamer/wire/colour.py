@@ -1,5 +1,7 @@
 """The colour of an object: a function of its id alone, so that every screen agrees without a word.
 
+A look may have all objects in one colour instead (``ObjectLook``), which travels with it as ``#rrggbb``.
+
 Twelve hues for a dark room, each in three lightnesses.  They were searched for: of all sets of medium
 chroma theirs has nearly the largest least distance under normal vision, protanopia, deuteranopia and
 tritanopia alike (20 in CIE Lab, simulated after Machado et al. 2009); a test measures it.
@@ -8,6 +10,7 @@ tritanopia alike (20 in CIE Lab, simulated after Machado et al. 2009); a test me
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 HUES = (
@@ -17,6 +20,26 @@ HUES = (
 )  # fmt: skip
 SHADES = (1.0, 0.82, 1.12)
 _MASK = (1 << 64) - 1
+
+
+ONE = {
+    "grey": "#d2d8e0", "blue": "#56b4e9", "green": "#22a07c", "yellow": "#f0e442",
+    "orange": "#e69f00", "red": "#d85a1e", "pink": "#cc79a7",
+}  # fmt: skip
+"""Colours that the page offers where all objects have one; those after Okabe and Ito, for a dark room.  The first one
+is the usual one: next to it what is marked, and a field's colours, stand out most."""
+_WRITTEN = re.compile("#[0-9a-fA-F]{6}")
+
+
+def is_colour(text: str) -> bool:
+    """Whether a text is a colour as a look has it: ``#rrggbb``."""
+    return _WRITTEN.fullmatch(text) is not None
+
+
+def rgb_of(text: str) -> tuple[int, int, int]:
+    """Red, green and blue in 0…255 of a text for which ``is_colour`` holds."""
+    red, green, blue = bytes.fromhex(text[1:])
+    return red, green, blue
 
 
 STEP = 5

@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from streamer.wire.colour import ONE, is_colour
+
 Vec3 = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 """(x, y, z, w), of length 1."""
@@ -60,6 +62,15 @@ class FieldLook(msgspec.Struct, frozen=True, array_like=True):
     """(share of the range 0…1, opacity 0…1), rising; empty: a ramp."""
 
 
+class ObjectLook(msgspec.Struct, frozen=True, array_like=True):
+    """Which colours objects have."""
+
+    colour_by: Literal["id", "one"] = "id"
+    """``id``: each its own (``streamer.wire.colour``); ``one``: all of them ``colour``."""
+    colour: str = ONE["grey"]
+    """``#rrggbb``."""
+
+
 class View(msgspec.Struct, frozen=True, array_like=True):
     """What is drawn and how.  The default shows all of the labels in a cube."""
 
@@ -80,9 +91,12 @@ class View(msgspec.Struct, frozen=True, array_like=True):
     field: FieldLook = FieldLook()
     pattern: bool = False
     """Show the test pattern instead of the scene."""
+    objects: ObjectLook = ObjectLook()
 
 
 MOST_SELECTED, MOST_PLANES, MOST_POINTS, MOST_LETTERS = 64, 6, 16, 64
+SHOWN = 24
+"""Letters that are repeated of what should be a colour."""
 FARTHEST = 1e12
 """No coordinate, step or value of a view is further from 0."""
 SMALLEST, LARGEST = 1e-3, 1e7
@@ -105,6 +119,8 @@ def view_flaw(view: View) -> str:
         return "a time, window or range that is no number"
     if not (0 <= view.opacity <= 1 and 0 <= field.opacity <= 1):
         return "an opacity that is not from 0 to 1"
+    if not is_colour(view.objects.colour):
+        return f"the objects' colour is {repr(view.objects.colour)[:SHOWN]}, and is written #rrggbb"
     if len(view.selected) > MOST_SELECTED or len(view.planes) > MOST_PLANES:
         return f"more than {MOST_SELECTED} selected objects or {MOST_PLANES} planes"
     if not all(near((*plane.point, *plane.normal)) and hypot(*plane.normal) > 1e-9 for plane in view.planes):

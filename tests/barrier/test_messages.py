@@ -14,7 +14,7 @@ from renderers.wall.messages import Beat, Draw, Join, Reach, Run, Scene, Show, S
 from renderers.wall.shelf import PRESETS, load_wall
 from renderers.wall.sight import sights
 from streamer.wire.header import Refused
-from streamer.wire.viewing import LARGEST, SMALLEST, FieldLook, Head, Placement, Plane, View
+from streamer.wire.viewing import LARGEST, SMALLEST, FieldLook, Head, ObjectLook, Placement, Plane, View
 
 
 def test_a_message_comes_out_as_it_went_in() -> None:
@@ -61,6 +61,8 @@ NAN, INF = float("nan"), float("inf")
     View(placement=Placement(size=0.0)),
     View(placement=Placement(size=1e12)),
     View(placement=Placement(turn=(0.0, 0.0, 0.0, 0.0))),
+    View(objects=ObjectLook("one", "red")),
+    View(objects=ObjectLook("one", "#56b4e9" * 999)),
     View(time=INF),
     View(window=(0.0, NAN)),
     View(selected=tuple(range(7000))),

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from renderers.feed import Arrived, Started
 from renderers.wall.burn import Burned, read_blocks
 from renderers.wall.messages import Scene
 from renderers.wall.studio import Studio
 from renderers.wall.swap_group import SwapGroup, driver, handle
-from streamer.wire.viewing import Placement, View
+from streamer.wire.viewing import ObjectLook, Placement, View
 from tests.barrier.house import same_screen
 from tests.renderers.runs import blobs, piece_of, plain, spec_of
 
@@ -22,7 +23,7 @@ LABELS = blobs(SPEC.grid.shape, level=0.7)
 VIEW = View(placement=Placement((0.0, 0.0, -400.0), (0.0, 0.0, 0.0, 1.0), 600.0))
 
 
-def picture(order: list[int], *, before: bool, stale: bool = False) -> np.ndarray:
+def picture(order: list[int], *, before: bool, stale: bool = False, view: View = VIEW) -> np.ndarray:
     studio = Studio(same_screen(["a"], size=(96, 54)), ["a"], offscreen=True, burn=True)
     painter = studio.painters["a"]
     if before:
@@ -34,7 +35,7 @@ def picture(order: list[int], *, before: bool, stale: bool = False) -> np.ndarra
         if before and number == 7:
             painter.draw(Scene(VIEW), Burned(2, 1, number), stale=False)
     head = same_screen(["a"]).head
-    painter.draw(Scene(VIEW, head), Burned(3, 1, len(order)), stale=stale)
+    painter.draw(Scene(view, head), Burned(3, 1, len(order)), stale=stale)
     painter.show()
     pixels = painter.pixels().astype(np.int16)
     studio.close()
@@ -48,6 +49,15 @@ def test_a_picture_depends_on_what_has_come_alone(chunks: int) -> None:
     one, other = picture(order, before=True), picture(order[::-1], before=False)
     assert one.max() > 100
     assert np.array_equal(one, other)
+
+
+def test_a_wall_shows_all_objects_in_one_colour_where_that_is_wanted() -> None:
+    order = list(range(SPEC.grid.size))
+    grey = replace(VIEW, objects=ObjectLook("one", "#cccccc"))
+    each, alike = picture(order, before=False), picture(order, before=True, view=grey)
+    coloured = [int((np.ptp(pixels, axis=2) > 60).sum()) for pixels in (each, alike)]
+    assert coloured[0] > 200
+    assert coloured[1] < 20
 
 
 def test_a_picture_that_is_old_says_so() -> None:

@@ -22,7 +22,7 @@ WISH: dict[str, Any] = {"threshold": 0.55, "chunk": [2, 2, 2], "view": False, "w
 TELLS = frozenset((
     # What people read: when something was made, changed or said.
     "control/admission.py", "control/targets.py", "control/shared_views.py", "control/view_routes.py",
-    "control/said.py", "control/view_keeping.py", "control/cluster/leadership.py",
+    "control/said.py", "control/view_keeping.py", "control/cluster/leadership.py", "control/hanging.py",
     # Spans that are bounded, or cannot be told otherwise, since they outlast a process.
     "control/sampling.py", "control/scrutiny.py", "control/folder.py", "control/cluster/surroundings.py",
     # When a token or a seat runs out is a date.

@@ -10,9 +10,16 @@ from streamer.control.view_books import KeptView
 from streamer.control.view_lines import MOST_NEWS, ViewLine, ViewLines, stored
 from streamer.wire.keeping import Stored
 from streamer.wire.view import decode_up
-from streamer.wire.viewing import Placement, Plane, View
+from streamer.wire.viewing import FieldLook, ObjectLook, Placement, Plane, View
 
 KEPT = KeptView(run_id="r", name="talk", view=View("map"), created="now", changed="now", revision=4)
+
+
+RICH = View(
+    "map", time=3.5, window=(0.0, 12.25), selected=(7,), isolate=True,
+    planes=(Plane((0.5, 0.0, 0.0), (-1.0, 0.0, 0.0)),), labels=False,
+    opacity=0.25, field=FieldLook("slice"), objects=ObjectLook("one", "#56b4e9"),
+)  # fmt: skip
 
 
 def heard(line: ViewLine) -> list[Stored]:
@@ -49,6 +56,7 @@ def test_all_lines_to_a_view_hear_of_it_and_no_others() -> None:
 def test_of_a_view_browsers_are_told_what_they_can_show() -> None:
     for view, shown in (
         (View(selected=(0, 7, -3, 1 << 63)), View(selected=(7,))),
+        (RICH, RICH),
         (View("globe", placement=Placement(size=5.0), pattern=True), View("globe")),
     ):
         raw = stored(msgspec.structs.replace(KEPT, view=view))

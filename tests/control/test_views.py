@@ -125,6 +125,7 @@ def test_a_private_view_is_there_for_who_has_a_token_of_it_alone(client: httpx.C
         ({"name": "wall.a"}, "name is 'wall.a'"),
         ({"name": "x", "state": {"mode": "ball"}}, "mode: invalid enum value 'ball'"),
         ({"name": "x", "state": {"colour": 1}}, "state has no 'colour'"),
+        ({"name": "x", "state": {"objects": {"colour": "#12"}}}, "the objects' colour is '#12', and is written"),
         ({"name": "x", "camera": {"distance": 0}}, "camera.distance is 0"),
         ({"name": "x", "camera": {"roll": 0}}, "camera.roll is no field"),
         ({"name": "x", "role": "lead"}, "role is no field"),

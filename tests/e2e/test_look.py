@@ -124,3 +124,31 @@ def test_a_link_shows_others_the_same_pixels_and_a_reload_too(chromium: Browser,
     assert np.abs(saved(page).astype(np.int16) - mine).mean() > 2, "another camera is another picture"
     page.close()
     other.close()
+
+
+def test_where_all_objects_have_one_colour_picture_legend_and_table_have_the_same(
+    chromium: Browser, run: tuple[str, str, Path]
+) -> None:
+    origin, run_id, _ = run
+    page = opened(chromium, f"{origin}/view/{run_id}")
+    page.set_viewport_size({"width": 1400, "height": 700})  # so that the legend has room for objects
+    page.locator("#picture").focus()
+    page.keyboard.press("ArrowLeft")
+    red, pink = (0xD8, 0x5A, 0x1E), (0xCC, 0x79, 0xA7)
+    each = saved(page)
+    page.get_by_role("button", name="Appearance").click()
+    page.get_by_label("Coloured").select_option("one")
+    for name, colour in (("Red", red), ("Pink", pink)):
+        page.get_by_role("radio", name=name).check()
+        expect(page.locator("tr .swatch").first).to_have_css("background-color", "rgb({}, {}, {})".format(*colour))
+        picture = saved(page).astype(float)
+        swatches = (picture == colour).all(axis=2)
+        assert swatches[:, :200].sum() > 300, "those of the legend"
+        # Shaded, but of that hue and of no other: all that is coloured is so.
+        bright = picture[np.ptp(picture, axis=2) > 70]
+        hue = bright @ colour / (np.linalg.norm(bright, axis=1) * np.linalg.norm(colour))
+        assert len(bright) > 2000
+        assert (hue > 0.97).mean() > 0.98
+    page.get_by_label("Coloured").select_option("id")
+    assert np.array_equal(saved(page), each), "each its own again"
+    page.close()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from renderers.hues import Hues, near
-from renderers.scene import Scene
-from streamer.wire.colour import HUES, STEP, hue_of, object_colour
+from renderers.scene import Scene, _dimmed, _lit
+from streamer.wire.colour import HUES, ONE, STEP, hue_of, object_colour, rgb_of
 from tests.renderers.runs import pairs, piece_of, plain, spec_of
 
 EYES = {
@@ -43,6 +43,15 @@ def test_any_two_hues_are_apart_and_bright_enough_for_a_dark_room(eye: str) -> N
     apart = min(float(np.linalg.norm(one - other)) for one, other in combinations(lab, 2))
     assert apart > 20, "a just noticeable difference is 2.3"
     assert lab[:, 0].min() > 38
+
+
+@pytest.mark.parametrize("eye", EYES)
+def test_in_one_colour_what_is_marked_stands_out_to_all_eyes_and_all_is_bright_enough(eye: str) -> None:
+    for name, colour in ONE.items():
+        usual = rgb_of(colour)
+        lab = cie_lab(np.array([usual, _lit(usual), _dimmed(usual)], float), np.asarray(EYES[eye], float))
+        assert lab[0, 0] > 45, name
+        assert lab[1, 0] - lab[2, 0] > 30, "marked and not marked differ in lightness, not in hue alone"
 
 
 def test_steps_aside_lead_through_all_hues() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cc3d
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renderers.scene import Piece, Scene
+from renderers.scene import Piece, Scene, _dimmed, _lit
 from streamer.wire.block import Seam, pack_seam
 from streamer.wire.colour import object_colour
 from streamer.wire.grid import Grid
+from streamer.wire.viewing import ObjectLook
 from tests.renderers.runs import blobs, pairs, piece_of
 
 ROW = Grid((2, 2, 8), (2, 2, 2))
@@ -107,3 +110,37 @@ def test_every_labelled_voxel_knows_its_object_once_all_chunks_are_there(
         assert scene.look(chunk).visible[1:].all()
         assert len(scene.look(chunk).colours) == made.components + 1
     assert cc3d.connected_components(labels > 0, connectivity=26).max() >= scene.objects
+
+
+@given(st.lists(st.tuples(st.sampled_from(["id", "one"]), st.sampled_from(["#56b4e9", "#D2D8E0"])), max_size=6))
+def test_objects_have_the_colours_that_were_asked_for_last_and_nothing_is_made_anew_for_the_same(
+    asked: list[tuple[Any, str]],
+) -> None:
+    scene = Scene(ROW)
+    scene.arrive(piece(0, 5, 6))
+    before = None
+    for look in (ObjectLook(*one) for one in asked):
+        one = look.colour if look.colour_by == "one" else None
+        assert scene.paint(look) == (scene.arrived if one != before else frozenset())
+        before = one
+        scene.arrive(piece(1, 5, 9))
+        wanted = [
+            {"#56b4e9": [0x56, 0xB4, 0xE9], "#D2D8E0": [0xD2, 0xD8, 0xE0]}.get(one or "", list(object_colour(i)))
+            for i in (5, 9)
+        ]
+        assert scene.look(1).colours[1:].tolist() == wanted
+
+
+def test_in_one_colour_marks_stand_out_alone_or_among_the_others() -> None:
+    scene, blue = Scene(ROW), (0x56, 0xB4, 0xE9)
+    scene.arrive(piece(0, 5, 6))
+    scene.paint(ObjectLook("one", "#56b4e9"))
+    scene.select((5,), isolate=False)
+    look = scene.look(0)
+    assert look.colours[1].tolist() == list(_lit(blue))
+    assert look.colours[2].tolist() == list(_dimmed(blue))
+    scene.select((5,), isolate=True)
+    assert scene.look(0).colours[1].tolist() == list(blue)
+    assert scene.look(0).visible.tolist() == [False, True, False]
+    assert scene.paint(ObjectLook()) == {0}
+    assert scene.look(0).colours[1].tolist() == list(object_colour(5))

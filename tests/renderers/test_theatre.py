@@ -22,7 +22,7 @@ from renderers.vtk_window import describe, open_window
 from streamer.wire.codec import Labels
 from streamer.wire.colour import object_colour
 from streamer.wire.view import Camera
-from streamer.wire.viewing import View
+from streamer.wire.viewing import ObjectLook, View
 from streamer.wire.volume import RunSpec, Volume
 from tests.renderers.runs import axis, blobs, earth, pairs, piece_of, plain, spec_of
 
@@ -287,6 +287,9 @@ def test_the_opengl_has_a_name(window: Any) -> None:
     assert describe(window)
 
 
+BLUE = ObjectLook("one", "#56b4e9")
+
+
 def test_viewers_with_different_marks_take_turns_and_each_sees_what_a_fresh_show_would(window: Any) -> None:
     labels = blobs((24, 24, 24), level=0.8)
     spec = spec_of(plain(labels.shape), (8, 8, 8))
@@ -294,6 +297,7 @@ def test_viewers_with_different_marks_take_turns_and_each_sees_what_a_fresh_show
     looks = [
         View(), View(selected=(ids[1],)), View(selected=(ids[2],)), View(selected=(ids[1],), isolate=True),
         View(selected=(ids[2],), isolate=True), View(selected=(ids[1], ids[3])),
+        View(objects=BLUE), View(selected=(ids[1],), objects=BLUE),
     ]  # fmt: skip
     show = show_of(window, spec, labels)
     rng = np.random.default_rng(5)

@@ -25,7 +25,7 @@ from renderers.vtk_window import open_window
 from streamer.wire.codec import Labels
 from streamer.wire.colour import object_colour
 from streamer.wire.view import Camera
-from streamer.wire.viewing import FieldLook, Placement, Plane, View
+from streamer.wire.viewing import FieldLook, ObjectLook, Placement, Plane, View
 from streamer.wire.volume import RunSpec
 from tests.renderers.runs import earth, pairs, piece_of, plain, spec_of
 
@@ -266,6 +266,23 @@ def test_marked_objects_stand_out_and_may_stand_alone(show: Show) -> None:
     show.happen(Arrived(50, "merges", 0, pairs=pairs((west, east))), 0.0)
     both = picture(show, View(selected=(east,), isolate=True))
     assert has(both, west) > 1.5 * has(alone, west), "a marked object that has merged is what it has become"
+
+
+@pytest.mark.parametrize("mode", ["cube", "globe", "map"])
+def test_all_objects_have_one_colour_where_that_is_wanted_and_so_has_the_legend(show: Show, mode: Any) -> None:
+    west, east = IDS
+    red = (0xD0, 0x20, 0x10)
+    view = View(mode, time=None if mode == "cube" else 3.0)
+    camera = facing(60.0) if mode == "globe" else ABOVE
+    each = picture(show, view, camera)
+    assert has(each, west) > 100
+    assert show.facts().colours == (object_colour(west), object_colour(east))
+    alike = picture(show, replace(view, objects=ObjectLook("one", "#d02010")), camera)
+    assert (has(alike, west), has(alike, east)) == (0, 0)
+    assert sum(like(seen, red) for seen in alike.reshape(-1, 3)) > 0.9 * (has(each, west) + has(each, east))
+    assert show.facts().colours == (red, red)
+    assert [swatch.colour for swatch in arrange(show.facts(), 1280, 720).swatches[-2:]] == [red, red]
+    assert np.array_equal(picture(show, view, camera), each), "and each its own again"
 
 
 def test_through_glass_is_seen_what_lies_behind(window: Any) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from renderers.camera import CLOSEST, FARTHEST, HOME, REACH, VIEW_ANGLE, eye_of, fit
 from renderers.colours import OFFERED
 from streamer.wire import view
-from streamer.wire.colour import object_colour
+from streamer.wire.colour import ONE, object_colour
 from streamer.wire.looking import Looking, Pointing, encode_looking, encode_pointing, plain
 from streamer.wire.presence import (
     WHAT,
@@ -25,7 +25,7 @@ from streamer.wire.presence import (
     encode_wish,
 )
 from streamer.wire.view import VERSION, Acknowledged, Camera, Frame, Handed, Input, Opened, Video
-from streamer.wire.viewing import MOST_PLANES, MOST_POINTS, MOST_SELECTED, FieldLook, Plane, View
+from streamer.wire.viewing import MOST_PLANES, MOST_POINTS, MOST_SELECTED, FieldLook, ObjectLook, Plane, View
 
 FILE = Path(__file__).with_name("golden.json")
 
@@ -66,6 +66,7 @@ LOOKS = (
         "map", time=3.5, window=(0.0, 12.25), selected=(7, (1 << 53) - 1), isolate=True,
         planes=(Plane((0.5, 0.0, 0.0), (-1.0, 0.0, 0.0)),), labels=False, opacity=0.25,
         field=FieldLook("slice", "batlow", 100.0, 900.5, 0.75, ((0.0, 0.0), (0.4, 0.1), (1.0, 1.0))),
+        objects=ObjectLook("one", "#56b4e9"),
     )),
 )  # fmt: skip
 QUESTIONS = (Pointing(1, 0.0, 1.0), Pointing(4_294_967_295, 0.25, 0.5))
@@ -114,6 +115,7 @@ def golden() -> dict[str, object]:
             "planes": MOST_PLANES,
             "points": MOST_POINTS,
             "colours": list(OFFERED),
+            "one": ONE,
         },
         "colours": [{"id": str(object_id), "rgb": object_colour(object_id)} for object_id in IDS],
         "camera": {

@@ -124,6 +124,8 @@ def opened_appearance(page: Page) -> None:
     page.get_by_role("button", name="Appearance").click()
     page.locator("label:has(input[name=draw][value=slice])").click()
     page.get_by_label("Cut along").select_option("0")
+    page.get_by_label("Coloured").select_option("one")
+    expect(page.locator("#one-colours")).to_be_visible()
     expect(page.locator("#section-more")).to_be_visible()
 
 

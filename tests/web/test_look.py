@@ -9,7 +9,8 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from streamer.wire.viewing import View
+from streamer.wire.colour import object_colour
+from streamer.wire.viewing import ObjectLook, View
 from tests.web.browser import CONTRAST, middle, open_run, until_shown
 from tests.web.server import Fake, object_row
 
@@ -230,6 +231,63 @@ def test_layers_colours_the_transfer_function_and_a_section_are_chosen_in_the_dr
     expect(page.locator("#appearance")).to_be_hidden()
     expect(page.get_by_role("button", name="Appearance")).to_be_focused()
     assert complaints == []
+
+
+def test_objects_are_all_of_one_colour_in_the_picture_and_on_the_page(
+    page: Page, address: str, run: Fake, complaints: list[str]
+) -> None:
+    run.there = THERE | {"id": run.objects[0]["id"]}
+    open_run(page, address, run)
+    own = "rgb({}, {}, {})".format(*object_colour(run.objects[0]["id"]))
+    swatch = page.locator(f"tr[data-id='{run.objects[0]['id']}'] .swatch")
+    line = page.locator("#life .line").first
+    expect(swatch).to_have_css("background-color", own)
+    x, y = middle(page)
+    page.mouse.move(x - 20, y)
+    page.mouse.click(x, y)
+    run.wait(lambda: bool(run.looks) and bool(look(run).selected), "the mark")
+    expect(line).to_have_css("stroke", own)
+    page.get_by_role("button", name="Appearance").click()
+    group = page.get_by_role("radiogroup", name="All objects are")
+    expect(group).to_be_hidden()
+    page.get_by_label("Coloured").select_option("all the same")
+    run.wait(lambda: look(run).objects == ObjectLook("one"), "one colour")
+    expect(page.get_by_role("radio", name="Grey")).to_be_checked()
+    page.get_by_role("radio", name="Grey").focus()
+    page.keyboard.press("ArrowRight")
+    run.wait(lambda: look(run).objects == ObjectLook("one", "#56b4e9"), "the next one by key")
+    blue = "rgb(86, 180, 233)"
+    for place, what in (
+        (swatch, "background-color"),
+        (line, "stroke"),
+        (page.locator("#tip .swatch"), "background-color"),
+    ):
+        expect(place).to_have_css(what, blue)
+    expect(page).to_have_url(re.compile("look=.*%2356b4e9"))
+    page.reload()
+    expect(swatch).to_have_css("background-color", blue)
+    page.get_by_role("button", name="Appearance").click()
+    expect(page.get_by_role("radio", name="Blue")).to_be_checked()
+    page.get_by_label("Another colour").fill("#102030")
+    run.wait(lambda: look(run).objects == ObjectLook("one", "#102030"), "a colour of one's own")
+    expect(group.locator("input:checked")).to_have_count(0)
+    page.get_by_label("Coloured").select_option("each for itself")
+    run.wait(lambda: look(run).objects == ObjectLook("id", "#102030"), "each its own")
+    expect(swatch).to_have_css("background-color", own)
+    expect(group).to_be_hidden()
+    assert complaints == []
+
+
+def test_who_does_not_lead_has_the_leaders_colours_on_his_page(page: Page, address: str, run: Fake) -> None:
+    led = {"objects": {"colour_by": "one", "colour": "#e69f00"}}
+    run.more["view"] = {"you": 2, "lead": 1, "viewers": 2, "look": led}
+    open_run(page, address, run)
+    swatch = page.locator(f"tr[data-id='{run.objects[0]['id']}'] .swatch")
+    expect(swatch).to_have_css("background-color", "rgb(230, 159, 0)")
+    run.more["view"] = {"you": 2, "lead": 1, "viewers": 2, "look": {}}
+    page.locator("#picture").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(swatch).to_have_css("background-color", "rgb({}, {}, {})".format(*object_colour(run.objects[0]["id"])))
 
 
 def test_a_run_without_its_values_says_how_to_have_them(page: Page, address: str, run: Fake) -> None:

@@ -12,12 +12,23 @@ from hypothesis import strategies as st
 from streamer.wire.header import Refused
 from streamer.wire.looking import MAX_LOOK, Looking, Pointing, encode_looking, encode_pointing, plain
 from streamer.wire.view import MAX_UP, VERSION, decode_up
-from streamer.wire.viewing import MOST_PLANES, MOST_POINTS, MOST_SELECTED, FieldLook, Placement, Plane, View, view_flaw
+from streamer.wire.viewing import (
+    MOST_PLANES,
+    MOST_POINTS,
+    MOST_SELECTED,
+    FieldLook,
+    ObjectLook,
+    Placement,
+    Plane,
+    View,
+    view_flaw,
+)
 
 RICH = View(
     "map", time=3.5, window=(0.0, 12.25), selected=(7, (1 << 63) - 1), isolate=True,
     planes=(Plane((0.5, 0.0, 0.0), (-1.0, 0.0, 0.0)),), labels=False, opacity=0.25,
     field=FieldLook("slice", "batlow", 100.0, 900.5, 0.75, ((0.0, 0.0), (0.4, 0.1), (1.0, 1.0))),
+    objects=ObjectLook("one", "#56b4e9"),
 )  # fmt: skip
 
 
@@ -41,6 +52,7 @@ def test_the_largest_look_fits_into_a_message() -> None:
         selected=tuple((1 << 53) - 1 - i for i in range(MOST_SELECTED)),
         planes=(Plane((long, long, long), (long, long, long)),) * MOST_PLANES,
         field=FieldLook("volume", "x" * 64, opacity_points=((long, long),) * MOST_POINTS),
+        objects=ObjectLook("one", "#56b4e9"),
     )
     raw = encode_looking(Looking(1, view), VERSION)
     assert len(raw) <= MAX_UP
@@ -64,6 +76,12 @@ def test_the_largest_look_fits_into_a_message() -> None:
     (b'{"selected": [18446744073709551616]}', "none"),
     (json.dumps({"selected": list(range(1, 70))}).encode(), "more than 64"),
     (b'{"planes": [{"point": [0, 0, 0], "normal": [0, 0, 0]}]}', "plane that is none"),
+    (b'{"objects": {"colour_by": "size"}}', "objects.colour_by: invalid enum value 'size'"),
+    (b'{"objects": {"colour": 7}}', "objects.colour: expected `str`"),
+    (b'{"objects": {"colour": "red"}}', "the objects' colour is 'red', and is written #rrggbb"),
+    (b'{"objects": {"colour": "#56b4e9\\n"}}', "is written #rrggbb"),
+    (json.dumps({"objects": {"colour": "#" + 999 * "5"}}).encode(), "colour is '#5{22}, and is written #rrggbb"),
+    (b'{"objects": "one"}', "give an object with some of colour_by, colour"),
     (b'{"pattern": true}', "a wall's"),
     (b'{"placement": {"size": 5}}', "a wall's"),
     (b'{"field": {"opacity_points": [[0, 1, 2]]}}', "none"),
@@ -81,10 +99,13 @@ def test_a_look_of_another_length_than_it_says_is_refused() -> None:
         decode_up(bytes((16, VERSION, 0)))
 
 
+NAMES = [field for kind in (View, FieldLook, ObjectLook, Plane) for field in kind.__struct_fields__]
+
+
 @given(st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-        st.sampled_from([*View.__struct_fields__, *FieldLook.__struct_fields__, "point", "normal"]), inner, max_size=4
+        st.sampled_from(NAMES), inner, max_size=4
     ),
     max_leaves=12,
 ))  # fmt: skip

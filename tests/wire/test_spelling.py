@@ -36,6 +36,9 @@ CHANGES = st.fixed_dictionaries({}, optional={
     "isolate": st.booleans(),
     "opacity": st.floats(0, 1),
     "placement": st.fixed_dictionaries({}, optional={"size": st.floats(1, 1e6)}),
+    "objects": st.fixed_dictionaries({}, optional={
+        "colour_by": st.sampled_from(["id", "one"]), "colour": st.from_regex("#[0-9a-fA-F]{6}", fullmatch=True),
+    }),
     "field": st.fixed_dictionaries({}, optional={"opacity": st.floats(0, 1), "low": st.none() | st.floats(-9, 9)}),
 })  # fmt: skip
 
@@ -71,6 +74,9 @@ def test_null_is_the_default_also_within() -> None:
         ({"planes": [{"point": [0, 0, 0]}]}, "state.planes.0 is .*: a plane has point and normal"),
         ({"planes": [{"point": [0, 0, 0], "normal": [0, 0, 0]}]}, "a plane that is none"),
         ({"field": {"low": float("nan")}}, "a time, window or range that is no number"),
+        ({"objects": {"colour": "blue"}}, "the objects' colour is 'blue', and is written #rrggbb"),
+        ({"objects": {"colour_by": "mean"}}, "objects.colour_by: invalid enum value 'mean'"),
+        ({"objects": {"colours": "ice"}}, "state.objects has no 'colours'; there are colour_by, colour"),
         ({"window": [1]}, "window: expected"),
     ],
 )

@@ -6,7 +6,7 @@ import { cellAt, corner, layout, middleOf } from "../../../display_clients/web/c
 import { advance, beginning } from "../../../display_clients/web/clock.js";
 import { read, written } from "../../../display_clients/web/fragment.js";
 import { chart, measures, ticks, when } from "../../../display_clients/web/life.js";
-import { atStep, choose, inMode, section, sectionOf, sound, spanOf, unusual, usual } from "../../../display_clients/web/look.js";
+import { atStep, choose, differences, inMode, oneColour, section, sectionOf, sound, spanOf, unusual, usual } from "../../../display_clients/web/look.js";
 import { CLICK_MS, MOST_CLICKS, PATIENCE_MS, Questions } from "../../../display_clients/web/questions.js";
 import { columns, matches } from "../../../display_clients/web/objects.js";
 import { added, moved, pointAt, removed, shown } from "../../../display_clients/web/transfer.js";
@@ -31,12 +31,25 @@ test("a link that somebody broke shows what is left of it, and nothing that cann
   const look = { mode: "sphere", time: "3", window: [1], selected: [5, -1, 2.5, 5, 1e300, null], planes: [{ point: [0, 0, 0], normal: [0, 0, 0] }, 7], opacity: 9, field: { draw: "all", colours: "none", low: Infinity, opacity_points: [[0, 2]] } };
   assert.deepEqual(sound(look), { ...usual(), selected: [5] });
   assert.equal(sound({ selected: Array.from({ length: 99 }, (_, i) => i + 1) }).selected.length, 64);
+  for (const colour of ["red", "#fff", "#56b4e", "#56b4e99", "#56b4eg", " #56b4e9", "#56b4e9\n", 0, null]) {
+    assert.deepEqual(sound({ objects: { colour_by: "one", colour } }).objects, { colour_by: "one", colour: usual().objects.colour }, String(colour));
+  }
+  for (const objects of [null, "one", { colour_by: "size" }, ["one"]]) assert.deepEqual(sound({ objects }), usual());
   assert.equal(read(`#camera=0,0,9999,0,0,0`).camera?.distance, 40, "a camera is bounded");
 });
 
 test("only what is not as usual is said", () => {
   assert.deepEqual(unusual(usual()), {});
   assert.deepEqual(unusual({ ...usual(), time: 4, field: { ...usual().field, draw: "slice" } }), { time: 4, field: { draw: "slice" } });
+});
+
+test("all objects may have one colour, which is kept while each has its own again", () => {
+  assert.equal(oneColour(usual()), null);
+  const blue = sound({ objects: { colour_by: "one", colour: "#56B4E9" } });
+  assert.equal(oneColour(blue), "#56b4e9");
+  assert.deepEqual(unusual(blue), { objects: { colour_by: "one", colour: "#56b4e9" } });
+  assert.equal(oneColour({ ...blue, objects: { ...blue.objects, colour_by: "id" } }), null);
+  assert.deepEqual(differences(usual(), blue), { objects: { colour_by: "id", colour: usual().objects.colour } }, "for a wall, what is other");
 });
 
 test("choosing marks one, besides others where that is wanted, and lets go the second time", () => {

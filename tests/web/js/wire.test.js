@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { objectColour } from "../../../display_clients/web/colour.js";
-import { COLOURS, MOST_PLANES, MOST_POINTS, MOST_SELECTED, sound } from "../../../display_clients/web/look.js";
+import { COLOURS, MOST_PLANES, MOST_POINTS, MOST_SELECTED, ONE, sound } from "../../../display_clients/web/look.js";
 import { ACK_SIZE, cameraOf, decodeFrame, encodeAck, encodeBeat, encodeDrawn, encodeHand, encodeInput, encodeLook, encodeName, encodePointer, encodeQuestion, encodeVideo, encodeWish, FRAME_HEADER, HAND_SIZE, INPUT_SIZE, LOOK_HEADER, Refused, VIDEO_SIZE, WHAT } from "../../../display_clients/web/wire.js";
 import { bytes, golden, hex } from "./golden.js";
 
@@ -73,7 +73,7 @@ test("a look says what Python understands, and a question has the bytes that it 
     assert.deepEqual(sound(look), look, "what Python says is a sound look here");
   }
   for (const { bytes: raw, number, x, y } of golden.questions) assert.equal(hex(encodeQuestion(number, x, y)), raw);
-  assert.deepEqual(golden.looking, { selected: MOST_SELECTED, planes: MOST_PLANES, points: MOST_POINTS, colours: COLOURS });
+  assert.deepEqual(golden.looking, { selected: MOST_SELECTED, planes: MOST_PLANES, points: MOST_POINTS, colours: COLOURS, one: ONE });
 });
 
 test("too short a frame and another version are refused with a sentence", () => {
