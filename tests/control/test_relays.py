@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
 
 from streamer.wire.view import Camera, Input, encode_input
-from tests.control.parts import DEADLINE_S, children, control_plane, ended, eventually, start, until, volume
+from tests.control.parts import DEADLINE_S, children, consume, control_plane, ended, eventually, start, until, volume
 from tests.streamer.test_process import Lines, lines
 from tests.streamer.test_relay import log_of
 
@@ -146,7 +146,7 @@ def test_a_relay_that_cannot_listen_is_said_and_the_run_goes_on_but_nobody_waits
     address = f"ws://{client.base_url.netloc.decode()}/api/v1/runs/{run_id}/view"
     with connect(address, compression=None, max_size=None, proxy=None, open_timeout=DEADLINE_S) as browser:
         with pytest.raises(Exception, match="this run is not drawn any more: relay-a could not start"):
-            browser.recv(timeout=DEADLINE_S)
+            consume(browser)
         assert browser.protocol.close_code == 4410
     run = client.get(f"/api/v1/runs/{run_id}").json()
     (remark,) = [one for one in run["remarks"] if "relay-a" in one]
@@ -170,7 +170,7 @@ def test_a_renderer_that_was_given_up_is_not_waited_for(tmp_path: Path) -> None:
         address = f"ws://{client.base_url.netloc.decode()}/api/v1/runs/{run_id}/view"
         with connect(address, compression=None, max_size=None, proxy=None, open_timeout=DEADLINE_S) as browser:
             with pytest.raises(Exception, match="not drawn any more: renderer was ended by SIGKILL"):
-                browser.recv(timeout=DEADLINE_S)
+                consume(browser)
             assert browser.protocol.close_code == 4410
         assert client.get(f"/api/v1/runs/{run_id}").json()["state"] == "running"
 
