@@ -171,13 +171,22 @@ class Easel:
         page = self._post.page(*((height, width) if reel is None else reel.size))
         if page is None:
             return None
+        return self._pixels(state, width, height, level=level, ratio=state.ratio / by, into=page)
+
+    def _pixels(
+        self, state: Input, width: int, height: int, shift: tuple[float, float] = (0.0, 0.0), *,
+        level: int = 0, ratio: float, into: Pixels | None = None,
+    ) -> Pixels:  # fmt: skip
+        """What a viewer sees, drawn, or from the reel of whoever measures."""
+        reel = self._trial.reel
         if reel is None:
             self._show.look(state.look)
-            self._show.draw(state.camera, width, height, level=level, ratio=state.ratio / by, into=page)
+            pixels = self._show.draw(state.camera, width, height, shift, level=level, ratio=ratio, into=into)
         else:
-            reel.picture(state, page)
-        self._trial.mark(page, state.pointer)
-        return page
+            pixels = np.empty((*reel.size, 3), np.uint8) if into is None else into
+            reel.picture(state, pixels)
+        self._trial.mark(pixels, state.pointer)
+        return pixels
 
     def _refine(self, wanted: Wanted) -> None:
         """One step of a still.  The next steps follow in later turns, unless something else is due by then."""
@@ -185,21 +194,13 @@ class Easel:
             self._still = (wanted, Blend())
         blend, state = self._still[1], wanted.state
         begun = time.monotonic()
-        reel = self._trial.reel
-        if reel is None:
-            self._show.look(state.look)
-            pixels = self._show.draw(state.camera, state.width, state.height, SHIFTS[blend.taken], ratio=state.ratio)
-        else:
-            pixels = np.empty((*reel.size, 3), np.uint8)
-            reel.picture(state, pixels)
-        self._trial.mark(pixels, state.pointer)
-        blend.add(pixels)
+        blend.add(self._pixels(state, state.width, state.height, SHIFTS[blend.taken], ratio=state.ratio))
         self._viewers[wanted.peer].refined(time.monotonic())
         took_s = time.monotonic() - begun
         if blend.taken > 1:  # the first one may have carried new geometry to the graphics card
             self._detail.drew(0, took_s, self._show.triangles)
         blend.seconds += took_s
-        if blend.taken == len(SHIFTS) or reel is not None:
+        if blend.taken == len(SHIFTS) or self._trial.reel is not None:
             self._still = None
             self._finisher.begin(wanted, blend, lossless=self._viewers[wanted.peer].lossless)
 

@@ -20,6 +20,20 @@ export function there(life, step) {
 }
 
 /**
+ * The place at shares of the volume along (z, y, x); null as long as nobody has said where its axes end.
+ * @param {[number, number, number]} shares
+ * @param {Room} room
+ * @param {boolean} descending whether y falls from one voxel to the next
+ * @returns {Place | null}
+ */
+export function placeAt([z, y, x], { ends, steps }, descending) {
+  if (ends.length !== 3) return null;
+  const [[west, east], [south, north]] = ends;
+  const up = descending ? 1 - y : y;
+  return { step: Math.floor(z * steps), x: west + x * (east - west), y: south + up * (north - south) };
+}
+
+/**
  * The camera with the object in the middle; from where it looked before, on the globe from above.
  * @param {Camera} camera
  * @param {"cube" | "globe" | "map"} mode

@@ -6,7 +6,7 @@ import { Appearance } from "./appearance.js";
 import { Buttons } from "./buttons.js";
 import { bounded } from "./camera.js";
 import { stepAside } from "./colour.js";
-import { centred } from "./following.js";
+import { centred, placeAt } from "./following.js";
 import { megabytes, value } from "./format.js";
 import { Hover } from "./hover.js";
 import { choose, oneColour, sound } from "./look.js";
@@ -284,15 +284,14 @@ export class Viewer {
    */
   goTo([z, y, x]) {
     const { look, facts } = this.looking;
-    const up = this.run?.y_descending ? -1 : 1;
+    const descending = this.run?.y_descending ?? false;
     if (look.mode !== "cube") {
-      const step = Math.floor(z * (this.timeline.last + 1));
-      this.timeline.go(step);
-      const [[west, east], [south, north]] = facts.ends.length === 3 ? facts.ends : [[0, 0], [0, 0]];
-      const there = { step, x: west + x * (east - west), y: up > 0 ? south + y * (north - south) : north - y * (north - south) };
-      this.keepInMiddle(there);
+      this.timeline.go(Math.floor(z * (this.timeline.last + 1)));
+      const place = placeAt([z, y, x], this.room(), descending);
+      if (place) this.keepInMiddle(place);
       return;
     }
+    const up = descending ? -1 : 1;
     this.grab();
     const [hx, hy, hz] = facts.half;
     const target = /** @type {[number, number, number]} */ ([(2 * x - 1) * hx, up * (2 * y - 1) * hy, (2 * z - 1) * hz]);
@@ -302,9 +301,14 @@ export class Viewer {
   /** What is looked at is there now. @param {import("./following.js").Place} place */
   keepInMiddle(place) {
     if (!this.leads()) return;
-    const { look, facts } = this.looking;
-    const room = { half: facts.half, ends: facts.ends, steps: this.timeline.last + 1 };
-    if (room.ends.length === 3) this.view.move(centred(this.view.camera, look.mode, place, room), performance.now());
+    const room = this.room();
+    if (room.ends.length === 3) this.view.move(centred(this.view.camera, this.looking.look.mode, place, room), performance.now());
+  }
+
+  /** @returns {import("./following.js").Room} */
+  room() {
+    const { half, ends } = this.looking.facts;
+    return { half, ends, steps: this.timeline.last + 1 };
   }
 
   /** Whether what one does is what one sees: one is alone in one's view, or leads it. */

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { advance, beginning } from "../../../display_clients/web/clock.js";
 import { drawn, due, HEIGHT, keyOf, MOST, WIDTH } from "../../../display_clients/web/courses.js";
-import { centred, there } from "../../../display_clients/web/following.js";
+import { centred, placeAt, there } from "../../../display_clients/web/following.js";
 
 const row = (/** @type {number} */ voxels, final = false) => ({ voxels, final });
 
@@ -62,4 +62,11 @@ test("a life is played from its first to its last step, and again", () => {
   assert.deepEqual(advance(20.5, 1, 1, 20, true, 10), { step: 10.5, ended: false });
   assert.deepEqual(advance(20.5, 1, 1, 20, false, 10), { step: 20, ended: true });
   assert.deepEqual(advance(10, 1, 1, 10, true, 10), { step: 10, ended: true }, "one step is no film");
+});
+
+test("a place of the volume follows from its shares, whichever way y runs, and nobody knows one before the axes do", () => {
+  const room = { half: [1, 1, 1], ends: /** @type {[number, number][]} */ ([[0, 360], [-90, 90], [0, 10]]), steps: 240 };
+  assert.deepEqual(placeAt([0.5, 0.25, 0.75], room, false), { step: 120, x: 270, y: -45 });
+  assert.deepEqual(placeAt([0.5, 0.25, 0.75], room, true), { step: 120, x: 270, y: 45 });
+  assert.equal(placeAt([0.5, 0.25, 0.75], { ...room, ends: [] }, false), null);
 });
