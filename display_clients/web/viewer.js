@@ -10,7 +10,8 @@ import { centred, placeAt } from "./following.js";
 import { megabytes, value } from "./format.js";
 import { Hover } from "./hover.js";
 import { choose, oneColour, sound } from "./look.js";
-import { Looking, OWN_MS } from "./looking.js";
+import { Lead } from "./lead.js";
+import { Looking } from "./looking.js";
 import { Meter } from "./meter.js";
 import { leftOut } from "./objects.js";
 import { at, inOneColour } from "./page.js";
@@ -69,10 +70,6 @@ export class Viewer {
     picture.protocol = picture.protocol === "https:" ? "wss:" : "ws:";
     const shared = new URLSearchParams(location.search).get("view");
     if (shared) picture.searchParams.set("view", shared);
-    this.place = /** @type {Place | null} */ (null);
-    /** Where the camera is of whoever leads. */
-    this.led = /** @type {import("./wire.js").Camera | null} */ (null);
-    this.yielding = 0;
     this.seatSaid = 0;
     this.id = id;
     this.run = /** @type {Run | null} */ (null);
@@ -88,11 +85,11 @@ export class Viewer {
     this.view = new View(at("picture"), {
       change: (when) => {
         this.socket?.offer({ ...this.view.state(), at: when });
-        this.yields();
+        this.lead?.yields();
         this.looking?.write();
         this.wall?.changed();
       },
-      grab: () => this.grab(),
+      grab: () => this.lead.grab(),
       shown: ({ frame }) => this.shown(frame),
       acknowledge: (frame, decodeMs, later) => this.socket.acknowledge(frame, decodeMs, later),
       trouble: (text) => this.troubles.complain("picture", text),
@@ -110,10 +107,11 @@ export class Viewer {
       },
       sent: (sequence, when) => {
         this.view.canvas.dataset.asked = String(sequence);
-        if (when !== null && this.leads()) this.meter.input(sequence, when);
+        if (when !== null && this.lead.mine()) this.meter.input(sequence, when);
       },
     });
-    this.looking = new Looking(this.socket, this.view, { change: (look) => this.looks(look), grab: () => this.grab() });
+    this.looking = new Looking(this.socket, this.view, { change: (look) => this.looks(look), grab: () => this.lead.grab() });
+    this.lead = new Lead(this.view, this.looking, { ask: () => this.socket.hand(0), leave: () => this.present.leave() });
     this.present = new Present(this.socket, at("picture"), {
       go: (camera, look) => this.go(camera, look),
       open: () => this.opens(this.present),
@@ -121,10 +119,10 @@ export class Viewer {
     this.wall = new Wall(address, {
       seen: () => ({ camera: this.view.camera, look: this.looking.look }),
       show: (camera, look, grab) => this.go(camera, look, grab),
-      leads: () => this.leads(),
+      leads: () => this.lead.mine(),
     });
     this.take = new Take(address, id, this.view, () => this.looking.look, (text) => this.troubles.complain("take", text), () => this.opens(this.take));
-    this.timeline = new Timeline(this.looking, () => this.leads());
+    this.timeline = new Timeline(this.looking, () => this.lead.mine());
     this.appearance = new Appearance(this.looking, () => this.opens(this.appearance));
     this.selected = new Selected(address, this.looking, {
       go: (step) => this.timeline.go(step),
@@ -239,14 +237,11 @@ export class Viewer {
     if (typeof note?.text === "string") this.troubles.complain("note", note.text);
     this.settled = note?.settled !== false;
     if (note?.turns) stepAside(note.turns);
-    this.place = note?.view ?? null;
-    const led = this.leads() ? null : this.place;
-    if (!led) this.led = null;
-    else if (led.camera) this.led = led.camera;
-    if (led?.camera) this.follow(led.camera);
+    const place = note?.view ?? null;
+    const led = this.lead.hear(place);
     this.looking.hear(led?.look ?? null);
-    if (this.place && !led) this.takeOver(this.place);
-    this.present.follow(this.place?.guest === true);
+    if (place && !led) this.takeOver(place);
+    this.present.follow(place?.guest === true);
     const { facts } = this.looking;
     if (note?.half) facts.half = note.half;
     if (note?.bounds) facts.ends = Object.values(note.bounds);
@@ -292,7 +287,7 @@ export class Viewer {
       return;
     }
     const up = descending ? -1 : 1;
-    this.grab();
+    this.lead.grab();
     const [hx, hy, hz] = facts.half;
     const target = /** @type {[number, number, number]} */ ([(2 * x - 1) * hx, up * (2 * y - 1) * hy, (2 * z - 1) * hz]);
     this.view.move({ ...this.view.camera, target }, performance.now());
@@ -300,7 +295,7 @@ export class Viewer {
 
   /** What is looked at is there now. @param {import("./following.js").Place} place */
   keepInMiddle(place) {
-    if (!this.leads()) return;
+    if (!this.lead.mine()) return;
     const room = this.room();
     if (room.ends.length === 3) this.view.move(centred(this.view.camera, this.looking.look.mode, place, room), performance.now());
   }
@@ -311,39 +306,6 @@ export class Viewer {
     return { half, ends, steps: this.timeline.last + 1 };
   }
 
-  /** Whether what one does is what one sees: one is alone in one's view, or leads it. */
-  leads() {
-    return !this.place || this.place.you === this.place.lead;
-  }
-
-  /** What one has done to the camera comes to nothing where somebody else leads and goes on doing so. */
-  yields() {
-    clearTimeout(this.yielding);
-    if (this.leads()) return;
-    this.yielding = window.setTimeout(() => {
-      if (!this.led || this.leads()) return;
-      if (this.view.moving) this.yields();
-      else this.follow(this.led);
-    }, OWN_MS);
-  }
-
-  /** The camera is whoever leads's. @param {import("./wire.js").Camera} camera */
-  follow(camera) {
-    this.view.follow(camera);
-    this.looking.write();
-  }
-
-  /** Who takes hold of a shared picture leads it, where he may; who follows somebody else does not any more. */
-  grab() {
-    if (!this.place || this.leads()) return;
-    if (!this.place.guest) this.socket.hand(0);
-    else {
-      this.present.leave();
-      this.place = null;
-      this.looking.hear(null);
-    }
-  }
-
   /**
    * What is seen elsewhere is to be seen here.
    * @param {unknown} camera null: the one that there is
@@ -352,7 +314,7 @@ export class Viewer {
    */
   go(camera, look, grab = true) {
     const there = cameraOf(JSON.stringify(camera));
-    if (grab) this.grab();
+    if (grab) this.lead.grab();
     this.looking.change(sound(look), performance.now(), grab);
     if (there) this.view.move(bounded(there), performance.now());
   }
