@@ -38,7 +38,7 @@ from benchmarks.viewer_sides import (
 )
 
 PICTURES = Path(__file__).with_name("pictures.html")
-SLOW_RATE = 28
+SLOW_RATE = 14
 """What a browser behind 4 Mbit/s shows, as tests/e2e/test_viewers.py counts it."""
 FULL, DELIVERED, FLOOR, RCA, REMOTE = "full", "delivered", "floor", "rca", "remote"
 

@@ -132,9 +132,9 @@ class Easel:
         # H.264 takes longer to encode than a JPEG, and its viewers have slower links.
         copies.sort(key=lambda copy: copy.leg is not None)
         self._post.print(page, copies, self._followed)
-        if state.moving and self._audience.leads(peer):
+        if state.moving and any(self._audience.leads(copy.peer) for copy in copies):
             for one in self._audience.together(peer):
-                if all(one != copy.peer for copy in copies):
+                if not self._audience.leads(one):
                     self._viewers[one].rides(drawn_at + RIDE_S)
 
     def _legs(self, page: Pixels, those: Sequence[tuple[bytes, Window]], *, half: bool) -> dict[bytes, Leg]:

@@ -20,8 +20,13 @@ REST_S = 0.150
 NOTE_INTERVAL_S = 0.2
 PATIENCE_S = 0.5
 """A still is not put off by other viewers for longer; nor is the next one of the pictures that it is made of."""
-RIDE_S = 1 / 30
+RIDE_S = 2 / 30
 """Who follows waits so long for a picture that whoever leads gets too."""
+FOLLOW_SHARE = 0.4
+"""To encode the leader's pictures for one who follows takes no more of the time than this: he gets fewer of them."""
+LONGEST_PACE_S = 0.25
+LEARN = 0.25
+"""How much the last picture says of what encoding the next one will take."""
 QUICK_S = 0.080
 """A link that acknowledges within this time carries lossless pictures."""
 QUALITY_DATA = 86
@@ -46,6 +51,8 @@ class Window:
         self.acknowledged = 0
         self.drawn_at = -inf
         self._refined_at = self._rides_until = -inf
+        self._encode_s = 0.0
+        """What encoding a picture has taken of late, stills apart."""
         self._shown: Shown | None = None
         self._moved_at = now
         self._changed_at = now
@@ -99,11 +106,13 @@ class Window:
         self._refined_at = now
 
     def rides(self, until: float) -> None:
-        """Whoever leads the view has just got a picture that could not be sent here: the next one of his will do."""
-        self._rides_until = until
+        """Whoever leads the view has just got a picture, sent here too or not: only his next ones are of use here."""
+        self._rides_until = max(until, self._paced_at + RIDE_S)
 
-    def left(self, frame: int, nbytes: int, now: float) -> None:
-        """A picture has been encoded and has left."""
+    def left(self, frame: int, nbytes: int, now: float, encode_s: float = 0.0) -> None:
+        """A picture has left.  ``encode_s``: what encoding it took; 0 for a still."""
+        if encode_s > 0:
+            self._encode_s += LEARN * (encode_s - self._encode_s) if self._encode_s else encode_s
         if self.acknowledged < frame <= self.sent:
             self.link.flow.left(frame, nbytes, now)
 
@@ -133,11 +142,11 @@ class Window:
     def due(self, now: float, *, stills: bool = True, riding: bool = False) -> Kind | None:
         """The picture to make now, if any; a still only if ``stills`` can be made now.
 
-        ``riding``: the picture is made anyhow, for somebody else of the view.
+        ``riding``: it is drawn anyhow, for somebody else of the view, and has only to be encoded.
         """
         kind, at = self._next(stills=stills)
         if riding and kind == "input":
-            at = -inf
+            at = self._paced_at
         return kind if kind is not None and at <= now else None
 
     def deadline(self, *, stills: bool = True) -> float:
@@ -166,6 +175,11 @@ class Window:
         """Whether the still is to be without loss: that is asked for, or the link has shown that it carries one."""
         asked = self.state is not None and self.state.exact
         return asked or self.link.last_s <= QUICK_S
+
+    @property
+    def _paced_at(self) -> float:
+        """When the next of the leader's pictures may be encoded for one who follows."""
+        return self.drawn_at + min(LONGEST_PACE_S, self._encode_s / FOLLOW_SHARE)
 
     def _next(self, *, stills: bool) -> tuple[Kind | None, float]:
         if self.state is None or self.credit <= 0:

@@ -184,9 +184,9 @@ class Node:
                     self._hear(event.peer, event.frames, event.at)
                 case Lost():
                     self._lose(event)
-                case Left(peer, frame, nbytes, at):
-                    if (window := self._viewers.get(peer)) is not None:
-                        window.left(frame, nbytes, at)
+                case Left():
+                    if (window := self._viewers.get(event.peer)) is not None:
+                        window.left(event.frame, event.nbytes, event.at, event.encode_s)
                 case Unable(why, way):
                     self._log.warning("no H.264: JPEG instead", why=why, way=str(way))
                     self._easel.no_video(way)

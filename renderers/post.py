@@ -56,6 +56,8 @@ class Left(NamedTuple):
     frame: int
     nbytes: int
     at: float
+    encode_s: float
+    """What encoding it here took; 0: it came encoded."""
 
 
 class Unable(NamedTuple):
@@ -80,6 +82,7 @@ class Letter(NamedTuple):
     peer: bytes
     message: bytes
     frame: int = 0
+    encode_s: float = 0.0
 
 
 class Copy(NamedTuple):
@@ -265,7 +268,7 @@ class Post:
                 coded[way] = *self._coded(page, copy), 1000 * (time.monotonic() - begun)
             codec, key, picture, encode_ms = coded[way]
             header = copy.header._replace(codec=codec, flags=copy.header.flags | key, encode_ms=encode_ms)
-            self._send(Letter(copy.peer, encode_frame(header) + picture, header.frame))
+            self._send(Letter(copy.peer, encode_frame(header) + picture, header.frame, encode_ms / 1000))
 
     def _coded(self, page: Pixels, copy: Copy) -> tuple[int, int, bytes]:
         """Codec, the flag KEY if it decodes by itself, and the picture."""
@@ -292,7 +295,8 @@ class Post:
                 [letter.peer, letter.message], zmq.NOBLOCK, copy=len(letter.message) < 65536
             )
             if letter.frame:
-                self._in.append(Left(letter.peer, letter.frame, len(letter.message), time.monotonic()))
+                at, nbytes = time.monotonic(), len(letter.message)
+                self._in.append(Left(letter.peer, letter.frame, nbytes, at, letter.encode_s))
         except zmq.Again:
             self._lose(letter, gone=False)
         except zmq.ZMQError as why:

@@ -8,7 +8,16 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renderers.frames import DATA_INTERVAL_S, PATIENCE_S, REST_S, RIDE_S, Window, next_viewer
+from renderers.frames import (
+    DATA_INTERVAL_S,
+    FOLLOW_SHARE,
+    LONGEST_PACE_S,
+    PATIENCE_S,
+    REST_S,
+    RIDE_S,
+    Window,
+    next_viewer,
+)
 from renderers.link import MOST_IN_FLIGHT
 from streamer.wire.view import Acknowledged, Camera, Input
 
@@ -157,6 +166,33 @@ def test_who_follows_waits_a_moment_for_a_picture_that_the_leader_gets_too() -> 
     picture(window, 1.0 + RIDE_S)
     window.input(state(1, 0.2, moving=True), 1.1)
     assert window.due(1.1) == "input"
+
+
+def test_who_follows_gets_no_more_of_the_pictures_than_encoding_them_has_a_share_of_the_time() -> None:
+    window = Window(0.0)
+    window.input(state(1, moving=True), 0.0)
+    picture(window, 0.0)
+    window.left(1, 5000, 0.0, encode_s=0.04)
+    pace_s = 0.04 / FOLLOW_SHARE
+    window.input(state(1, 0.1, moving=True), 0.01)
+    window.rides(0.01 + RIDE_S)
+    assert window.due(pace_s - 0.001, riding=True) is None
+    assert window.deadline() == pace_s + RIDE_S, "then it waits for the leader's next one"
+    assert window.due(pace_s, riding=True) == "input"
+    for number in range(2, 40):
+        window.left(number, 5000, 1.0, encode_s=0.001)
+    assert window.due(0.01, riding=True) == "input", "a picture that costs little goes to everybody"
+    window.left(40, 5000, 1.0, encode_s=100.0)
+    assert window.due(LONGEST_PACE_S, riding=True) == "input", "but some he gets in any case"
+
+
+def test_who_moves_a_view_is_not_held_to_what_his_pictures_cost() -> None:
+    window = Window(0.0)
+    window.input(state(1, moving=True), 0.0)
+    picture(window, 0.0)
+    window.left(1, 5000, 0.0, encode_s=1.0)
+    window.input(state(2, 0.1, moving=True), 0.01)
+    assert window.due(0.01) == "input"
 
 
 def test_an_overdue_still_does_not_hold_up_a_drag_and_is_finished_before_the_next_one_begins() -> None:

@@ -18,6 +18,7 @@ import simplejpeg
 import zmq
 
 from renderers.camera import fit
+from renderers.frames import RIDE_S
 from streamer.wire.header import decode, encode
 from streamer.wire.looking import Looking, Pointing, encode_looking, encode_pointing
 from streamer.wire.messages import Credit, Entry, Hello, Known, Message, Pulse, Welcome
@@ -288,6 +289,35 @@ def test_a_picture_says_whether_the_next_one_waits_for_what_is_said_of_it(rig: R
         first = picture(0.2 + 0.1 * i, Acknowledged(first.frame, 1.0, 5.0))
         assert first.flags & LATER
     assert not picture(1.0).flags & LATER, "nothing was said of the last one, so this one is waited for"
+
+
+def test_while_the_leader_moves_nothing_is_drawn_for_a_follower_alone(rig: Rig) -> None:
+    leader = rig.viewer(Opened("talk"))
+    here = fit(320, 180)
+    leader.turn(here, moving=True, size=(320, 180))
+    wait_for(rig, leader, lambda frame: frame.position == len(rig.feed.log))
+    follower = rig.viewer(Opened("talk"))
+    follower.turn(here, size=(320, 180))
+    wait_for(rig, follower, lambda frame: frame.position == len(rig.feed.log))
+
+    def moved(azimuth: float) -> tuple[float, Frame]:
+        """When the leader has moved, and his own picture of it, of which he says nothing; the follower has it too."""
+        at, number = time.monotonic(), leader.turn(here._replace(azimuth=azimuth), moving=True, size=(320, 180))
+        got = rig.until(
+            lambda: next((p for p, _ in leader.pictures(acknowledge=False) if p.input == number), None), leader
+        )
+        rig.until(lambda: follower.pictures() or None, follower)
+        return at, got
+
+    azimuth = 0.1
+    at, picture = moved(azimuth)
+    while picture.flags & LATER:
+        azimuth += 0.1
+        at, picture = moved(azimuth)
+    # He moves on, but gets no picture before he has said something of the last ones.
+    leader.turn(here._replace(azimuth=azimuth + 0.1), moving=True, size=(320, 180))
+    rig.until(lambda: follower.pictures() or None, follower)
+    assert time.monotonic() - at >= RIDE_S, "the follower has waited for a picture that the leader gets too"
 
 
 def test_each_viewer_has_a_look_of_his_own_and_what_he_points_at_is_named(rig: Rig) -> None:
