@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
 from playwright.sync_api import Request, sync_playwright
 
 from benchmarks.report import Row, at_least, at_most, conclude, median, options
@@ -178,8 +179,8 @@ def beside_rows(at: Tools, folder: Path, pace: Pace) -> list[Row]:
     with ExitStack() as undo:
         side = undo.enter_context(ours(at, DELIVERED, "small", folder)).side
         slow = undo.enter_context(slow_link(at, side))
-        others = {"together": f"{slow.url}?view=all", "beside": f"{PICTURES.as_uri()}?rate={SLOW_RATE}"}
-        sides = [Side(name, f"{side.url}?view=all", side.pid) for name in ("alone", *others)]
+        others = {"together": _of_all(slow.url), "beside": f"{PICTURES.as_uri()}?rate={SLOW_RATE}"}
+        sides = [Side(name, _of_all(side.url), side.pid) for name in ("alone", *others)]
         found = measure(at, sides, folder, pace.rounds, pace.seconds, others)
     rate, limit, alone = (figure(found, name, "fps") for name in ("together", "beside", "alone"))
     middle, quick = (figure(found, name, "lat_med") for name in ("together", "beside"))
@@ -202,7 +203,7 @@ def page_rows(at: Tools, folder: Path, pace: Pace) -> list[Row]:
             asked: list[str] = []
             page.on("request", partial(_noted, asked))
             begun = time.monotonic()
-            page.goto(side.url)
+            page.goto(side.url.partition("#")[0])  # with its panel, as people open it
             page.locator("#picture[data-frame]").wait_for(timeout=20_000)
             took.append(time.monotonic() - begun)
             sizes = page.evaluate(
@@ -220,6 +221,11 @@ def page_rows(at: Tools, folder: Path, pace: Pace) -> list[Row]:
         at_most("first picture after opening the page, run going", f"{1000 * first:.0f} ms", first, 1.5),
         weighed._replace(holds=weighed.holds and not foreign),
     ]
+
+
+def _of_all(url: str) -> str:
+    """The page of the view that all share."""
+    return str(httpx.URL(url).copy_set_param("view", "all"))
 
 
 def _noted(asked: list[str], request: Request) -> None:

@@ -29,6 +29,8 @@ NEEDS = (
     "av", "scipy", "numpy", "psutil", "playwright", "pillow",
 )  # fmt: skip
 READY_S = 90.0
+SIZE = "1280x720"
+"""Of everybody's pictures, as the harness writes it."""
 THRESHOLD = 0.35
 FINER = {"tiny": 0.789, "small": 0.878, "large": 0.945}
 """Surfaces of voxels have more triangles than isosurfaces: our volumes have so many voxels for each of the others'."""
@@ -226,7 +228,8 @@ def ours(at: Tools, name: str, scene: str, folder: Path, **debugging: str) -> It
                 raise NotThere(f"our run did not start: {answer.text[:300]}")
             run = answer.json()["run_id"]
             _complete(client, run)
-        yield Ours(Side(name, f"{origin}/view/{run}", one.pid), _triangles(log))
+        # Without the panel the picture is as large as the others'.
+        yield Ours(Side(name, f"{origin}/view/{run}#panel=closed", one.pid), _triangles(log))
 
 
 def _complete(client: httpx.Client, run: str) -> None:
@@ -300,4 +303,7 @@ def measure(
         wrong = next((one["error"] for one in ones if "error" in one), None)
         if wrong is not None:
             raise NotThere(f"{name} could not be measured: {wrong}")
+        sizes = {one["size"] for one in ones} - {SIZE}
+        if sizes:
+            raise NotThere(f"{name} shows pictures of {', '.join(sorted(sizes))} pixels instead of {SIZE}")
     return found

@@ -110,6 +110,14 @@ def cuts(planes: Sequence[Plane], low: Vec3, high: Vec3) -> tuple[int, ...] | No
     return tuple(found)
 
 
+def middle_of(grid: Grid, room: Room, chunk: int) -> Vec3:
+    """The middle (x, y, z) of a chunk in the room."""
+    core = grid.core(chunk)
+    z, y, x = ((start + stop - 1) / 2 for start, stop in zip(core.start, core.stop, strict=True))
+    (at,) = room.points(np.array([[z, y, x]])).tolist()
+    return at[0], at[1], at[2]
+
+
 def box_of(grid: Grid, room: Room, chunk: int) -> tuple[Vec3, Vec3]:
     """The low and the high corner (x, y, z) of a chunk in the room, with all that its surface may reach."""
     core = grid.core(chunk)

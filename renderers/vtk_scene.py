@@ -22,7 +22,7 @@ from renderers.look import voxel_of
 from renderers.pick import pick
 from renderers.scene import Look, Piece, Scene
 from renderers.shots import Tile
-from renderers.staging import box_of, cuts, shown_step, staging, unplaced
+from renderers.staging import box_of, cuts, middle_of, shown_step, staging, unplaced
 from renderers.vtk_chunks import Surfaces, core_of
 from renderers.vtk_decor import Decor
 from renderers.vtk_layers import Layers, Met
@@ -45,6 +45,7 @@ class Theatre:
         self.room: Room = room_of(spec.volume)
         self.scales = scales_of(spec.volume, self.room, dates)
         self._stage = Stage(window)
+        self._stage.queue.stand(self.room.half, lambda chunk: middle_of(spec.grid, self.room, chunk))
         self._decor = Decor(self._stage.renderer, spec.volume, spec.grid, self.room, self.scales)
         self._words, self._foot = Words(self._stage.renderer), Words(self._stage.renderer)
         self._reader = Reader()
@@ -117,7 +118,8 @@ class Theatre:
         return Bar(title, ends[0], ends[1], self._layers.colours(self._view))
 
     def face(self, position: tuple[float, float, float]) -> None:
-        """Leaves out the box's walls and edges that are in the way, seen from a place in the scene."""
+        """What is nearest, seen from a place in the scene, comes first; the box's walls that are in the way, not."""
+        self._stage.queue.face(position)
         self._decor.face(position)
 
     def stand(self, scene: Scene) -> None:

@@ -8,7 +8,6 @@ along with the eye: the same on every screen of a wall.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -24,6 +23,7 @@ from vtkmodules.vtkRenderingCore import vtkActor, vtkLight, vtkPolyDataMapper, v
 from renderers.camera import VIEW_ANGLE, Eye
 from renderers.pick import Solid
 from renderers.shots import Tile
+from renderers.vtk_queue import Queue
 from streamer.wire.viewing import MOST_PLANES, Plane
 
 BACKGROUND = (0.012, 0.017, 0.030)
@@ -95,8 +95,7 @@ class Stage:
         self._props: dict[int, list[_Prop]] = {}
         self._triangles: int | None = 0
         """How many are shown where nothing moves; None: they have not been counted since that has changed."""
-        self._order: list[int] = []
-        """The chunks' actors as they stand at the head of the renderer's props: twice the chunk, plus the level."""
+        self.queue = Queue(self.renderer)
         self._level = 0
         self._shown = True
         self._opacity = 1.0
@@ -135,18 +134,7 @@ class Stage:
         self._clip(prop, self._cut(chunk))
         self._finish(prop)
         self._choose(chunk)
-        self._enter(chunk, level, actor)
-
-    def _enter(self, chunk: int, level: int, actor: Any) -> None:
-        """Puts an actor among the others by chunk: where two surfaces meet, the order of drawing may show."""
-        self.renderer.AddActor(actor)
-        key = 2 * chunk + level
-        place = bisect_left(self._order, key)
-        self._order.insert(place, key)
-        # VTK has no call for a place among the props.  The renderer knows the actor by now, and keeps it through this.
-        props = self.renderer.GetViewProps()
-        props.RemoveItem(props.GetNumberOfItems() - 1)
-        props.InsertItem(place - 1, actor)
+        self.queue.enter(chunk, level, actor)
 
     def move(self, chunk: int, points: NDArray[np.float32], normals: NDArray[np.float32], level: int = 0) -> None:
         """The same surface with its points elsewhere."""
@@ -245,8 +233,7 @@ class Stage:
         stay = [prop for prop in props if level is not None and prop.level != level]
         for prop in props:
             if prop not in stay:
-                self._order.remove(2 * chunk + prop.level)
-                self.renderer.RemoveActor(prop.actor)
+                self.queue.leave(chunk, prop.level)
                 prop.actor.ReleaseGraphicsResources(self._window)
         if stay:
             self._props[chunk] = stay

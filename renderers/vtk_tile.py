@@ -20,7 +20,7 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from vtkmodules.vtkRenderingCore import vtkLight, vtkRenderer
 from vtkmodules.vtkRenderingOpenGL2 import vtkXOpenGLRenderWindow
 
-from renderers.vtk_window import NoOpenGL, Pixels, Reader, open_window, silent
+from renderers.vtk_window import NoOpenGL, Pixels, Reader, keep_memory, open_window, silent
 from renderers.wall.records import Place, Stereo, Tile
 from renderers.wall.sight import Sight
 from renderers.wall.stereo import MIXED, mix
@@ -39,6 +39,7 @@ def window_for(tile: Tile, *, offscreen: bool) -> Any:
     """
     if offscreen or not tile.display:
         return open_window(tile.place.width, tile.place.height)
+    keep_memory()
     # VTK opens the display that the environment names, and takes no name of its own from Python.
     before = os.environ.get("DISPLAY")
     os.environ["DISPLAY"] = tile.display

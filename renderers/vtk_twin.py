@@ -34,7 +34,7 @@ class Twin:
         here.SetUseDepthPeeling(original.GetUseDepthPeeling())
         here.SetMaximumNumberOfPeels(original.GetMaximumNumberOfPeels())
         here.SetOcclusionRatio(original.GetOcclusionRatio())
-        before, changed = self._copies, False
+        before, order, changed = self._copies, list(self._copies), False
         self._copies = {}
         for prop in original.GetViewProps():
             copy = before.pop(prop, None)
@@ -43,7 +43,7 @@ class Twin:
                     continue
                 changed, copy = True, _made(prop)
             self._copies[prop] = self._fresh(prop, copy)
-        changed = changed or bool(before)
+        changed = changed or list(self._copies) != order
         for gone in before.values():
             here.RemoveViewProp(gone.prop)
         if changed:

@@ -21,6 +21,10 @@ from vtkmodules.vtkFiltersSources import vtkSphereSource
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
 
 Pixels = NDArray[np.uint8]
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""As glibc's malloc.h has them."""
+KEPT_BYTES, LARGE_BYTES = 64 << 20, 32 << 20
+"""Free memory that the process keeps, and what counts as large (glibc takes no more)."""
 MISSING = (
     "No OpenGL can be had for drawing off screen: install Mesa's EGL "
     "(Debian and Ubuntu: apt install libegl1 libegl-mesa0; Fedora: dnf install mesa-libEGL mesa-dri-drivers)."
@@ -34,6 +38,7 @@ class NoOpenGL(RuntimeError):
 
 def open_window(width: int, height: int) -> Any:
     """A render window that draws off screen, initialised.  Raises NoOpenGL."""
+    keep_memory()
     for library, kind in (("libEGL.so.1", "vtkEGLRenderWindow"), ("libOSMesa.so.8", "vtkOSOpenGLRenderWindow")):
         if not hasattr(opengl, kind) or not _loads(library):
             continue
@@ -46,6 +51,21 @@ def open_window(width: int, height: int) -> Any:
         if window.GetInitialized() and "OpenGL version string" in window.ReportCapabilities():
             return window
     raise NoOpenGL(MISSING)
+
+
+def keep_memory() -> None:
+    """What a picture takes stays with the process for the next one, where the C library is glibc.
+
+    Mesa without a graphics card takes some megabytes for each picture and frees them after it.  glibc gives them back
+    to the kernel, which clears every page anew: a quarter of the time of a picture (docs/decisions/0031).
+    """
+    try:
+        option = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return  # another C library
+    # Both: who sets one of them sets an end to glibc's own way of finding the other.
+    option(M_MMAP_THRESHOLD, LARGE_BYTES)
+    option(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 @contextmanager

@@ -18,9 +18,10 @@ const short = (n) => String(Number(Math.fround(n).toPrecision(9)));
 /**
  * @param {Camera | null} camera null: as a newcomer has it
  * @param {Look} look
+ * @param {boolean | null} [panel] whether the panel is open; null: as the window has room for it
  * @returns {string} empty or with its "#"
  */
-export function written(camera, look) {
+export function written(camera, look, panel = null) {
   const parts = [];
   if (camera) {
     const { azimuth, elevation, distance, target } = camera;
@@ -28,13 +29,14 @@ export function written(camera, look) {
   }
   const rest = unusual(look);
   if (Object.keys(rest).length) parts.push(`look=${encodeURIComponent(JSON.stringify(rest))}`);
+  if (panel !== null) parts.push(`panel=${panel ? "open" : "closed"}`);
   return parts.length ? `#${parts.join("&")}` : "";
 }
 
 /**
  * What a link says; what it does not say, or says wrongly, is as usual.
  * @param {string} hash
- * @returns {{camera: Camera | null, look: Look}}
+ * @returns {{camera: Camera | null, look: Look, panel: boolean | null}}
  */
 export function read(hash) {
   const parts = new URLSearchParams(hash.slice(0, LONGEST).replace(/^#/, ""));
@@ -50,5 +52,6 @@ export function read(hash) {
   } catch {
     // A link that was cut off: what is left of it is shown.
   }
-  return { camera, look: sound(look) };
+  const said = parts.get("panel");
+  return { camera, look: sound(look), panel: said === "open" ? true : said === "closed" ? false : null };
 }

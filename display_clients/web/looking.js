@@ -33,6 +33,8 @@ export class Looking {
    * @param {object} on
    * @param {(look: Look) => void} on.change
    * @param {() => void} on.grab somebody changes a picture that others may see too
+   * @param {(open: boolean | null) => void} on.unfold the panel is to be open or not; null: as the window has room
+   * @param {() => boolean | null} on.unfolded
    */
   constructor(socket, view, on) {
     this.socket = socket;
@@ -51,7 +53,8 @@ export class Looking {
 
   /** Shows what the page's address says. */
   open() {
-    const { camera, look } = read(location.hash);
+    const { camera, look, panel } = read(location.hash);
+    this.on.unfold(panel);
     if (camera) this.view.aim(camera);
     if (look.window || look.time !== null) this.span = spanOf(look);
     if (!same(look, this.look)) this.change(look, null);
@@ -121,7 +124,7 @@ export class Looking {
 
   /** The page's address with what is seen. */
   link() {
-    return `${location.origin}${location.pathname}${location.search}${written(this.camera(), this.look)}`;
+    return `${location.origin}${location.pathname}${location.search}${written(this.camera(), this.look, this.on.unfolded())}`;
   }
 
   write() {

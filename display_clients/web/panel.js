@@ -1,5 +1,5 @@
 /**
- * Owns the panel's text: what is said of the run, how far it is, and whether there is one at all.
+ * Owns the panel, open or not, and its text: what is said of the run, how far it is, and whether there is one at all.
  */
 
 import { count, duration, shape, short } from "./format.js";
@@ -8,18 +8,32 @@ import { axisView, badge, chunksInWords, criterion, fraction, isOver, remarks, s
 
 /** @typedef {import("./words.js").Run} Run */
 
+/** Where the panel lies below the picture, and where there is no room for both (as style.css has it). */
+const STACKED = matchMedia("(max-width: 720px), (max-width: 960px) and (orientation: portrait)"), LOW = matchMedia("(max-height: 520px)");
+
+/** Whether the window has room for an open panel. */
+const room = () => (STACKED.matches ? innerHeight > 700 : !LOW.matches);
+
 /** Changes text only where it differs, so that live regions speak only of news. @param {keyof PageElements} id @param {string} text */
 export function say(id, text) {
   if (at(id).textContent !== text) at(id).textContent = text;
 }
 
 export class Panel {
-  constructor() {
-    at("toggle").addEventListener("click", () => this.open(document.body.classList.contains("closed")));
+  /** @param {() => void} toggled somebody has opened or closed it */
+  constructor(toggled) {
+    /** Whether it is open, where somebody wants it otherwise than the window has room for it. */
+    this.chosen = /** @type {boolean | null} */ (null);
+    at("toggle").addEventListener("click", () => {
+      this.unfold(document.body.classList.contains("closed"));
+      toggled();
+    });
   }
 
-  /** @param {boolean} open */
-  open(open) {
+  /** Opens or closes it; null: as the window has room. @param {boolean | null} wanted */
+  unfold(wanted) {
+    const open = wanted ?? room();
+    this.chosen = open === room() ? null : open;
     document.body.classList.toggle("closed", !open);
     at("panel-body").inert = !open;
     at("toggle").setAttribute("aria-expanded", String(open));

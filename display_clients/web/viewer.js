@@ -59,8 +59,6 @@ import { ageInWords, chunksInWords, isSlow, pictureState, unwell } from "./words
 
 /** A sentence about something that is over stands for so long. */
 const SAID_MS = 20_000;
-/** Where the panel lies below the picture, and where there is no room for both (as style.css has it). */
-const STACKED = matchMedia("(max-width: 720px), (max-width: 960px) and (orientation: portrait)"), LOW = matchMedia("(max-height: 520px)");
 
 export class Viewer {
   /** @param {string} id of the run @param {URL} api */
@@ -75,7 +73,7 @@ export class Viewer {
     this.run = /** @type {Run | null} */ (null);
     this.troubles = new Troubles(() => this.view.hasPicture);
     this.meter = new Meter();
-    this.panel = new Panel();
+    this.panel = new Panel(() => this.looking.write());
     this.settled = true;
     this.still = false;
     this.committed = -1;
@@ -110,7 +108,12 @@ export class Viewer {
         if (when !== null && this.lead.mine()) this.meter.input(sequence, when);
       },
     });
-    this.looking = new Looking(this.socket, this.view, { change: (look) => this.looks(look), grab: () => this.lead.grab() });
+    this.looking = new Looking(this.socket, this.view, {
+      change: (look) => this.looks(look),
+      grab: () => this.lead.grab(),
+      unfold: (open) => this.panel.unfold(open),
+      unfolded: () => this.panel.chosen,
+    });
     this.lead = new Lead(this.view, this.looking, { ask: () => this.socket.hand(0), leave: () => this.present.leave() });
     this.present = new Present(this.socket, at("picture"), {
       go: (camera, look) => this.go(camera, look),
@@ -169,9 +172,8 @@ export class Viewer {
   }
 
   start() {
-    this.panel.open(STACKED.matches ? innerHeight > 700 : !LOW.matches);
-    this.view.resized();
     this.looking.open();
+    this.view.resized();
     this.socket.connect();
     this.follower.start();
     window.setInterval(() => this.truth(), 500);

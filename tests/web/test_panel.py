@@ -180,6 +180,23 @@ def test_hiding_the_panel_gives_the_picture_the_window(page: Page, address: str,
     assert "panel" not in focused, "what is hidden cannot be reached by keyboard"
 
 
+def test_a_link_says_whether_the_panel_is_open_where_that_is_not_as_usual(
+    page: Page, address: str, fake: Fake
+) -> None:
+    open_run(page, address, fake)
+    page.get_by_role("button", name="Panel").click()
+    page.wait_for_function("() => location.hash === '#panel=closed'")
+    before = len(fake.inputs)
+    page.reload()
+    fake.wait(lambda: len(fake.inputs) > before, "the picture is asked for")
+    assert {state.width for state in fake.inputs[before:]} == {1280}, "never a narrower one first"
+    page.evaluate("() => { location.hash = ''; }")
+    expect(page.locator("#toggle")).to_have_attribute("aria-expanded", "true")
+    page.get_by_role("button", name="Panel").click()
+    page.get_by_role("button", name="Panel").click()
+    page.wait_for_function("() => location.hash === ''")
+
+
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_text_has_the_contrast_that_wcag_asks_for(page: Page, address: str, fake: Fake, scheme: Any) -> None:
     fake.objects = [object_row(i) for i in range(8)]

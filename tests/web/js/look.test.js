@@ -16,17 +16,18 @@ const RICH = golden.looks[1].look;
 
 test("a link gives back what it was made from, and a bare page has a bare link", () => {
   assert.equal(written(null, usual()), "");
-  assert.deepEqual(read(""), { camera: null, look: usual() });
+  assert.deepEqual(read(""), { camera: null, look: usual(), panel: null });
   const camera = { azimuth: -0.5, elevation: 1.25, distance: 3.5, target: /** @type {[number, number, number]} */ ([0.125, -0.25, 0]) };
-  assert.deepEqual(read(written(camera, RICH)), { camera, look: RICH });
-  assert.deepEqual(read(written(null, RICH)), { camera: null, look: RICH });
+  assert.deepEqual(read(written(camera, RICH)), { camera, look: RICH, panel: null });
+  assert.deepEqual(read(written(null, RICH)), { camera: null, look: RICH, panel: null });
+  for (const panel of [true, false]) assert.deepEqual(read(written(camera, usual(), panel)), { camera, look: usual(), panel });
   const odd = read(written({ ...camera, azimuth: -0.123456789123 }, RICH)).camera?.azimuth ?? 0;
   assert.equal(Math.fround(odd), Math.fround(-0.123456789123), "to the last bit that is sent");
 });
 
 test("a link that somebody broke shows what is left of it, and nothing that cannot be drawn", () => {
-  for (const hash of ["#look=%7B", "#look=7", "#camera=1,2", "#camera=0,0,-1,0,0,0", "#camera=NaN,0,1,0,0,0", "#%", "#look=null", "#camera=,,,,,"]) {
-    assert.deepEqual(read(hash), { camera: null, look: usual() }, hash);
+  for (const hash of ["#look=%7B", "#look=7", "#camera=1,2", "#camera=0,0,-1,0,0,0", "#camera=NaN,0,1,0,0,0", "#%", "#look=null", "#camera=,,,,,", "#panel=half"]) {
+    assert.deepEqual(read(hash), { camera: null, look: usual(), panel: null }, hash);
   }
   const look = { mode: "sphere", time: "3", window: [1], selected: [5, -1, 2.5, 5, 1e300, null], planes: [{ point: [0, 0, 0], normal: [0, 0, 0] }, 7], opacity: 9, field: { draw: "all", colours: "none", low: Infinity, opacity_points: [[0, 2]] } };
   assert.deepEqual(sound(look), { ...usual(), selected: [5] });
