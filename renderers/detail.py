@@ -1,7 +1,8 @@
 """How much is drawn while the camera moves: all of it if that is quick enough, else the coarse surfaces.  Pure.
 
 What a whole picture costs is known from those that were drawn, stills among them; what the coarse one saves is known
-once it was drawn.  A scene that has grown since counts for as much more.
+once it was drawn.  A scene that has grown since counts for as much more.  Where coarse surfaces are slow as well, which
+without a graphics card is the pixels' fault, there are fewer of those.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ LEAVES = 0.75
 WEIGHT = 0.4
 """Of a new time among earlier ones."""
 FULL, COARSE = 0, 1
-SLOW_S = 0.060
-"""A coarse picture that takes longer is drawn at half the resolution too."""
+SHARES = 1.0, 0.75, 0.5
+"""Of the resolution each way, for coarse pictures."""
+SLOW_S = BUDGET_S, 0.034
+"""A coarse picture that takes longer than that is followed by ones of the next share."""
 BACK = 0.75
-"""Until one of the whole resolution takes less than this part of it."""
-QUARTER = 4
-"""So much longer does the whole resolution take at most."""
+"""Until one of the share before takes less than this part of it."""
 PATIENCE, LONGEST_PATIENCE = 60, 1920
-"""After so many pictures of half the resolution one of the whole is tried; twice as many after each that was slow."""
+"""After so many pictures one of the share before is tried; twice as many after each that was slow."""
 SOONER = 12
-"""So much sooner where it will be quick, by what one of half the resolution takes."""
+"""So much sooner where it will be quick, by what those take that are drawn."""
 
 
 class Detail:
@@ -35,22 +36,26 @@ class Detail:
         self._full_s: float | None = None
         self._triangles = 0
         self._coarse: deque[float] = deque(maxlen=3)
-        self._halves, self._patience, self._trying = 0, PATIENCE, False
+        self._rung, self._since, self._patience, self._trying = 0, 0, PATIENCE, False
         self.level = FULL
         """That of a moving picture."""
-        self.half = False
-        """Whether a moving picture has half the resolution each way."""
 
-    def drew(self, level: int, seconds: float, triangles: int, *, half: bool = False) -> None:
+    @property
+    def share(self) -> float:
+        """Of the resolution each way, for a moving picture."""
+        return SHARES[self._rung - self._trying]
+
+    def drew(self, level: int, seconds: float, triangles: int, *, share: float = 1.0) -> None:
         """A picture has been drawn; ``triangles`` are those of the whole scene.
 
         The first picture after a change also carries the new geometry to the graphics card, so a single long one
         moves the mean by a part only.
         """
         if level != FULL:
-            self._drew_coarse(seconds, half=half)
+            if share == self.share:  # a thin link may have wanted another one
+                self._drew_coarse(seconds)
             return
-        if half:
+        if share < 1:
             return
         before = self._expected(triangles)
         self._full_s = seconds if before is None else (1 - WEIGHT) * before + WEIGHT * seconds
@@ -67,24 +72,30 @@ class Detail:
         self.level = COARSE if expected > limit else FULL
         return self.level
 
-    def _drew_coarse(self, seconds: float, *, half: bool) -> None:
-        """Half the resolution begins after three slow pictures; each so often, one of the whole shows if it may end."""
-        if half:
-            self._halves += 1
-            quick = QUARTER * seconds < BACK * SLOW_S
-            if self._halves >= (self._patience // SOONER if quick else self._patience):
-                self.half, self._halves = False, 0
-                self._trying = True
-            return
+    def _drew_coarse(self, seconds: float) -> None:
+        """Down after three slow pictures; each so often, one of the share before shows whether it may be that again."""
         if self._trying:
             self._trying = False
-            if seconds > BACK * SLOW_S:
-                self.half, self._patience = True, min(LONGEST_PATIENCE, 2 * self._patience)
-                return
-            self._patience = PATIENCE
-            self._coarse.clear()
+            if seconds > BACK * SLOW_S[self._rung - 1]:
+                self._patience = min(LONGEST_PATIENCE, 2 * self._patience)
+            else:
+                self._step(-1)
+            return
         self._coarse.append(seconds)
-        self.half = len(self._coarse) == self._coarse.maxlen and min(self._coarse) > SLOW_S
+        settled = len(self._coarse) == self._coarse.maxlen
+        if settled and self._rung < len(SLOW_S) and min(self._coarse) > SLOW_S[self._rung]:
+            self._step(+1)
+        elif self._rung > 0:
+            self._since += 1
+            longer = (SHARES[self._rung - 1] / SHARES[self._rung]) ** 2
+            quick = longer * seconds < BACK * SLOW_S[self._rung - 1]
+            if self._since >= (self._patience // SOONER if quick else self._patience):
+                self._trying, self._since = True, 0
+
+    def _step(self, by: int) -> None:
+        self._rung += by
+        self._since, self._patience = 0, PATIENCE
+        self._coarse.clear()
 
     def _expected(self, triangles: int) -> float | None:
         if self._full_s is None:

@@ -24,6 +24,8 @@ from renderers.show import Show
 from renderers.trial import Trial
 from streamer.wire.view import DEGRADED, JPEG, KEY, LATER, STILL, Frame, Input, encode_frame
 
+HALF = 0.5
+"""The share of the resolution that a thin link gets."""
 MOST_UNABLE = 4
 """Ways of encoding H.264 that fail, until no other is tried."""
 
@@ -107,23 +109,24 @@ class Easel:
         ]
         moving = state.moving and not self._trial.full_detail
         level = self._detail.of(moving=moving, triangles=self._show.triangles)
-        half = moving and level == COARSE and self._detail.half
+        share = self._detail.share if moving and level == COARSE else 1.0
         # A thin link is no reason to draw twice: its picture is made from the others'.
-        half = half or all(other.half for _, other, _ in those)
+        if all(other.half for _, other, _ in those):
+            share = HALF
         begun = time.monotonic()
-        page = self._drawn(state, level, half=half)
+        page = self._drawn(state, level, share)
         if page is None:
             return
         drawn_at = time.monotonic()
         render_s = drawn_at - begun
-        self._detail.drew(level, render_s, self._show.triangles, half=half)
-        legs = self._legs(page, [(one, other) for one, other, _ in those], half=half)
+        self._detail.drew(level, render_s, self._show.triangles, share=share)
+        legs = self._legs(page, [(one, other) for one, other, _ in those], halves=share > HALF)
         copies = []
         for one, other, due in those:
             assert other.state is not None
-            smaller = other.half and not half
+            smaller = other.half and share > HALF
             header = self._header(other, other.state, JPEG, render_s)
-            if level == COARSE or half or smaller:
+            if level == COARSE or share < 1 or smaller:
                 header = header._replace(flags=header.flags | DEGRADED)
             if other.credit > 1:
                 header = header._replace(flags=header.flags | LATER)
@@ -137,14 +140,14 @@ class Easel:
                 if not self._audience.leads(one):
                     self._viewers[one].rides(drawn_at + RIDE_S)
 
-    def _legs(self, page: Pixels, those: Sequence[tuple[bytes, Window]], *, half: bool) -> dict[bytes, Leg]:
-        """Who of those who get this page gets it as H.264."""
+    def _legs(self, page: Pixels, those: Sequence[tuple[bytes, Window]], *, halves: bool) -> dict[bytes, Leg]:
+        """Who of those who get this page gets it as H.264.  ``halves``: it is halved for a thin link."""
         height, width, _ = page.shape
         legs = self._chains.next([
             Follower(peer, way, window.anew)
             for peer, window in those
             if window.link.video and self._videos
-            and (way := Way(width, height, window.half and not half, window.link.kbit)) not in self._unable
+            and (way := Way(width, height, window.half and halves, window.link.kbit)) not in self._unable
         ])  # fmt: skip
         for peer, window in those:
             if peer in legs:
@@ -164,14 +167,13 @@ class Easel:
             self._followed = followed
             self._post.chains(followed)
 
-    def _drawn(self, state: Input, level: int, *, half: bool) -> Pixels | None:
-        by = 2 if half else 1
-        width, height = max(16, state.width // by), max(16, state.height // by)
+    def _drawn(self, state: Input, level: int, share: float) -> Pixels | None:
+        width, height = _part(state.width, share), _part(state.height, share)
         reel = self._trial.reel
         page = self._post.page(*((height, width) if reel is None else reel.size))
         if page is None:
             return None
-        return self._pixels(state, width, height, level=level, ratio=state.ratio / by, into=page)
+        return self._pixels(state, width, height, level=level, ratio=state.ratio * share, into=page)
 
     def _pixels(
         self, state: Input, width: int, height: int, shift: tuple[float, float] = (0.0, 0.0), *,
@@ -229,6 +231,13 @@ class Easel:
     def _sent(self, window: Window, kind: Kind, state: Input, now: float) -> None:
         window.pictured(kind, state, self._show.version, now)
         self._counts[kind] += 1
+
+
+def _part(side: int, share: float) -> int:
+    """So many pixels of a side; neither they nor half of them are odd, which H.264 could not have, but where asked."""
+    if share == 1:
+        return side
+    return max(16, side // 2 if share == HALF else 4 * round(share * side / 4))
 
 
 def _same(one: Input | None, other: Input) -> bool:

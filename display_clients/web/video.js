@@ -83,12 +83,16 @@ export function codecOf(payload) {
 
 /**
  * How much of a decoded picture is the picture: it has an even size, and the one asked for, or half of it, may be odd.
+ * A picture of yet another size is all of it.
  * @param {Size} decoded
  * @param {Size} asked
  * @returns {Size}
  */
 export function within(decoded, asked) {
-  const half = decoded.width < asked.width || decoded.height < asked.height;
-  const [width, height] = half ? [asked.width >> 1, asked.height >> 1] : [asked.width, asked.height];
-  return { width: Math.min(decoded.width, width), height: Math.min(decoded.height, height) };
+  const even = (/** @type {number} */ side) => side + (side & 1);
+  for (const by of [1, 2]) {
+    const [width, height] = [Math.floor(asked.width / by), Math.floor(asked.height / by)];
+    if (even(width) === decoded.width && even(height) === decoded.height) return { width, height };
+  }
+  return { width: decoded.width, height: decoded.height };
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from renderers.detail import (
     LEAVES,
     LONGEST_PATIENCE,
     PATIENCE,
+    SHARES,
     SLOW_S,
     SOONER,
     Detail,
@@ -68,43 +70,70 @@ def test_between_the_two_limits_the_level_stays_as_it_is(cost_s: float, coarse: 
         assert moved(detail) == before
 
 
-def halved(detail: Detail) -> Detail:
-    """After coarse pictures that were slow."""
-    for _ in range(3):
-        assert not detail.half
-        detail.drew(COARSE, 2 * SLOW_S, 1000)
-    assert detail.half
+def coarse(detail: Detail, seconds: float, *, count: int = 1) -> None:
+    """Pictures of coarse surfaces that took so long."""
+    for _ in range(count):
+        detail.drew(COARSE, seconds, 1000, share=detail.share)
+
+
+def lowered(detail: Detail, *, rungs: int) -> Detail:
+    """After coarse pictures that were slow at each share."""
+    for rung in range(rungs):
+        for _ in range(3):
+            assert detail.share == SHARES[rung]
+            coarse(detail, 2 * SLOW_S[rung])
+    assert detail.share == SHARES[rungs]
     return detail
 
 
-def halves_until_whole(detail: Detail, seconds: float) -> int:
-    """How many pictures of half the resolution there are before one of the whole is tried."""
-    count = 0
-    while detail.half:
-        detail.drew(COARSE, seconds, 1000, half=True)
+def until_tried(detail: Detail, seconds: float) -> int:
+    """How many pictures there are before one of the share before is tried."""
+    count, share = 0, detail.share
+    while detail.share == share:
+        coarse(detail, seconds)
         count += 1
         assert count < 10_000
     return count
 
 
-def test_half_the_resolution_ends_when_the_whole_has_become_quick_again() -> None:
-    detail = halved(Detail())
-    assert halves_until_whole(detail, SLOW_S) == PATIENCE
-    detail.drew(COARSE, 0.5 * SLOW_S, 1000)
-    assert not detail.half
+@pytest.mark.parametrize("rung", [1, 2])
+def test_fewer_pixels_end_when_more_have_become_quick_again(rung: int) -> None:
+    detail = lowered(Detail(), rungs=rung)
+    limit = SLOW_S[rung - 1]
+    assert until_tried(detail, 0.9 * limit) == PATIENCE
+    coarse(detail, 0.5 * limit)
     for _ in range(20):
-        detail.drew(COARSE, 0.5 * SLOW_S, 1000)
-        assert not detail.half
+        assert detail.share == SHARES[rung - 1]
+        coarse(detail, 0.4 * limit)
 
 
-def test_where_the_whole_stays_slow_it_is_tried_ever_more_seldom() -> None:
-    detail, tried = halved(Detail()), []
+@pytest.mark.parametrize("rung", [1, 2])
+def test_where_more_pixels_stay_slow_they_are_tried_ever_more_seldom(rung: int) -> None:
+    detail, tried = lowered(Detail(), rungs=rung), []
+    limit = SLOW_S[rung - 1]
     for _ in range(7):
-        tried.append(halves_until_whole(detail, SLOW_S))
-        detail.drew(COARSE, 2 * SLOW_S, 1000)
-        assert detail.half
+        tried.append(until_tried(detail, 0.9 * limit))
+        coarse(detail, 2 * limit)
+        assert detail.share == SHARES[rung]
     assert tried == [min(PATIENCE * 2**i, LONGEST_PATIENCE) for i in range(7)]
 
 
-def test_where_even_four_times_as_much_would_be_quick_the_whole_is_tried_sooner() -> None:
-    assert halves_until_whole(halved(Detail()), 0.1 * SLOW_S) == PATIENCE // SOONER
+@pytest.mark.parametrize("rung", [1, 2])
+def test_where_even_so_many_more_pixels_would_be_quick_they_are_tried_sooner(rung: int) -> None:
+    assert until_tried(lowered(Detail(), rungs=rung), 0.1 * SLOW_S[rung - 1]) == PATIENCE // SOONER
+
+
+def test_a_slow_picture_now_and_then_takes_no_pixels_away() -> None:
+    detail = Detail()
+    for _ in range(30):
+        coarse(detail, 3 * SLOW_S[0], count=2)
+        coarse(detail, 0.5 * SLOW_S[0])
+        assert detail.share == 1
+
+
+def test_pictures_that_a_thin_link_wanted_smaller_say_nothing() -> None:
+    detail = lowered(Detail(), rungs=1)
+    for _ in range(10):
+        detail.drew(COARSE, 10 * SLOW_S[1], 1000, share=0.5)
+    assert detail.share == SHARES[1]
+    assert until_tried(detail, 0.9 * SLOW_S[0]) == PATIENCE

@@ -63,4 +63,5 @@ test("of a picture of even size as much is seen as was asked for", () => {
   assert.deepEqual(within({ width: 320, height: 180 }, asked), { width: 320, height: 180 });
   assert.deepEqual(within({ width: 322, height: 182 }, { width: 643, height: 363 }), { width: 321, height: 181 });
   assert.deepEqual(within({ width: 640, height: 360 }, { width: 640, height: 360 }), { width: 640, height: 360 });
+  assert.deepEqual(within({ width: 484, height: 272 }, { width: 643, height: 363 }), { width: 484, height: 272 });
 });
