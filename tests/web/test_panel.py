@@ -180,9 +180,7 @@ def test_hiding_the_panel_gives_the_picture_the_window(page: Page, address: str,
     assert "panel" not in focused, "what is hidden cannot be reached by keyboard"
 
 
-def test_a_link_says_whether_the_panel_is_open_where_that_is_not_as_usual(
-    page: Page, address: str, fake: Fake
-) -> None:
+def test_a_link_says_whether_the_panel_is_open_where_that_is_not_as_usual(page: Page, address: str, fake: Fake) -> None:
     open_run(page, address, fake)
     page.get_by_role("button", name="Panel").click()
     page.wait_for_function("() => location.hash === '#panel=closed'")
